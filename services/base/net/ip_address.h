@@ -1,0 +1,77 @@
+// One IPv4 or IPv6 address. A regular value type: 17 bytes of state, ordered by family, then value.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/numeric/int128.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace portolan::net {
+
+enum class Family : uint8_t { kIpv4 = 4, kIpv6 = 6 };
+
+// "ipv4" or "ipv6".
+absl::string_view FamilyName(Family family);
+// 32 or 128.
+constexpr int FamilyBits(Family family) { return family == Family::kIpv4 ? 32 : 128; }
+
+class IpAddress {
+ public:
+  // 0.0.0.0
+  constexpr IpAddress() = default;
+
+  // Strict text form: dotted quad without leading zeros, or RFC 4291; no zone, no port, no spaces.
+  static absl::StatusOr<IpAddress> Parse(absl::string_view text);
+  // 4 or 16 octets in network order.
+  static absl::StatusOr<IpAddress> FromBytes(absl::Span<const uint8_t> bytes);
+  // Value in host order; an IPv4 value must be below 2^32.
+  static constexpr IpAddress FromValue(Family family, absl::uint128 value) {
+    IpAddress address;
+    address.family_ = family;
+    address.value_ = value;
+    return address;
+  }
+
+  constexpr Family family() const { return family_; }
+  constexpr bool is_ipv4() const { return family_ == Family::kIpv4; }
+  constexpr bool is_ipv6() const { return family_ == Family::kIpv6; }
+  // Host order; IPv4 in the low 32 bits.
+  constexpr absl::uint128 value() const { return value_; }
+  // 4 or 16 octets in network order.
+  std::string ToBytes() const;
+  // Canonical text, RFC 5952.
+  std::string ToString() const;
+
+  bool IsMulticast() const;
+  bool IsUnspecified() const { return value_ == 0; }
+  bool IsLoopback() const;
+  bool IsLinkLocal() const;  // 169.254/16, fe80::/10
+
+  // The next address of the family, or nothing after the last one.
+  std::optional<IpAddress> Next() const;
+  std::optional<IpAddress> Previous() const;
+
+  friend constexpr bool operator==(const IpAddress& a, const IpAddress& b) {
+    return a.family_ == b.family_ && a.value_ == b.value_;
+  }
+  friend constexpr std::strong_ordering operator<=>(const IpAddress& a, const IpAddress& b) {
+    if (a.family_ != b.family_) return a.family_ <=> b.family_;
+    if (a.value_ == b.value_) return std::strong_ordering::equal;
+    return a.value_ < b.value_ ? std::strong_ordering::less : std::strong_ordering::greater;
+  }
+  template <typename H>
+  friend H AbslHashValue(H h, const IpAddress& a) {
+    return H::combine(std::move(h), static_cast<int>(a.family_), a.value_);
+  }
+
+ private:
+  absl::uint128 value_ = 0;
+  Family family_ = Family::kIpv4;
+};
+
+}  // namespace portolan::net

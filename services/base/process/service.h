@@ -1,0 +1,53 @@
+// The seam between a service's shell and the process that it runs in: its own binary, or
+// standalone beside all the others.
+//
+// A service is created, its RPCs are registered, then it is started, all on its loop's thread or
+// before the loop runs. It lives on that loop until it is destroyed there.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "services/base/clock/clock.h"
+#include "services/base/log/log.h"
+#include "services/base/loop/loop.h"
+#include "services/base/wire/hub.h"
+
+namespace grpc {
+class Channel;
+class Service;
+}  // namespace grpc
+
+namespace portolan::process {
+
+// What the process lends to a service. Nothing is owned; all outlives the service.
+struct Context {
+  std::string node;       // this machine's name in the configuration
+  std::string state_dir;  // durable files
+  std::string run_dir;    // sockets
+  Loop* loop = nullptr;
+  wire::Hub* hub = nullptr;  // where it publishes
+  const Clock* clock = nullptr;
+  const Log* log = nullptr;
+};
+
+// Where a service reads from. In standalone all are the same in-process channel.
+struct Upstreams {
+  std::shared_ptr<grpc::Channel> config;
+  std::shared_ptr<grpc::Channel> intent;
+  std::shared_ptr<grpc::Channel> allocation;
+  std::shared_ptr<grpc::Channel> datapath;  // status of this node's datapath
+};
+
+class Service {
+ public:
+  virtual ~Service() = default;
+  // gRPC services beside the hub's stream; owned by this object.
+  virtual std::vector<grpc::Service*> rpcs() { return {}; }
+  // Begins to read and to act. An error is fatal for the process and says what to do.
+  virtual absl::Status Start(const Upstreams& upstreams) = 0;
+};
+
+}  // namespace portolan::process

@@ -1,0 +1,58 @@
+// Durable key-value rows, for journals that must be true before anybody hears of them.
+//
+// Commit() is all or nothing and durable when it returns OK. Calls block (disk, network): shells
+// run them on a worker thread. One caller at a time. The store owns its files.
+//
+// Errors: ALREADY_EXISTS (message names the key), RESOURCE_EXHAUSTED (disk full; later calls may
+// succeed), UNAVAILABLE (store away; outcome of a Commit unknown), DATA_LOSS (file damaged),
+// FAILED_PRECONDITION (held by another process, or written by a newer version).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace portolan::store {
+
+struct Row {
+  std::string key;    // any bytes
+  std::string value;  // any bytes
+  friend bool operator==(const Row&, const Row&) = default;
+};
+
+struct Batch {
+  std::vector<std::string> erase;  // done first; a missing key is no error
+  std::vector<Row> create;         // ALREADY_EXISTS and nothing done when a key is there
+  std::vector<Row> put;            // create or replace
+  bool empty() const { return erase.empty() && create.empty() && put.empty(); }
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  virtual absl::Status Commit(const Batch& batch) = 0;
+  // Rows whose key starts with `prefix`, in key order.
+  virtual absl::StatusOr<std::vector<Row>> List(absl::string_view prefix) const = 0;
+};
+
+// One SQLite file (WAL, synchronous=FULL), locked against a second process.
+absl::StatusOr<std::unique_ptr<Store>> OpenSqlite(const std::string& path);
+
+// In memory, for tests and simulation; faults are set by hand.
+class MemoryStore : public Store {
+ public:
+  absl::Status Commit(const Batch& batch) override;
+  absl::StatusOr<std::vector<Row>> List(absl::string_view prefix) const override;
+  // The next calls of Commit() answer this until it is set to OK again.
+  void FailWith(absl::Status status) { failure_ = std::move(status); }
+
+ private:
+  std::vector<Row> rows_;  // sorted by key
+  absl::Status failure_;
+};
+
+}  // namespace portolan::store

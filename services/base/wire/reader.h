@@ -1,0 +1,75 @@
+// Follows one stream of another service (or of this process) for ever.
+//
+//   TypedReader<Pool> pools(loop, channel, {
+//       .on_upsert = [&](const std::string& key, const Pool& pool) {...},
+//       .on_remove = [&](const std::string& key) {...},
+//       .on_synced = [&] {...}});
+//
+// All callbacks come on the loop's thread. Reconnects by itself with backoff and resumes; after a
+// new snapshot, keys that are gone are reported removed at the sync mark, never before it. While
+// the publisher is away nothing is reported: what was known stays (fail static).
+//
+// Created and destroyed on the loop's thread (or before Run()); the destructor waits for the RPC.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "google/protobuf/any.pb.h"
+#include "services/base/loop/loop.h"
+
+namespace grpc {
+class Channel;
+}
+
+namespace portolan::wire {
+
+struct RawHandlers {
+  std::function<void(const std::string& key, const google::protobuf::Any& value)> on_upsert;
+  std::function<void(const std::string& key)> on_remove;
+  std::function<void()> on_synced;             // once per snapshot or resume
+  std::function<void(bool)> on_connected;      // optional: publisher reached / lost
+};
+
+class Reader {
+ public:
+  Reader(Loop* loop, std::shared_ptr<grpc::Channel> channel, std::string type,
+         RawHandlers handlers);
+  ~Reader();
+
+ private:
+  class State;
+  std::shared_ptr<State> state_;
+};
+
+template <typename M>
+struct Handlers {
+  std::function<void(const std::string& key, const M& value)> on_upsert;
+  std::function<void(const std::string& key)> on_remove;
+  std::function<void()> on_synced = [] {};
+  std::function<void(bool)> on_connected = [](bool) {};
+};
+
+template <typename M>
+class TypedReader {
+ public:
+  TypedReader(Loop* loop, std::shared_ptr<grpc::Channel> channel, Handlers<M> handlers)
+      : reader_(loop, std::move(channel), M::descriptor()->full_name(),
+                RawHandlers{
+                    .on_upsert =
+                        [upsert = std::move(handlers.on_upsert)](
+                            const std::string& key, const google::protobuf::Any& value) {
+                          M message;
+                          if (value.UnpackTo(&message)) upsert(key, message);
+                        },
+                    .on_remove = std::move(handlers.on_remove),
+                    .on_synced = std::move(handlers.on_synced),
+                    .on_connected = std::move(handlers.on_connected),
+                }) {}
+
+ private:
+  Reader reader_;
+};
+
+}  // namespace portolan::wire
