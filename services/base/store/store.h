@@ -39,9 +39,6 @@ class Store {
   virtual absl::StatusOr<std::vector<Row>> List(absl::string_view prefix) const = 0;
 };
 
-// One SQLite file (WAL, synchronous=FULL), locked against a second process.
-absl::StatusOr<std::unique_ptr<Store>> OpenSqlite(const std::string& path);
-
 // In memory, for tests and simulation; faults are set by hand.
 class MemoryStore : public Store {
  public:

@@ -1,0 +1,76 @@
+#include "services/base/selector/label_selector.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace portolan {
+namespace {
+
+std::optional<std::string> ValueOf(absl::string_view object_key, const Labels& labels,
+                                   const std::string& label_key) {
+  const size_t slash = object_key.find('/');
+  if (label_key == LabelSelector::kNamespaceKey) {
+    if (slash == absl::string_view::npos) return std::nullopt;
+    return std::string(object_key.substr(0, slash));
+  }
+  if (label_key == LabelSelector::kNameKey) {
+    return std::string(slash == absl::string_view::npos ? object_key
+                                                        : object_key.substr(slash + 1));
+  }
+  const auto it = labels.find(label_key);
+  if (it == labels.end()) return std::nullopt;
+  return it->second;
+}
+
+bool Holds(const LabelSelector::Expression& expression, const std::optional<std::string>& value) {
+  const auto listed = [&] {
+    return std::find(expression.values.begin(), expression.values.end(), *value) !=
+           expression.values.end();
+  };
+  switch (expression.op) {
+    case LabelSelector::Operator::kIn:
+      return value.has_value() && listed();
+    case LabelSelector::Operator::kNotIn:
+      return !value.has_value() || !listed();
+    case LabelSelector::Operator::kExists:
+      return value.has_value();
+    case LabelSelector::Operator::kDoesNotExist:
+      return !value.has_value();
+  }
+  return false;
+}
+
+std::string Text(const LabelSelector::Expression& expression) {
+  const std::string values = absl::StrCat(" [", absl::StrJoin(expression.values, ", "), "]");
+  switch (expression.op) {
+    case LabelSelector::Operator::kIn:
+      return absl::StrCat(expression.key, " In", values);
+    case LabelSelector::Operator::kNotIn:
+      return absl::StrCat(expression.key, " NotIn", values);
+    case LabelSelector::Operator::kExists:
+      return absl::StrCat(expression.key, " Exists");
+    case LabelSelector::Operator::kDoesNotExist:
+      return absl::StrCat(expression.key, " DoesNotExist");
+  }
+  return expression.key;
+}
+
+}  // namespace
+
+std::string LabelSelector::FirstMismatch(absl::string_view key, const Labels& labels) const {
+  for (const Expression& expression : expressions_) {
+    if (!Holds(expression, ValueOf(key, labels, expression.key))) return Text(expression);
+  }
+  return "";
+}
+
+std::string LabelSelector::ToString() const {
+  return absl::StrJoin(expressions_, ", ", [](std::string* out, const Expression& expression) {
+    absl::StrAppend(out, Text(expression));
+  });
+}
+
+}  // namespace portolan

@@ -1,0 +1,14 @@
+// The wire form of label selectors, for shells. Pure functions.
+#pragma once
+
+#include "api/proto/config/v1alpha1/config.pb.h"
+#include "google/protobuf/map.h"
+#include "services/base/selector/label_selector.h"
+
+namespace portolan {
+
+// match_labels become In expressions of one value. An unspecified operator counts as Exists.
+LabelSelector FromProto(const config::v1alpha1::LabelSelector& proto);
+Labels FromProto(const google::protobuf::Map<std::string, std::string>& labels);
+
+}  // namespace portolan
