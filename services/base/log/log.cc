@@ -1,0 +1,59 @@
+#include "services/base/log/log.h"
+
+#include <unistd.h>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "nlohmann/json.hpp"
+
+namespace portolan {
+namespace {
+
+const char* Name(Log::Level level) {
+  switch (level) {
+    case Log::Level::kDebug:
+      return "debug";
+    case Log::Level::kInfo:
+      return "info";
+    case Log::Level::kWarning:
+      return "warning";
+    case Log::Level::kError:
+      return "error";
+  }
+  return "error";
+}
+
+}  // namespace
+
+Log::Log(std::string service, Level threshold, int fd)
+    : service_(std::move(service)), threshold_(threshold), fd_(fd) {}
+
+void Log::Debug(absl::string_view message, Fields fields) const {
+  Write(Level::kDebug, message, fields);
+}
+void Log::Info(absl::string_view message, Fields fields) const {
+  Write(Level::kInfo, message, fields);
+}
+void Log::Warning(absl::string_view message, Fields fields) const {
+  Write(Level::kWarning, message, fields);
+}
+void Log::Error(absl::string_view message, Fields fields) const {
+  Write(Level::kError, message, fields);
+}
+
+void Log::Write(Level level, absl::string_view message, Fields fields) const {
+  if (level < threshold_) return;
+  nlohmann::ordered_json line;
+  line["ts"] = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
+  line["level"] = Name(level);
+  line["svc"] = service_;
+  line["msg"] = std::string(message);
+  for (const auto& [key, value] : fields) line[std::string(key)] = std::string(value);
+  // Bytes that are not UTF-8 (a hostile name) are replaced, never thrown upon.
+  std::string text = line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  text += '\n';
+  // One write a line, so that lines of threads and processes do not mix. Nobody to tell on error.
+  [[maybe_unused]] const ssize_t written = write(fd_, text.data(), text.size());
+}
+
+}  // namespace portolan
