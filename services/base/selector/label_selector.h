@@ -38,6 +38,7 @@ class LabelSelector {
   // The first expression that does not hold, as text: "color In [yellow, red]"; empty: all hold.
   std::string FirstMismatch(absl::string_view key, const Labels& labels) const;
 
+  const std::vector<Expression>& expressions() const { return expressions_; }
   bool matches_everything() const { return expressions_.empty(); }
   std::string ToString() const;
   friend bool operator==(const LabelSelector&, const LabelSelector&) = default;

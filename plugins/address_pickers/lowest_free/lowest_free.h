@@ -1,0 +1,12 @@
+// Address picker "lowest-free", the default: the lowest free address of the pool.
+#pragma once
+
+#include <memory>
+
+#include "plugins/sdk/factory.h"
+
+namespace portolan::plugin {
+
+std::unique_ptr<Factory> NewLowestFreeFactory();
+
+}  // namespace portolan::plugin

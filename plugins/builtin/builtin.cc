@@ -1,0 +1,33 @@
+#include "plugins/builtin/builtin.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "plugins/address_pickers/lowest_free/lowest_free.h"
+#include "plugins/address_pickers/stable_hash/stable_hash.h"
+#include "plugins/pool_selectors/label/label.h"
+
+namespace portolan::plugin {
+namespace {
+
+void Add(Registry& registry, std::unique_ptr<Factory> factory) {
+  absl::Status status = registry.Register(std::move(factory));
+  if (status.ok()) return;
+  std::fprintf(stderr, "plugins/builtin: %s\n", std::string(status.message()).c_str());
+  std::abort();  // two lines of the list below have one name
+}
+
+}  // namespace
+
+Registry NewBuiltinRegistry() {
+  Registry registry;
+  Add(registry, NewLowestFreeFactory());
+  Add(registry, NewStableHashFactory());
+  Add(registry, NewLabelFactory());
+  return registry;
+}
+
+}  // namespace portolan::plugin

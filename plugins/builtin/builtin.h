@@ -1,0 +1,11 @@
+// The plugins that are linked in: the one explicit list.
+#pragma once
+
+#include "plugins/sdk/registry.h"
+
+namespace portolan::plugin {
+
+// A registry with every built-in plugin. Call it in main() and keep it for the process's life.
+Registry NewBuiltinRegistry();
+
+}  // namespace portolan::plugin

@@ -1,0 +1,32 @@
+#include "plugins/builtin/builtin.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "plugins/sdk/address_picker.h"
+#include "plugins/sdk/pool_selector.h"
+
+namespace portolan::plugin {
+namespace {
+
+using ::testing::Contains;
+
+TEST(Builtin, ListsTheAddressPickersAndPoolSelectors) {
+  Registry registry = NewBuiltinRegistry();
+  EXPECT_THAT(registry.Names("address-picker"), Contains("lowest-free"));
+  EXPECT_THAT(registry.Names("address-picker"), Contains("stable-hash"));
+  EXPECT_THAT(registry.Names("pool-selector"), Contains("label"));
+}
+
+TEST(Builtin, EveryPickerIsMadeWithoutSettings) {
+  Registry registry = NewBuiltinRegistry();
+  for (const std::string& name : registry.Names(AddressPicker::kExtensionPoint)) {
+    EXPECT_TRUE(registry.Create<AddressPicker>(name, "").ok()) << name;
+  }
+  for (const std::string& name : registry.Names(PoolSelector::kExtensionPoint)) {
+    EXPECT_TRUE(registry.Create<PoolSelector>(name, "{}").ok()) << name;
+  }
+}
+
+}  // namespace
+}  // namespace portolan::plugin
