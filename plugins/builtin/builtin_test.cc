@@ -11,11 +11,12 @@ namespace {
 
 using ::testing::Contains;
 
-TEST(Builtin, ListsTheAddressPickersAndPoolSelectors) {
+TEST(Builtin, ListsThePluginsOfEveryExtensionPoint) {
   Registry registry = NewBuiltinRegistry();
   EXPECT_THAT(registry.Names("address-picker"), Contains("lowest-free"));
   EXPECT_THAT(registry.Names("address-picker"), Contains("stable-hash"));
   EXPECT_THAT(registry.Names("pool-selector"), Contains("label"));
+  EXPECT_THAT(registry.Names("owner-election"), Contains("rendezvous-hash"));
 }
 
 TEST(Builtin, EveryPickerIsMadeWithoutSettings) {
