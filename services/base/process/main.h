@@ -1,0 +1,28 @@
+// The main function of every service binary: flags, loop, hub, server, signals.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "services/base/process/service.h"
+
+namespace portolan::process {
+
+using Factory =
+    std::function<absl::StatusOr<std::unique_ptr<Service>>(const Context& context)>;
+
+// Runs one service on RUN_DIR/NAME.sock, reading from RUN_DIR/{config-service,ipam-service,
+// datapath-loader}.sock, until SIGTERM or SIGINT. Flags: --node, --run-dir, --state-dir,
+// --upstream-dir (where config-service and ipam-service live when it is another directory).
+// Returns the exit code: 0 in order, 1 when the service could not start (said on stderr), 2 usage.
+int Main(int argc, char** argv, absl::string_view name, const Factory& factory);
+
+// Creates `path` (and parents) for the owner and its group only. Error names the path.
+absl::Status MakeDirectory(const std::string& path);
+
+// The host's name: the default of --node.
+std::string HostName();
+
+}  // namespace portolan::process

@@ -1,0 +1,144 @@
+#include "services/base/wire/stream_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace portolan::wire {
+namespace {
+
+void WakeAll(std::vector<std::weak_ptr<Waker>>& wakers) {
+  for (const std::weak_ptr<Waker>& weak : wakers) {
+    if (const std::shared_ptr<Waker> waker = weak.lock()) waker->Wake();
+  }
+}
+
+}  // namespace
+
+int StreamTable::AddWriter() {
+  absl::MutexLock lock(&mutex_);
+  writers_synced_.push_back(false);
+  synced_ = false;
+  return static_cast<int>(writers_synced_.size()) - 1;
+}
+
+void StreamTable::Upsert(absl::string_view key, const google::protobuf::Message& value) {
+  // Maps must serialize in one order, or an equal value would look like a change.
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream sink(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&sink);
+    coded.SetSerializationDeterministic(true);
+    value.SerializeToCodedStream(&coded);
+  }
+  std::vector<std::weak_ptr<Waker>> to_wake;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (type_url_.empty()) {
+      type_url_ = absl::StrCat("type.googleapis.com/", value.GetDescriptor()->full_name());
+    }
+    const auto it = entries_.find(key);
+    if (it != entries_.end() && !it->second.removed && it->second.bytes == bytes) return;
+    Commit(std::string(key), Entry{.bytes = std::move(bytes)}, to_wake);
+  }
+  WakeAll(to_wake);
+}
+
+void StreamTable::Remove(absl::string_view key) {
+  std::vector<std::weak_ptr<Waker>> to_wake;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = entries_.find(key);
+    if (it == entries_.end() || it->second.removed) return;
+    Commit(std::string(key), Entry{.removed = true}, to_wake);
+    ForgetOldTombstones();
+  }
+  WakeAll(to_wake);
+}
+
+void StreamTable::MarkSynced(int writer) {
+  std::vector<std::weak_ptr<Waker>> to_wake;
+  {
+    absl::MutexLock lock(&mutex_);
+    writers_synced_[writer] = true;
+    synced_ = std::all_of(writers_synced_.begin(), writers_synced_.end(), [](bool b) { return b; });
+    if (synced_) to_wake.swap(waiting_);
+  }
+  WakeAll(to_wake);
+}
+
+void StreamTable::Commit(const std::string& key, Entry entry,
+                         std::vector<std::weak_ptr<Waker>>& to_wake) {
+  Entry& slot = entries_[key];
+  if (slot.revision != 0) {
+    order_.erase(slot.revision);
+    tombstones_.erase(slot.revision);
+  }
+  slot = std::move(entry);
+  slot.revision = ++head_;
+  order_[head_] = key;
+  if (slot.removed) tombstones_[head_] = key;
+  to_wake.swap(waiting_);
+}
+
+void StreamTable::ForgetOldTombstones() {
+  while (tombstones_.size() > max_tombstones_) {
+    const auto oldest = tombstones_.begin();
+    forgotten_ = oldest->first;
+    order_.erase(oldest->first);
+    entries_.erase(oldest->second);
+    tombstones_.erase(oldest);
+  }
+}
+
+Position StreamTable::Begin(const stream::v1alpha1::WatchRequest& request) const {
+  absl::MutexLock lock(&mutex_);
+  Position position;
+  if (request.epoch() == epoch_ && request.revision() >= forgotten_ &&
+      request.revision() <= head_) {
+    position.revision = request.revision();
+    position.reset_due = false;
+  }
+  return position;
+}
+
+bool StreamTable::Read(Position& position, stream::v1alpha1::WatchResponse& response,
+                       std::weak_ptr<Waker> waker) {
+  response.Clear();
+  absl::MutexLock lock(&mutex_);
+  if (!position.reset_due && position.revision < forgotten_) {
+    // Too slow: a removal that this reader has not heard of is forgotten.
+    position = Position{};
+  }
+  const bool reset = std::exchange(position.reset_due, false);
+  size_t bytes = 0;
+  auto it = order_.upper_bound(position.revision);
+  for (; it != order_.end() && bytes < kMaxResponseBytes; ++it) {
+    const Entry& entry = entries_.at(it->second);
+    position.revision = it->first;
+    if (reset && entry.removed) continue;
+    stream::v1alpha1::Change& change = *response.add_changes();
+    change.set_key(it->second);
+    change.set_revision(it->first);
+    if (!entry.removed) {
+      change.mutable_value()->set_type_url(type_url_);
+      change.mutable_value()->set_value(entry.bytes);
+    }
+    bytes += it->second.size() + entry.bytes.size();
+  }
+  const bool caught_up = it == order_.end();
+  if (caught_up) position.revision = head_;
+  if (caught_up && synced_ && !position.synced_sent) {
+    position.synced_sent = true;
+    response.set_synced(true);
+  }
+  response.set_reset(reset);
+  response.set_epoch(epoch_);
+  response.set_revision(position.revision);
+  if (reset || response.synced() || response.changes_size() > 0) return true;
+  waiting_.push_back(std::move(waker));
+  return false;
+}
+
+}  // namespace portolan::wire

@@ -1,0 +1,84 @@
+// One published type: the latest value of each key, in the order of change. The heart of Hub.
+//
+// Thread-safe. Wakers are called without any lock of the table held, on the writing thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "api/proto/stream/v1alpha1/stream.pb.h"
+#include "google/protobuf/message.h"
+
+namespace portolan::wire {
+
+// Somebody who waits for the next change.
+class Waker {
+ public:
+  virtual ~Waker() = default;
+  virtual void Wake() = 0;
+};
+
+// Where a reader stands. A value type that belongs to one reader.
+struct Position {
+  uint64_t revision = 0;
+  bool reset_due = true;   // the reader holds nothing that we know of
+  bool synced_sent = false;
+};
+
+class StreamTable {
+ public:
+  // How many removed keys are remembered for readers that come back.
+  static constexpr size_t kMaxTombstones = 100'000;
+  // A response is closed when it holds this much, so that one never gets too large to send.
+  static constexpr size_t kMaxResponseBytes = 256 * 1024;
+
+  // `epoch` names this life of the table; `max_tombstones` is lower in tests only.
+  explicit StreamTable(std::string epoch, size_t max_tombstones = kMaxTombstones)
+      : epoch_(std::move(epoch)), max_tombstones_(max_tombstones) {}
+
+  int AddWriter();
+  void Upsert(absl::string_view key, const google::protobuf::Message& value);
+  void Remove(absl::string_view key);
+  void MarkSynced(int writer);
+
+  // Where a reader that asks for this request begins: resumed, or from the start.
+  Position Begin(const stream::v1alpha1::WatchRequest& request) const;
+  // Fills `response` with what comes after `position` and moves it. False: nothing new; then
+  // `waker` is called once at the next change.
+  bool Read(Position& position, stream::v1alpha1::WatchResponse& response,
+            std::weak_ptr<Waker> waker);
+
+ private:
+  struct Entry {
+    uint64_t revision = 0;
+    bool removed = false;
+    std::string bytes;
+  };
+
+  void Commit(const std::string& key, Entry entry, std::vector<std::weak_ptr<Waker>>& to_wake)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetOldTombstones() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string epoch_;
+  const size_t max_tombstones_;
+  mutable absl::Mutex mutex_;
+  std::string type_url_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, std::string> order_ ABSL_GUARDED_BY(mutex_);       // revision -> key
+  std::map<uint64_t, std::string> tombstones_ ABSL_GUARDED_BY(mutex_);  // the removed among them
+  uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t forgotten_ ABSL_GUARDED_BY(mutex_) = 0;  // revision of the newest forgotten tombstone
+  std::vector<bool> writers_synced_ ABSL_GUARDED_BY(mutex_);
+  bool synced_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::weak_ptr<Waker>> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace portolan::wire

@@ -1,0 +1,166 @@
+#include "services/base/wire/stream_table.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "api/proto/intent/v1alpha1/intent.pb.h"
+
+namespace portolan::wire {
+namespace {
+
+using intent::v1alpha1::ServiceIntent;
+using stream::v1alpha1::WatchRequest;
+using stream::v1alpha1::WatchResponse;
+
+ServiceIntent Service(uint64_t generation) {
+  ServiceIntent service;
+  service.set_generation(generation);
+  return service;
+}
+
+class CountingWaker : public Waker {
+ public:
+  void Wake() override { ++count; }
+  int count = 0;
+};
+
+class StreamTableTest : public testing::Test {
+ protected:
+  bool Read(Position& position) { return table_.Read(position, response_, waker_); }
+  // "a=1 b=2 -c reset synced"
+  std::string Text() const {
+    std::string text;
+    for (const auto& change : response_.changes()) {
+      ServiceIntent service;
+      change.value().UnpackTo(&service);
+      absl::StrAppend(&text, change.has_value()
+                                 ? absl::StrCat(change.key(), "=", service.generation(), " ")
+                                 : absl::StrCat("-", change.key(), " "));
+    }
+    return absl::StrCat(text, response_.reset() ? "reset " : "",
+                        response_.synced() ? "synced" : "");
+  }
+
+  StreamTable table_{"epoch-1", 3};
+  int writer_ = table_.AddWriter();
+  WatchResponse response_;
+  std::shared_ptr<CountingWaker> waker_ = std::make_shared<CountingWaker>();
+};
+
+TEST_F(StreamTableTest, GivesASnapshotThenOneMarkThenDeltas) {
+  table_.Upsert("a", Service(1));
+  table_.Upsert("b", Service(1));
+  table_.Remove("b");
+  table_.MarkSynced(writer_);
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "a=1 reset synced");
+  ASSERT_FALSE(Read(position));
+  table_.Upsert("a", Service(2));
+  EXPECT_EQ(waker_->count, 1);
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "a=2 ");
+}
+
+TEST_F(StreamTableTest, ASlowReaderGetsOnlyTheLatestValueOfAKey) {
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  for (int i = 1; i <= 1000; ++i) table_.Upsert("a", Service(i));
+  table_.Upsert("b", Service(1));
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "a=1000 b=1 ");
+}
+
+TEST_F(StreamTableTest, AnEqualValueIsNoChangeEvenWithLabelsInAnotherOrder) {
+  ServiceIntent first, second;
+  for (int i = 0; i < 20; ++i) (*first.mutable_labels())[absl::StrCat(i)] = "x";
+  for (int i = 19; i >= 0; --i) (*second.mutable_labels())[absl::StrCat(i)] = "x";
+  table_.Upsert("a", first);
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  table_.Upsert("a", second);
+  EXPECT_FALSE(Read(position));
+}
+
+TEST_F(StreamTableTest, SaysSyncedOnlyWhenEveryWriterHasSaidSo) {
+  const int other = table_.AddWriter();
+  Position position = table_.Begin({});
+  table_.MarkSynced(writer_);
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "reset ");
+  ASSERT_FALSE(Read(position));
+  table_.MarkSynced(other);
+  EXPECT_EQ(waker_->count, 1);
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "synced");
+}
+
+TEST_F(StreamTableTest, AReturningReaderHearsOnlyOfWhatChangedMeanwhile) {
+  table_.Upsert("a", Service(1));
+  table_.Upsert("b", Service(1));
+  table_.MarkSynced(writer_);
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  WatchRequest resume;
+  resume.set_epoch(response_.epoch());
+  resume.set_revision(response_.revision());
+  table_.Remove("b");
+  table_.Upsert("c", Service(3));
+  position = table_.Begin(resume);
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "-b c=3 synced");
+}
+
+TEST_F(StreamTableTest, AReaderOfAnotherEpochOrOfTheFutureStartsAnew) {
+  table_.Upsert("a", Service(1));
+  for (const auto& [epoch, revision] : {std::pair("epoch-0", 1), std::pair("epoch-1", 99)}) {
+    WatchRequest resume;
+    resume.set_epoch(epoch);
+    resume.set_revision(revision);
+    Position position = table_.Begin(resume);
+    ASSERT_TRUE(Read(position));
+    EXPECT_EQ(Text(), "a=1 reset ");
+  }
+}
+
+TEST_F(StreamTableTest, AReaderThatMissedAForgottenRemovalGetsANewSnapshot) {
+  for (int i = 0; i < 5; ++i) table_.Upsert(absl::StrCat("k", i), Service(1));
+  table_.Upsert("stays", Service(1));
+  table_.MarkSynced(writer_);
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  WatchRequest resume;
+  resume.set_epoch(response_.epoch());
+  resume.set_revision(response_.revision());
+  for (int i = 0; i < 5; ++i) table_.Remove(absl::StrCat("k", i));  // three are remembered
+  Position resumed = table_.Begin(resume);
+  ASSERT_TRUE(Read(resumed));
+  EXPECT_EQ(Text(), "stays=1 reset synced");
+  ASSERT_TRUE(Read(position)) << "a connected reader that was too slow";
+  EXPECT_EQ(Text(), "stays=1 reset synced");
+}
+
+TEST_F(StreamTableTest, CutsALargeSnapshotIntoResponses) {
+  ServiceIntent large;
+  (*large.mutable_labels())["x"] = std::string(StreamTable::kMaxResponseBytes / 2, 'x');
+  for (int i = 0; i < 5; ++i) table_.Upsert(absl::StrCat(i), large);
+  table_.MarkSynced(writer_);
+  Position position = table_.Begin({});
+  int responses = 0, changes = 0, marks = 0, resets = 0;
+  while (Read(position)) {
+    ++responses;
+    changes += response_.changes_size();
+    marks += response_.synced();
+    resets += response_.reset();
+  }
+  EXPECT_EQ(responses, 3);
+  EXPECT_EQ(changes, 5);
+  EXPECT_EQ(marks, 1);
+  EXPECT_EQ(resets, 1);
+}
+
+}  // namespace
+}  // namespace portolan::wire

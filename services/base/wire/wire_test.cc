@@ -1,0 +1,189 @@
+#include <gtest/gtest.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "api/proto/intent/v1alpha1/intent.pb.h"
+#include "services/base/wire/hub.h"
+#include "services/base/wire/reader.h"
+#include "services/base/wire/server.h"
+
+namespace portolan::wire {
+namespace {
+
+using intent::v1alpha1::BackendSet;
+using intent::v1alpha1::ServiceIntent;
+
+ServiceIntent Service(uint64_t generation) {
+  ServiceIntent service;
+  service.set_generation(generation);
+  return service;
+}
+
+// What a reader has heard, and a loop that runs until a wish is fulfilled.
+class Listener {
+ public:
+  explicit Listener(const std::shared_ptr<grpc::Channel>& channel) : loop_(NewLoop()) {
+    reader_ = std::make_unique<TypedReader<ServiceIntent>>(
+        loop_.get(), channel,
+        Handlers<ServiceIntent>{
+            .on_upsert = [this](const std::string& key,
+                                const ServiceIntent& s) { seen[key] = s.generation(), Check(); },
+            .on_remove = [this](const std::string& key) { seen.erase(key), ++removals, Check(); },
+            .on_synced = [this] { ++syncs, Check(); },
+            .on_connected = [this](bool up) { connected = up, Check(); },
+        });
+  }
+
+  bool RunUntil(std::function<bool()> wish) {
+    wish_ = std::move(wish);
+    bool timed_out = false;
+    const Loop::TimerId timer = loop_->RunAfter(absl::Seconds(10), [&] {
+      timed_out = true;
+      loop_->Stop();
+    });
+    if (!wish_()) loop_->Run();
+    loop_->Cancel(timer);
+    wish_ = nullptr;
+    return !timed_out;
+  }
+
+  std::map<std::string, uint64_t> seen;
+  int removals = 0;
+  int syncs = 0;
+  bool connected = false;
+
+ private:
+  void Check() {
+    if (wish_ && wish_()) loop_->Stop();
+  }
+  std::unique_ptr<Loop> loop_;
+  std::function<bool()> wish_;
+  std::unique_ptr<TypedReader<ServiceIntent>> reader_;
+};
+
+class WireTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = "/tmp/portolan-wire-XXXXXX";  // a socket path is at most 107 bytes
+    directory_ = mkdtemp(pattern.data());
+    address_ = absl::StrCat("unix:", directory_, "/s.sock");
+    StartServer();
+  }
+  void TearDown() override {
+    StopServer();
+    unlink(absl::StrCat(directory_, "/s.sock").c_str());
+    rmdir(directory_.c_str());
+  }
+  void StartServer() {
+    hub_ = std::make_unique<Hub>();
+    writer_ = hub_->NewWriter<ServiceIntent>();
+    auto server = Server::Start(address_, {hub_->service()});
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  void StopServer() {
+    if (hub_ != nullptr) hub_->Shutdown();
+    server_.reset();
+    hub_.reset();
+  }
+
+  std::string directory_;
+  std::string address_;
+  std::unique_ptr<Hub> hub_;
+  std::optional<Writer> writer_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(WireTest, CarriesSnapshotAndDeltasOverAUnixSocket) {
+  writer_->Upsert("a", Service(1));
+  writer_->MarkSynced();
+  Listener listener(Connect(address_));
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.syncs == 1; }));
+  EXPECT_EQ(listener.seen, (std::map<std::string, uint64_t>{{"a", 1}}));
+  writer_->Upsert("b", Service(2));
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.seen.size() == 2; }));
+  writer_->Remove("a");
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.seen.size() == 1; }));
+}
+
+TEST_F(WireTest, CarriesTheSameInsideAProcess) {
+  writer_->Upsert("a", Service(1));
+  writer_->MarkSynced();
+  Listener listener(server_->InProcessChannel());
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.syncs == 1; }));
+  EXPECT_EQ(listener.seen.at("a"), 1u);
+}
+
+TEST_F(WireTest, KeepsWhatItKnewWhileThePublisherIsAwayAndPrunesOnlyAfterTheNewSync) {
+  writer_->Upsert("kept", Service(1));
+  writer_->Upsert("gone", Service(1));
+  writer_->MarkSynced();
+  Listener listener(Connect(address_));
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.syncs == 1; }));
+  StopServer();
+  ASSERT_TRUE(listener.RunUntil([&] { return !listener.connected; }));
+  EXPECT_EQ(listener.seen.size(), 2u);
+  StartServer();
+  writer_->Upsert("kept", Service(2));
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.seen.at("kept") == 2; }));
+  EXPECT_EQ(listener.removals, 0) << "the new publisher is not synced yet";
+  writer_->MarkSynced();
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.syncs == 2; }));
+  EXPECT_EQ(listener.seen, (std::map<std::string, uint64_t>{{"kept", 2}}));
+}
+
+TEST_F(WireTest, WaitsForAPublisherThatIsNotThereYet) {
+  StopServer();
+  Listener listener(Connect(address_));
+  StartServer();
+  writer_->Upsert("a", Service(1));
+  writer_->MarkSynced();
+  EXPECT_TRUE(listener.RunUntil([&] { return listener.syncs == 1; }));
+}
+
+TEST_F(WireTest, RefusesASocketThatALivingServerHoldsAndNamesTheRemedy) {
+  Hub other;
+  const auto second = Server::Start(address_, {other.service()});
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(second.status().message().find("--run-dir"), absl::string_view::npos);
+}
+
+TEST_F(WireTest, ReplacesTheSocketFileOfADeadServer) {
+  const std::string path = absl::StrCat(directory_, "/s.sock");
+  ASSERT_EQ(link(path.c_str(), (path + ".old").c_str()), 0);
+  StopServer();
+  ASSERT_EQ(rename((path + ".old").c_str(), path.c_str()), 0);
+  StartServer();
+  struct stat info = {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0660u);
+}
+
+TEST_F(WireTest, ALargeTableArrivesWhole) {
+  for (int i = 0; i < 20'000; ++i) writer_->Upsert(absl::StrCat("ns/service-", i), Service(i));
+  writer_->MarkSynced();
+  Listener listener(Connect(address_));
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.syncs == 1; }));
+  EXPECT_EQ(listener.seen.size(), 20'000u);
+}
+
+TEST_F(WireTest, ManyReadersComeAndGoWhileTheTableChanges) {
+  writer_->MarkSynced();
+  const auto channel = server_->InProcessChannel();
+  for (int round = 0; round < 50; ++round) {
+    Listener listener(channel);
+    writer_->Upsert("a", Service(round + 1));
+    ASSERT_TRUE(listener.RunUntil([&] { return listener.seen["a"] == round + 1u; }));
+  }
+}
+
+}  // namespace
+}  // namespace portolan::wire

@@ -1,0 +1,95 @@
+#include "services/base/yang/context.h"
+
+#include <libyang/libyang.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <sstream>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/status/status_macros.h"
+#include "services/base/yang/libyang_errors.h"
+
+namespace portolan::yang {
+namespace {
+
+// Answers libyang's wish for an imported module out of the given texts.
+LY_ERR Import(const char* name, const char*, const char* submodule, const char*, void* user_data,
+              LYS_INFORMAT* format, const char** data, ly_module_imp_data_free_clb* free_data) {
+  if (submodule != nullptr) return LY_ENOTFOUND;
+  for (const ModuleText& module : *static_cast<const std::vector<ModuleText>*>(user_data)) {
+    if (module.name != name) continue;
+    *format = LYS_IN_YANG;
+    *data = module.text.c_str();
+    *free_data = nullptr;
+    return LY_SUCCESS;
+  }
+  return LY_ENOTFOUND;
+}
+
+void StoreErrorsInsteadOfPrinting() {
+  static std::once_flag once;
+  std::call_once(once, [] { ly_log_options(LY_LOSTORE); });
+}
+
+}  // namespace
+
+absl::Status Context::Load() {
+  StoreErrorsInsteadOfPrinting();
+  if (ly_ctx_new(nullptr, LY_CTX_DISABLE_SEARCHDIRS, &ctx_) != LY_SUCCESS) {
+    return absl::InternalError("libyang gave no context");
+  }
+  ly_ctx_set_module_imp_clb(ctx_, &Import, &modules_);
+  for (const ModuleText& module : modules_) {
+    if (ly_ctx_load_module(ctx_, module.name.c_str(), nullptr, nullptr) != nullptr) continue;
+    std::string reasons;
+    for (const ly_err_item* e = ly_err_first(ctx_); e != nullptr; e = e->next) {
+      if (e->level != LY_LLERR) continue;
+      absl::StrAppend(&reasons, reasons.empty() ? "" : "; ", OneLine(e->msg), " ",
+                      e->path == nullptr ? "" : e->path);
+    }
+    return absl::InvalidArgumentError(absl::StrCat("YANG module ", module.name, ": ", reasons));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const Context>> Context::FromTexts(std::vector<ModuleText> modules) {
+  std::shared_ptr<Context> context(new Context(std::move(modules)));
+  RETURN_IF_ERROR(context->Load());
+  return std::shared_ptr<const Context>(std::move(context));
+}
+
+absl::StatusOr<std::shared_ptr<const Context>> Context::FromDirectory(
+    const std::string& directory) {
+  std::vector<ModuleText> modules;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    const std::string file = entry.path().filename().string();
+    if (!absl::EndsWith(file, ".yang")) continue;
+    std::ifstream in(entry.path());
+    std::stringstream text;
+    text << in.rdbuf();
+    if (!in) return absl::NotFoundError(absl::StrCat("cannot read ", entry.path().string()));
+    modules.push_back({file.substr(0, file.find_first_of("@.")), text.str()});
+  }
+  if (modules.empty()) {
+    return absl::NotFoundError(absl::StrCat("no .yang file in ", directory));
+  }
+  std::sort(modules.begin(), modules.end(),
+            [](const ModuleText& a, const ModuleText& b) { return a.name < b.name; });
+  return FromTexts(std::move(modules));
+}
+
+Context::~Context() { ly_ctx_destroy(ctx_); }
+
+std::string Context::Revision(absl::string_view module) const {
+  const lys_module* found = ly_ctx_get_module_implemented(ctx_, std::string(module).c_str());
+  return found == nullptr || found->revision == nullptr ? "" : found->revision;
+}
+
+}  // namespace portolan::yang

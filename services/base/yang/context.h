@@ -1,0 +1,52 @@
+// A set of YANG modules, compiled once: what data can be checked against.
+//
+// Shared and immutable after creation: trees of one context may live on different threads, each
+// tree on one thread at a time. About 1,000 contexts can live in a process (libyang keeps a thread
+// key in each), so share them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+struct ly_ctx;
+
+namespace portolan::yang {
+
+struct ModuleText {
+  std::string name;  // "portolan-ipam"
+  std::string text;  // YANG source
+};
+
+class Context {
+ public:
+  // Every module of `modules` is implemented; they may import each other and what libyang brings
+  // (ietf-inet-types, ietf-yang-types). Nothing is read from disk.
+  // INVALID_ARGUMENT: a module does not compile; the message has module, line and reason.
+  static absl::StatusOr<std::shared_ptr<const Context>> FromTexts(std::vector<ModuleText> modules);
+
+  // The same, of every NAME@REVISION.yang in `directory`. NOT_FOUND: there is none.
+  static absl::StatusOr<std::shared_ptr<const Context>> FromDirectory(const std::string& directory);
+
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  // "2026-11-24"; empty: no such module, or it has none.
+  std::string Revision(absl::string_view module) const;
+
+ private:
+  friend class Tree;
+  explicit Context(std::vector<ModuleText> modules) : modules_(std::move(modules)) {}
+  absl::Status Load();
+
+  std::vector<ModuleText> modules_;
+  ly_ctx* ctx_ = nullptr;
+};
+
+}  // namespace portolan::yang

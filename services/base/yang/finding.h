@@ -1,0 +1,25 @@
+// What is wrong with a text or a tree, one entry per place. A regular value type.
+#pragma once
+
+#include <string>
+
+namespace portolan::yang {
+
+struct Finding {
+  // Data path with module names and key predicates, as in RFC 7951 section 6.11; empty: the whole.
+  std::string path;
+  // In the parsed text, from 1; 0: unknown.
+  int line = 0;
+  // Stable, kebab-case: the error-app-tag of the broken statement where it has one, else "syntax",
+  // "unknown-node", "missing-key", "mandatory", "choice", "duplicate", "type", "xpath",
+  // "data-missing", "internal".
+  std::string rule;
+  // One line, for a person.
+  std::string message;
+  // What belongs at `path`, from the model's description; may be empty.
+  std::string expected;
+
+  friend bool operator==(const Finding&, const Finding&) = default;
+};
+
+}  // namespace portolan::yang

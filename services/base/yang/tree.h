@@ -1,0 +1,105 @@
+// Configuration data under a Context: parse, validate, edit, print, walk.
+//
+// A Tree owns its nodes; a Node is a view that is good until its tree changes or goes. One thread
+// at a time. The only room that sees libyang; others see these types.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "services/base/yang/context.h"
+#include "services/base/yang/finding.h"
+
+struct lyd_node;
+
+namespace portolan::yang {
+
+enum class Format : uint8_t {
+  kGuess,  // '<' begins XML, everything else is JSON
+  kJson,   // RFC 7951
+  kXml,    // RFC 7950; several roots may stand side by side
+};
+
+enum class Defaults : uint8_t {
+  kExplicit,  // what was given, RFC 6243 section 3.3
+  kAll,       // and what holds by default, section 3.1
+};
+
+// A data node, or none. Copies are cheap.
+class Node {
+ public:
+  Node() = default;
+  explicit operator bool() const { return node_ != nullptr; }
+
+  absl::string_view name() const;
+  absl::string_view module() const;
+  // Canonical text of a leaf; an identity is "module:name". Empty for inner nodes.
+  std::string value() const;
+  // It holds by default and was not given.
+  bool is_default() const;
+  // With key predicates.
+  std::string path() const;
+
+  Node first_child() const;
+  Node next_sibling() const;
+  // The first child of that name, or none.
+  Node Child(absl::string_view name) const;
+  // All children of that name: the entries of a list or leaf-list, in order.
+  std::vector<Node> Children(absl::string_view name) const;
+
+ private:
+  friend class Tree;
+  explicit Node(const lyd_node* node) : node_(node) {}
+  const lyd_node* node_ = nullptr;
+};
+
+class Tree {
+ public:
+  // Nothing configured.
+  explicit Tree(std::shared_ptr<const Context> context);
+  ~Tree();
+  Tree(Tree&& other) noexcept;
+  Tree& operator=(Tree&& other) noexcept;
+
+  // Syntax, names and types. Strict: what the modules do not know is refused, and so are members
+  // or containers that are there twice, bytes after the end, and an empty text. Does not validate.
+  // Nothing: `findings` has at least one entry (libyang stops at the first).
+  static std::optional<Tree> Parse(std::shared_ptr<const Context> context, const std::string& text,
+                                   Format format, std::vector<Finding>* findings);
+
+  // Mandatory nodes, leafrefs, must, unique. Fills defaults in. Empty: the tree is valid. After
+  // findings the tree is good for printing only.
+  std::vector<Finding> Validate();
+
+  // Takes `other` over this tree: its leaves win, its list entries are added or merged. Same
+  // context. To be validated afterwards.
+  absl::Status Merge(const Tree& other);
+
+  // Removes the nodes that `xpath` selects. Findings: bad expression (xpath), nothing given there
+  // (data-missing), a list key (xpath); then nothing is removed. To be validated afterwards.
+  std::vector<Finding> Delete(const std::string& xpath);
+
+  Tree Duplicate() const;
+
+  // The selected subtrees with their ancestors and keys. INVALID_ARGUMENT: bad expression.
+  absl::StatusOr<Tree> Select(const std::string& xpath) const;
+
+  // With indentation; "{\n}\n"-like or "" when nothing is there.
+  std::string Print(Format format, Defaults defaults) const;
+
+  // The top node of that name, or none.
+  Node Top(absl::string_view module, absl::string_view name) const;
+
+ private:
+  std::vector<Finding> Errors() const;
+
+  std::shared_ptr<const Context> context_;
+  lyd_node* root_ = nullptr;  // first of the siblings
+};
+
+}  // namespace portolan::yang
