@@ -153,6 +153,9 @@ void Writer::Upsert(absl::string_view key, const google::protobuf::Message& valu
 }
 void Writer::Remove(absl::string_view key) { table_->Remove(key); }
 void Writer::MarkSynced() { table_->MarkSynced(id_); }
+Writer::~Writer() {
+  if (table_ != nullptr) table_->MarkSynced(id_);
+}
 
 Hub::Hub() : service_(std::make_unique<StreamService>(this)) {}
 Hub::~Hub() { Shutdown(); }

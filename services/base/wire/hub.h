@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
@@ -28,8 +29,14 @@ class StreamTable;
 // differ); readers hear "synced" only when every writer has said so.
 class Writer {
  public:
-  Writer(Writer&&) = default;
-  Writer& operator=(Writer&&) = default;
+  Writer(Writer&& other) : table_(std::exchange(other.table_, nullptr)), id_(other.id_) {}
+  Writer& operator=(Writer&& other) {
+    std::swap(table_, other.table_);
+    std::swap(id_, other.id_);
+    return *this;
+  }
+  // A writer that is gone holds nobody's "synced" up; its keys stay.
+  ~Writer();
 
   // A value equal to the current one changes nothing.
   void Upsert(absl::string_view key, const google::protobuf::Message& value);

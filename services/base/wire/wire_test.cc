@@ -92,13 +92,14 @@ class WireTest : public testing::Test {
   void StopServer() {
     if (hub_ != nullptr) hub_->Shutdown();
     server_.reset();
+    writer_.reset();
     hub_.reset();
   }
 
   std::string directory_;
   std::string address_;
   std::unique_ptr<Hub> hub_;
-  std::optional<Writer> writer_;
+  std::optional<Writer> writer_;  // goes before the hub
   std::unique_ptr<Server> server_;
 };
 
@@ -165,6 +166,13 @@ TEST_F(WireTest, ReplacesTheSocketFileOfADeadServer) {
   struct stat info = {};
   ASSERT_EQ(stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0660u);
+}
+
+TEST_F(WireTest, AWriterThatIsGoneDoesNotHoldUpTheSyncMark) {
+  writer_->MarkSynced();
+  { const Writer other = hub_->NewWriter<ServiceIntent>(); }
+  Listener listener(server_->InProcessChannel());
+  EXPECT_TRUE(listener.RunUntil([&] { return listener.syncs == 1; }));
 }
 
 TEST_F(WireTest, ALargeTableArrivesWhole) {

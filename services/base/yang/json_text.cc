@@ -45,16 +45,17 @@ class Checker : public nlohmann::json_sax<nlohmann::json> {
 
   bool key(string_t& name) override {
     if (members_.back().insert(name).second) return true;
-    finding = Finding{.rule = "duplicate",
-                      .message = absl::StrCat("the member \"", name,
-                                              "\" stands twice in one object")};
+    finding =
+        Finding{.rule = "duplicate",
+                .message = absl::StrCat("the member \"", name, "\" stands twice in one object")};
     return false;
   }
 
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
     const size_t end = std::min(position, text_.size());
-    const auto line = 1 + std::count(text_.begin(), text_.begin() + static_cast<ptrdiff_t>(end), '\n');
+    const auto line =
+        1 + std::count(text_.begin(), text_.begin() + static_cast<ptrdiff_t>(end), '\n');
     // "[json.exception.parse_error.101] parse error at line 1, column 3: syntax error ..."
     std::string reason = OneLine(error.what());
     if (const size_t colon = reason.find(": "); colon != std::string::npos) {

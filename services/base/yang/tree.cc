@@ -27,10 +27,10 @@ void FindTwins(const lyd_node* siblings, std::vector<Finding>* findings) {
   for (const lyd_node* node = siblings; node != nullptr; node = node->next) {
     if (node->schema == nullptr) continue;
     if (node->schema->nodetype == LYS_CONTAINER && !seen.insert(node->schema).second) {
-      findings->push_back({.path = PathOf(node),
-                           .rule = "duplicate",
-                           .message = absl::StrCat("\"", node->schema->name,
-                                                   "\" stands twice in the same place")});
+      findings->push_back(
+          {.path = PathOf(node),
+           .rule = "duplicate",
+           .message = absl::StrCat("\"", node->schema->name, "\" stands twice in the same place")});
     }
     FindTwins(lyd_child(node), findings);
   }
@@ -117,10 +117,9 @@ std::optional<Tree> Tree::Parse(std::shared_ptr<const Context> context, const st
     }
   }
   Tree tree(std::move(context));
-  const LY_ERR error =
-      lyd_parse_data_mem(tree.context_->ctx_, text.c_str(),
-                         format == Format::kXml ? LYD_XML : LYD_JSON,
-                         LYD_PARSE_ONLY | LYD_PARSE_STRICT | LYD_PARSE_NO_STATE, 0, &tree.root_);
+  const LY_ERR error = lyd_parse_data_mem(
+      tree.context_->ctx_, text.c_str(), format == Format::kXml ? LYD_XML : LYD_JSON,
+      LYD_PARSE_ONLY | LYD_PARSE_STRICT | LYD_PARSE_NO_STATE, 0, &tree.root_);
   if (error != LY_SUCCESS) {
     *findings = tree.Errors();
     return std::nullopt;
@@ -211,7 +210,7 @@ std::string Tree::Print(Format format, Defaults defaults) const {
                     (defaults == Defaults::kAll ? LYD_PRINT_WD_ALL : LYD_PRINT_WD_EXPLICIT));
   std::string result = text == nullptr ? "" : text;
   std::free(text);
-  return result;
+  return result == "{\n\n}\n" ? "{}\n" : result;
 }
 
 Node Tree::Top(absl::string_view module, absl::string_view name) const {

@@ -89,7 +89,7 @@ class Tree {
   // The selected subtrees with their ancestors and keys. INVALID_ARGUMENT: bad expression.
   absl::StatusOr<Tree> Select(const std::string& xpath) const;
 
-  // With indentation; "{\n}\n"-like or "" when nothing is there.
+  // With indentation and a final line break; of nothing: "{}\n" or "".
   std::string Print(Format format, Defaults defaults) const;
 
   // The top node of that name, or none.
