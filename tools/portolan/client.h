@@ -1,0 +1,54 @@
+// Reads what running Portolan processes publish: consistent snapshots over their UNIX sockets.
+//
+// Blocking; for the command line. Each snapshot waits at most kDeadline for each socket.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "google/protobuf/any.pb.h"
+
+namespace grpc {
+class Channel;
+}
+
+namespace portolan::cli {
+
+class Client {
+ public:
+  static constexpr absl::Duration kDeadline = absl::Seconds(5);
+
+  // Each place is a socket or a directory of *.sock files. NOT_FOUND when there is none at all.
+  static absl::StatusOr<Client> Open(const std::vector<std::string>& places);
+
+  // The union of all sockets' tables of type M by key; a socket that does not publish M is passed
+  // over. UNAVAILABLE names a socket that does not answer.
+  template <typename M>
+  absl::StatusOr<std::map<std::string, M>> Snapshot() const {
+    absl::StatusOr<std::map<std::string, google::protobuf::Any>> raw =
+        RawSnapshot(M::descriptor()->full_name());
+    if (!raw.ok()) return raw.status();
+    std::map<std::string, M> table;
+    for (const auto& [key, value] : *raw) value.UnpackTo(&table[key]);
+    return table;
+  }
+
+  // Of the process that serves config.v1alpha1.Config: the first socket that publishes its types.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> ConfigChannel() const;
+
+ private:
+  struct Socket {
+    std::string address;
+    std::shared_ptr<grpc::Channel> channel;
+  };
+  absl::StatusOr<std::map<std::string, google::protobuf::Any>> RawSnapshot(
+      const std::string& type) const;
+
+  std::vector<Socket> sockets_;
+};
+
+}  // namespace portolan::cli

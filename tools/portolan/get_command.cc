@@ -1,0 +1,124 @@
+#include <iostream>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "tools/portolan/client.h"
+#include "tools/portolan/commands.h"
+#include "tools/portolan/exit_code.h"
+#include "tools/portolan/tables.h"
+
+namespace portolan::cli {
+namespace {
+
+using Cell = std::vector<std::string>;
+
+std::string Age(int64_t since_unix_ms) {
+  if (since_unix_ms == 0) return "-";
+  const absl::Duration age = absl::Now() - absl::FromUnixMillis(since_unix_ms);
+  return absl::FormatDuration(absl::Trunc(std::max(age, absl::ZeroDuration()), absl::Seconds(1)));
+}
+
+// Reads one table and prints a row for each entry.
+template <typename M, typename RowOf>
+int PrintTable(const Places& places, Output output, std::vector<std::string> columns,
+               RowOf row_of) {
+  const absl::StatusOr<Client> client = Client::Open(places);
+  if (!client.ok()) return Fail(client.status());
+  const auto table = client->Snapshot<M>();
+  if (!table.ok()) return Fail(table.status());
+  Printer printer(std::move(columns));
+  for (const auto& [key, message] : *table) printer.Add(row_of(message));
+  printer.Print(std::cout, output);
+  return kOk;
+}
+
+}  // namespace
+
+int GetServices(const Places& places, Output output) {
+  const absl::StatusOr<Client> client = Client::Open(places);
+  if (!client.ok()) return Fail(client.status());
+  const absl::StatusOr<Tables> tables = ReadTables(*client);
+  if (!tables.ok()) return Fail(tables.status());
+  std::set<std::string> keys;
+  for (const auto& [key, intent] : tables->intents) keys.insert(key);
+  for (const auto& [key, allocation] : tables->allocations) keys.insert(key);
+  Printer printer({"SERVICE", "ADDRESSES", "ANNOUNCERS", "BGP PEERS", "BACKENDS", "STATE"});
+  for (const std::string& key : keys) {
+    const ServiceStory story = TellStory(*tables, key);
+    printer.Add({Cell{key}, story.addresses, story.announced_by, story.bgp_peers,
+                 Cell{absl::StrCat(story.backends)}, Cell{story.state}});
+  }
+  printer.Print(std::cout, output);
+  return kOk;
+}
+
+int GetPools(const Places& places, Output output) {
+  using allocation::v1alpha1::PoolState;
+  const absl::StatusOr<Client> client = Client::Open(places);
+  if (!client.ok()) return Fail(client.status());
+  const auto table = client->Snapshot<PoolState>();
+  if (!table.ok()) return Fail(table.status());
+  Printer printer({"POOL", "FAMILY", "TOTAL", "USED", "AVAILABLE", "STATE", "MESSAGE"});
+  for (const auto& [name, pool] : *table) {
+    for (const auto& count : pool.counts()) {
+      printer.Add({Cell{name}, Cell{count.family()}, Cell{count.total()}, Cell{count.used()},
+                   Cell{count.available()}, Cell{pool.state()},
+                   pool.message().empty() ? Cell{} : Cell{pool.message()}});
+    }
+  }
+  printer.Print(std::cout, output);
+  return kOk;
+}
+
+int GetPeers(const Places& places, Output output) {
+  using bgp::v1alpha1::PeerState;
+  return PrintTable<PeerState>(
+      places, output,
+      {"NODE", "PEER", "ADDRESS", "REMOTE AS", "STATE", "SINCE", "PREFIXES SENT", "LAST ERROR"},
+      [](const PeerState& peer) {
+        return std::vector<Cell>{{peer.node()},
+                                 {peer.name()},
+                                 {peer.address()},
+                                 {absl::StrCat(peer.remote_as())},
+                                 {peer.session_state()},
+                                 {Age(peer.since_unix_ms())},
+                                 {absl::StrCat(peer.prefixes_sent())},
+                                 peer.last_error().empty() ? Cell{} : Cell{peer.last_error()}};
+      });
+}
+
+int GetAnnouncements(const Places& places, Output output) {
+  const absl::StatusOr<Client> client = Client::Open(places);
+  if (!client.ok()) return Fail(client.status());
+  const absl::StatusOr<Tables> tables = ReadTables(*client);
+  if (!tables.ok()) return Fail(tables.status());
+  Printer printer({"ADDRESS", "SERVICE", "BY", "NODE", "WHERE", "STATE", "DETAIL"});
+  for (const auto& [key, announcement] : tables->announcements) {
+    printer.Add({{announcement.address()},
+                 {announcement.service()},
+                 {"l2"},
+                 {announcement.node()},
+                 {announcement.interface()},
+                 {announcement.state()},
+                 {announcement.state() == "owner" ? announcement.mac()
+                                                  : absl::StrCat("owner ", announcement.owner())}});
+  }
+  for (const auto& [key, route] : tables->routes) {
+    Cell detail = {absl::StrCat("next-hop ", route.next_hop())};
+    detail.insert(detail.end(), route.communities().begin(), route.communities().end());
+    printer.Add({{route.prefix()},
+                 {route.service()},
+                 {"bgp"},
+                 {route.node()},
+                 {route.peer()},
+                 {"advertised"},
+                 detail});
+  }
+  printer.Print(std::cout, output);
+  return kOk;
+}
+
+}  // namespace portolan::cli

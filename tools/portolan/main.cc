@@ -1,0 +1,132 @@
+// portolan: runs the load balancer, asks it and edits its configuration.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "services/base/process/main.h"
+#include "services/standalone/standalone.h"
+#include "tools/portolan/commands.h"
+#include "tools/portolan/exit_code.h"
+
+namespace portolan::cli {
+namespace {
+
+class CommandLine {
+ public:
+  CommandLine() : app_("Portolan: addresses for Services, told to the network, carried to backends") {
+    app_.require_subcommand(1);
+    app_.add_option("--socket", places_,
+                    "socket of a running portolan, or a directory of sockets; may be repeated")
+        ->envname("PORTOLAN_SOCKET")
+        ->capture_default_str();
+    AddRun();
+    AddGet();
+    AddExplain();
+    AddConfig();
+  }
+
+  int Main(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app_.exit(error) == 0 ? kOk : kUsage;
+    }
+    return action_();
+  }
+
+ private:
+  void AddRun() {
+    CLI::App* run = app_.add_subcommand("run", "run all services in this process");
+    options_.node = process::HostName();
+    run->add_option("--config", options_.config_file, "YANG instance data, JSON or XML");
+    run->add_option("--node", options_.node, "this machine's name in the configuration")
+        ->capture_default_str();
+    run->add_option("--run-dir", options_.run_dir, "directory of the socket")
+        ->capture_default_str();
+    run->add_option("--state-dir", options_.state_dir, "directory of durable state")
+        ->capture_default_str();
+    run->add_option("--join", options_.join,
+                    "run only l2, bgp and datapath here, for the portolan whose socket this is");
+    run->callback([this] { action_ = [this] { return standalone::Run(options_); }; });
+  }
+
+  void AddOutput(CLI::App* command) {
+    command->add_option("-o,--output", output_, "table or json")
+        ->check(CLI::IsMember({"table", "json"}))
+        ->capture_default_str();
+  }
+
+  void AddGet() {
+    CLI::App* get = app_.add_subcommand("get", "list what there is");
+    get->require_subcommand(1);
+    const auto add = [&](const std::string& name, const std::string& what,
+                         int (*command)(const Places&, Output)) {
+      CLI::App* sub = get->add_subcommand(name, what);
+      AddOutput(sub);
+      sub->callback([this, command] {
+        action_ = [this, command] { return command(places_, Format()); };
+      });
+    };
+    add("services", "Services, their addresses and who announces them", GetServices);
+    add("pools", "address pools and how full they are", GetPools);
+    add("peers", "BGP peers and their sessions", GetPeers);
+    add("announcements", "addresses on the LAN and routes at peers", GetAnnouncements);
+  }
+
+  void AddExplain() {
+    CLI::App* explain = app_.add_subcommand("explain", "tell why something is as it is");
+    explain->require_subcommand(1);
+    CLI::App* service = explain->add_subcommand("service", "one Service's way through the pipeline");
+    service->add_option("NAME", argument_, "NAMESPACE/NAME, or NAME if only one has it")
+        ->required();
+    AddOutput(service);
+    service->callback(
+        [this] { action_ = [this] { return ExplainService(places_, argument_, Format()); }; });
+  }
+
+  void AddConfig() {
+    CLI::App* config = app_.add_subcommand("config", "check, show and edit the configuration");
+    config->require_subcommand(1);
+    CLI::App* check = config->add_subcommand("check", "validate a file; nothing needs to run");
+    check->add_option("FILE", argument_)->required();
+    check->callback([this] { action_ = [this] { return ConfigCheck(argument_); }; });
+
+    CLI::App* show = config->add_subcommand("show", "print the running configuration");
+    show->add_option("PATH", argument_, "XPath of a part");
+    show->add_flag("--xml", xml_, "XML instead of JSON");
+    show->callback([this] { action_ = [this] { return ConfigShow(places_, argument_, xml_); }; });
+
+    CLI::App* apply = config->add_subcommand("apply", "merge a file into the running configuration");
+    apply->add_option("FILE", argument_, "JSON or XML; - for standard input")->required();
+    apply->add_flag("--replace", replace_, "replace the whole configuration instead");
+    apply->add_flag("--dry-run", dry_run_, "only say what would be refused");
+    apply->callback([this] {
+      action_ = [this] { return ConfigApply(places_, argument_, replace_, dry_run_); };
+    });
+
+    CLI::App* remove = config->add_subcommand("delete", "remove a part of the configuration");
+    remove->add_option("PATH", argument_, "XPath, e.g. /portolan-ipam:ipam/pools/pool[name='a']")
+        ->required();
+    remove->add_flag("--dry-run", dry_run_, "only say what would be refused");
+    remove->callback(
+        [this] { action_ = [this] { return ConfigDelete(places_, argument_, dry_run_); }; });
+  }
+
+  Output Format() const { return output_ == "json" ? Output::kJson : Output::kTable; }
+
+  CLI::App app_;
+  Places places_ = {"/run/portolan"};
+  std::string output_ = "table";
+  std::string argument_;
+  bool xml_ = false;
+  bool replace_ = false;
+  bool dry_run_ = false;
+  standalone::Options options_;
+  std::function<int()> action_;
+};
+
+}  // namespace
+}  // namespace portolan::cli
+
+int main(int argc, char** argv) { return portolan::cli::CommandLine().Main(argc, argv); }

@@ -1,0 +1,29 @@
+// Rows for people (aligned columns) or for programs (a JSON array of objects).
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace portolan::cli {
+
+enum class Output { kTable, kJson };
+
+class Printer {
+ public:
+  // Column titles in upper case; their lower-case forms with '-' for ' ' are the JSON names.
+  explicit Printer(std::vector<std::string> columns) : columns_(std::move(columns)) {}
+
+  // As many cells as columns; each cell is a list of values, joined by "," in a table.
+  void Add(std::vector<std::vector<std::string>> cells) { rows_.push_back(std::move(cells)); }
+  void Print(std::ostream& out, Output output) const;
+
+ private:
+  void PrintTable(std::ostream& out) const;
+  void PrintJson(std::ostream& out) const;
+
+  std::vector<std::string> columns_;
+  std::vector<std::vector<std::vector<std::string>>> rows_;
+};
+
+}  // namespace portolan::cli
