@@ -1,0 +1,106 @@
+#include "services/standalone/standalone.h"
+
+#include <iostream>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "plugins/builtin/builtin.h"
+#include "services/base/process/main.h"
+#include "services/base/process/signals.h"
+#include "services/base/status/status_macros.h"
+#include "services/base/wire/server.h"
+#include "services/bgp-exporter/shell/service.h"
+#include "services/config-service/shell/service.h"
+#include "services/datapath-loader/shell/service.h"
+#include "services/ipam-service/shell/service.h"
+#include "services/l2-announcer/shell/service.h"
+#include "services/standalone/stage.h"
+#include "services/standalone/supervisor.h"
+
+namespace portolan::standalone {
+namespace {
+
+using process::Context;
+
+// What acts on this node's network; ipam-service, which decides, comes before.
+std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry, bool with_ipam) {
+  std::vector<Supervisor::Entry> stages;
+  if (with_ipam) {
+    stages.push_back({"ipam", [&](const Context& c) { return ipam::NewIpamService(c, &registry); }});
+  }
+  stages.push_back({"datapath", [](const Context& c) { return datapath::NewDatapathService(c); }});
+  stages.push_back({"l2", [&](const Context& c) { return l2::NewL2Service(c, &registry); }});
+  stages.push_back({"bgp", [](const Context& c) { return bgp::NewBgpService(c); }});
+  return stages;
+}
+
+absl::Status RunUntilStopped(const Options& options) {
+  RETURN_IF_ERROR(process::MakeDirectory(options.run_dir));
+  RETURN_IF_ERROR(process::MakeDirectory(options.state_dir));
+  const Log log("portolan");
+  const plugin::Registry registry = plugin::NewBuiltinRegistry();
+  const std::unique_ptr<Loop> loop = NewLoop();
+  std::function<void()> reload;
+  const process::Signals signals(
+      loop.get(), [&] { loop->Stop(); },
+      [&] {
+        if (reload) reload();
+      });
+  wire::Hub hub;
+  const Context base{options.node, options.state_dir, options.run_dir, loop.get(),
+                     &hub,         &SystemClock(),    &log};
+
+  std::vector<grpc::Service*> rpcs = {hub.service()};
+  std::unique_ptr<Stage> config_stage;
+  if (options.join.empty()) {
+    config_stage = std::make_unique<Stage>("config", base);
+    RETURN_IF_ERROR(config_stage->Create([&](const Context& context) {
+      return config::NewConfigService(context, {.file = options.config_file});
+    }));
+    for (grpc::Service* rpc : config_stage->service()->rpcs()) rpcs.push_back(rpc);
+  }
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<wire::Server> server,
+      wire::Server::Start(absl::StrCat("unix:", options.run_dir, "/portolan.sock"), rpcs));
+  const auto own = server->InProcessChannel();
+  const auto upstream = options.join.empty() ? own : wire::Connect(options.join);
+  const process::Upstreams upstreams{
+      .config = upstream, .intent = upstream, .allocation = upstream, .datapath = own};
+  if (config_stage != nullptr) {
+    RETURN_IF_ERROR(config_stage->Start(upstreams));
+    reload = [&] {
+      config_stage->Post([](process::Service& service) {
+        static_cast<config::ConfigService&>(service).Reload();
+      });
+    };
+  }
+
+  absl::Status result;
+  std::unique_ptr<Supervisor> supervisor = std::make_unique<Supervisor>(
+      base, Stages(registry, options.join.empty()), upstreams, [&](absl::Status status) {
+        result = std::move(status);
+        loop->Stop();
+      });
+  log.Info("running", {{"node", options.node},
+                       {"socket", absl::StrCat(options.run_dir, "/portolan.sock")},
+                       {"state_dir", options.state_dir}});
+  loop->Run();
+  log.Info("stopping");
+  supervisor.reset();
+  if (config_stage != nullptr) config_stage->Stop();
+  hub.Shutdown();
+  return result;
+}
+
+}  // namespace
+
+int Run(const Options& options) {
+  const absl::Status status = RunUntilStopped(options);
+  if (status.ok()) return 0;
+  std::cerr << "portolan: " << status.message() << std::endl;
+  return 1;
+}
+
+}  // namespace portolan::standalone
