@@ -1,0 +1,222 @@
+// The whole configuration as values: what YANG data become before anybody else sees them.
+//
+// Leaves keep the names of api/yang, with the unit last. Defaults are YANG's and are filled in
+// there: a member without a value here was not configured. Addresses are canonical text (RFC 5952).
+// Members that YANG does not order are sorted, so that equal configurations compare equal.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "services/base/net/ip_address.h"
+
+namespace portolan::config {
+
+using Labels = std::map<std::string, std::string>;
+
+struct MatchExpression {
+  enum class Operator : uint8_t { kIn, kNotIn, kExists, kDoesNotExist };
+  std::string key;
+  Operator op = Operator::kIn;
+  std::vector<std::string> values;
+  friend bool operator==(const MatchExpression&, const MatchExpression&) = default;
+};
+
+struct Selector {
+  Labels match_labels;
+  std::vector<MatchExpression> match_expressions;
+  friend bool operator==(const Selector&, const Selector&) = default;
+};
+
+// Either `cidr` or `first` and `last`, as configured. See ResolveBlock().
+struct Block {
+  std::string id;
+  std::string cidr;
+  std::string first;
+  std::string last;
+  friend bool operator==(const Block&, const Block&) = default;
+};
+
+struct Pool {
+  std::string name;
+  std::vector<Block> blocks;
+  bool disabled = false;
+  bool auto_assign = false;
+  uint32_t priority = 0;
+  bool allow_first_last = false;
+  std::optional<Selector> service_selector;
+  std::vector<std::string> namespaces;
+  std::string address_picker;
+  friend bool operator==(const Pool&, const Pool&) = default;
+};
+
+struct IpamSettings {
+  std::string address_picker;
+  friend bool operator==(const IpamSettings&, const IpamSettings&) = default;
+};
+
+struct Plugin {
+  std::string extension_point;
+  std::string name;
+  std::string path;
+  std::string endpoint;
+  uint32_t deadline_ms = 0;
+  bool fail_open = false;
+  std::string settings;
+  friend bool operator==(const Plugin&, const Plugin&) = default;
+};
+
+struct Node {
+  std::string name;
+  Labels labels;
+  std::string ipv4_address;
+  std::string ipv6_address;
+  friend bool operator==(const Node&, const Node&) = default;
+};
+
+struct L2Policy {
+  std::string name;
+  std::optional<Selector> service_selector;
+  std::vector<std::string> pools;
+  std::optional<Selector> node_selector;
+  std::vector<std::string> interfaces;
+  friend bool operator==(const L2Policy&, const L2Policy&) = default;
+};
+
+struct L2Settings {
+  uint32_t heartbeat_interval_ms = 0;
+  uint32_t dead_interval_ms = 0;
+  uint32_t gratuitous_count = 0;
+  uint32_t gratuitous_interval_ms = 0;
+  std::string owner_election;
+  friend bool operator==(const L2Settings&, const L2Settings&) = default;
+};
+
+struct BgpInstance {
+  std::string name;
+  uint32_t local_as = 0;
+  std::string router_id;
+  uint32_t listen_port = 0;
+  uint32_t graceful_restart_time_s = 0;
+  friend bool operator==(const BgpInstance&, const BgpInstance&) = default;
+};
+
+struct BgpFamily {
+  net::Family family = net::Family::kIpv4;
+  std::string next_hop;
+  friend bool operator==(const BgpFamily&, const BgpFamily&) = default;
+};
+
+struct BgpPeer {
+  std::string instance;
+  std::string name;
+  std::string address;
+  uint32_t port = 0;
+  uint32_t remote_as = 0;
+  uint32_t hold_time_s = 0;
+  uint32_t connect_retry_time_s = 0;
+  std::vector<BgpFamily> families;
+  std::string password;
+  bool ebgp_multihop = false;
+  std::string local_address;
+  bool enabled = false;
+  std::optional<Selector> node_selector;
+  friend bool operator==(const BgpPeer&, const BgpPeer&) = default;
+};
+
+struct BgpAdvertisement {
+  std::string instance;
+  std::string name;
+  std::optional<Selector> service_selector;
+  std::vector<std::string> pools;
+  std::vector<std::string> peers;
+  std::vector<std::string> communities;
+  uint32_t local_preference = 0;
+  friend bool operator==(const BgpAdvertisement&, const BgpAdvertisement&) = default;
+};
+
+struct DatapathInterface {
+  std::string name;
+  std::string mode;
+  std::vector<std::string> nodes;
+  friend bool operator==(const DatapathInterface&, const DatapathInterface&) = default;
+};
+
+struct DatapathSettings {
+  uint32_t max_flows = 0;
+  uint32_t max_frontends = 0;
+  uint32_t max_backends = 0;
+  uint32_t tcp_idle_timeout_s = 0;
+  uint32_t udp_idle_timeout_s = 0;
+  uint32_t removal_delay_ms = 0;
+  uint32_t hash_seed = 0;
+  friend bool operator==(const DatapathSettings&, const DatapathSettings&) = default;
+};
+
+struct PipelineStage {
+  std::string name;
+  bool enabled = false;
+  friend bool operator==(const PipelineStage&, const PipelineStage&) = default;
+};
+
+enum class Protocol : uint8_t { kTcp = 6, kUdp = 17, kSctp = 132 };  // IANA numbers
+
+struct Port {
+  std::string name;
+  Protocol protocol = Protocol::kTcp;
+  uint32_t port = 0;
+  uint32_t target_port = 0;
+  friend bool operator==(const Port&, const Port&) = default;
+};
+
+struct Backend {
+  std::string id;
+  std::string address;
+  uint32_t weight = 0;
+  std::string node;
+  friend bool operator==(const Backend&, const Backend&) = default;
+};
+
+enum class FamilyPolicy : uint8_t { kSingleStack, kPreferDualStack, kRequireDualStack };
+
+struct Service {
+  std::string name_space;
+  std::string name;
+  Labels labels;
+  std::vector<Port> ports;
+  FamilyPolicy family_policy = FamilyPolicy::kSingleStack;
+  std::vector<net::Family> families;             // in the order given
+  std::vector<std::string> requested_addresses;  // in the order given
+  std::string requested_pool;
+  std::vector<Backend> backends;
+  friend bool operator==(const Service&, const Service&) = default;
+};
+
+// Keys are those of the streams (config.proto, intent.proto).
+struct Snapshot {
+  std::map<std::string, Pool> pools;
+  std::map<std::string, IpamSettings> ipam_settings;
+  std::map<std::string, Plugin> plugins;
+  std::map<std::string, Node> nodes;
+  std::map<std::string, L2Policy> l2_policies;
+  std::map<std::string, L2Settings> l2_settings;
+  std::map<std::string, BgpInstance> bgp_instances;
+  std::map<std::string, BgpPeer> bgp_peers;
+  std::map<std::string, BgpAdvertisement> bgp_advertisements;
+  std::map<std::string, DatapathInterface> datapath_interfaces;
+  std::map<std::string, DatapathSettings> datapath_settings;
+  std::map<std::string, PipelineStage> pipeline_stages;
+  std::map<std::string, Service> services;
+  friend bool operator==(const Snapshot&, const Snapshot&) = default;
+};
+
+// One entry of any of the tables.
+using Object =
+    std::variant<Pool, IpamSettings, Plugin, Node, L2Policy, L2Settings, BgpInstance, BgpPeer,
+                 BgpAdvertisement, DatapathInterface, DatapathSettings, PipelineStage, Service>;
+
+}  // namespace portolan::config

@@ -1,0 +1,23 @@
+// Rules between entries, which YANG could only say with expressions that cost quadratic time.
+// Pure; at most n log n.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/base/net/prefix.h"
+#include "services/config-service/core/problem.h"
+#include "services/config-service/core/snapshot.h"
+
+namespace portolan::config {
+
+// The addresses of a block. INVALID_ARGUMENT: not an address, host bits, families differ, `first`
+// above `last`.
+absl::StatusOr<net::Range> ResolveBlock(const Block& block);
+
+// Rules: cidr, block-family, block-order, block-reserved, block-overlap (in one pool),
+// pool-overlap, duplicate-frontend, backend-address, peer-address, duplicate-peer,
+// duplicate-listen-port. Empty: all hold. At most a hundred are reported.
+std::vector<Problem> Validate(const Snapshot& snapshot);
+
+}  // namespace portolan::config
