@@ -1,0 +1,20 @@
+// BGP standard communities as text. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace portolan::bgp {
+
+// "65000:100" or a well-known name: no-export, no-advertise, no-export-subconfed (RFC 1997),
+// no-peer (RFC 3765), blackhole (RFC 7999), graceful-shutdown (RFC 8326). INVALID_ARGUMENT says
+// what may stand there.
+absl::StatusOr<uint32_t> ParseCommunity(absl::string_view text);
+
+// The well-known name when there is one, else "A:B".
+std::string CommunityText(uint32_t community);
+
+}  // namespace portolan::bgp
