@@ -1,0 +1,117 @@
+"""The YANG instance data (RFC 7951) that the story commits, piece by piece."""
+
+BACKENDS_V4 = {"a1": ("10.244.1.11", "a"), "a2": ("10.244.1.12", "a"), "b1": ("10.244.2.11", "b"), "b2": ("10.244.2.12", "b")}
+BACKENDS_V6 = {"a1": ("fd00:244:1::11", "a"), "a2": ("fd00:244:1::12", "a"), "b1": ("fd00:244:2::11", "b"), "b2": ("fd00:244:2::12", "b")}
+
+
+def base():
+    """What portolan starts with: the nodes and the interfaces that the datapath serves."""
+    return {
+        "portolan-system:system": {
+            "nodes": {
+                "node": [
+                    {"name": "a", "ipv4-address": "172.18.255.11", "ipv6-address": "fd00:18::11"},
+                    {"name": "b", "ipv4-address": "172.18.255.12", "ipv6-address": "fd00:18::12"},
+                ]
+            }
+        },
+        "portolan-datapath:datapath": {
+            "interfaces": {"interface": [{"name": "lan", "mode": "xdp"}, {"name": "pods", "mode": "tc"}]}
+        },
+    }
+
+
+def service(namespace, name, color=None, port=80, target_port=8080, dual=False, label=None):
+    """A Service with the laboratory's four backends."""
+    labels = [{"key": "color", "value": color}] if color else []
+    if label:
+        labels.append({"key": label[0], "value": label[1]})
+    backends = [
+        {"id": backend, "address": address, "node": node} for backend, (address, node) in BACKENDS_V4.items()
+    ]
+    if dual:
+        backends += [
+            {"id": f"{backend}-v6", "address": address, "node": node}
+            for backend, (address, node) in BACKENDS_V6.items()
+        ]
+    entry = {
+        "namespace": namespace,
+        "name": name,
+        "label": labels,
+        "port": [{"name": "http", "protocol": "tcp", "port": port, "target-port": target_port}],
+        "backend": backends,
+    }
+    if dual:
+        entry["family-policy"] = "require-dual-stack"
+    return {"portolan-service:services": {"service": [entry]}}
+
+
+def pool(name, cidrs, match_label=None, match_expression=None):
+    """A pool of these prefixes, with an optional selector."""
+    entry = {
+        "name": name,
+        "blocks": {"block": [{"id": str(index), "cidr": cidr} for index, cidr in enumerate(cidrs)]},
+    }
+    selector = {}
+    if match_label:
+        selector["match-label"] = [{"key": match_label[0], "value": match_label[1]}]
+    if match_expression:
+        key, operator, values = match_expression
+        selector["match-expression"] = [{"key": key, "operator": operator, "value": values}]
+    if selector:
+        entry["service-selector"] = selector
+    return {"portolan-ipam:ipam": {"pools": {"pool": [entry]}}}
+
+
+def l2_policy(name, match_label):
+    """Announce the Services with this label on the interface `lan`."""
+    return {
+        "portolan-l2:l2": {
+            "policies": {
+                "policy": [
+                    {
+                        "name": name,
+                        "service-selector": {"match-label": [{"key": match_label[0], "value": match_label[1]}]},
+                        "interface": ["lan"],
+                    }
+                ]
+            }
+        }
+    }
+
+
+def bgp(peer_address, match_expression):
+    """One instance, the router as its peer, one advertisement with a selector."""
+    key, operator, values = match_expression
+    return {
+        "portolan-bgp:bgp": {
+            "instances": {
+                "instance": [
+                    {
+                        "name": "main",
+                        "local-as": 65001,
+                        "peers": {
+                            "peer": [
+                                {
+                                    "name": "tor",
+                                    "address": peer_address,
+                                    "remote-as": 65000,
+                                    "families": {"family": [{"name": "ipv4"}, {"name": "ipv6"}]},
+                                }
+                            ]
+                        },
+                        "advertisements": {
+                            "advertisement": [
+                                {
+                                    "name": "colors",
+                                    "service-selector": {
+                                        "match-expression": [{"key": key, "operator": operator, "value": values}]
+                                    },
+                                }
+                            ]
+                        },
+                    }
+                ]
+            }
+        }
+    }

@@ -1,0 +1,165 @@
+"""The laboratory: a LAN with a client, two nodes and a top-of-rack router; backends behind each node; a remote client.
+
+                        remote 198.51.100.10
+                           |
+        client          router (FRR: zebra, bgpd; AS 65000)
+       .10 |               | .1
+    -------+------- lan 172.18.255.0/24, fd00:18::/64 -------+-------
+                   .11 |                                 .12 |
+                     node a (AS 65001)                     node b (AS 65001)
+              pods 10.244.1.0/24, fd00:244:1::/64   pods 10.244.2.0/24, fd00:244:2::/64
+                   a1, a2 (.11, .12)                     b1, b2 (.11, .12)
+
+Portolan runs on node a (`portolan run`); node b joins it (`portolan run --join`).
+"""
+
+import os
+import shutil
+
+from integration.topology import FrrRouter, HttpBackend, Topology
+
+CLIENT_V6_POOL = "2001:db8:dead:beef::/64"
+ROUTER_V4 = "172.18.255.1"
+BACKEND_PORT = 8080
+
+_KEPT = "portolan-quickstart"
+_NODES = ("a", "b")
+
+_FRR = """
+hostname router
+router bgp 65000
+ bgp router-id 172.18.255.1
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ neighbor nodes peer-group
+ neighbor nodes remote-as 65001
+ neighbor 172.18.255.11 peer-group nodes
+ neighbor 172.18.255.12 peer-group nodes
+ address-family ipv4 unicast
+  neighbor nodes activate
+ exit-address-family
+ address-family ipv6 unicast
+  neighbor nodes activate
+ exit-address-family
+"""
+
+
+class Node:
+    """A node of the cluster with its backends and its Portolan process."""
+
+    def __init__(self, lab, name, number, lan):
+        self.lab = lab
+        self.name = name
+        self.host = lab.host(f"node-{name}", forwarding=True)
+        lab.connect(
+            self.host, lan, addresses=[f"172.18.255.{10 + number}/24", f"fd00:18::{10 + number}/64"]
+        )
+        self.host.add_route("default", via=ROUTER_V4)
+        self.host.add_route("default", via="fd00:18::1")
+        pods = lab.bridge(f"pods-{name}")
+        lab.connect(
+            self.host,
+            pods,
+            interface="pods",
+            addresses=[f"10.244.{number}.1/24", f"fd00:244:{number}::1/64"],
+        )
+        self.backends = [self._backend(pods, number, index) for index in (1, 2)]
+        self.run_dir = os.path.join(lab.run_dir, f"run-{name}")
+        self.state_dir = os.path.join(lab.run_dir, f"state-{name}")
+        self.process = None
+
+    def _backend(self, pods, number, index):
+        host = self.lab.host(f"{self.name}{index}")
+        self.lab.connect(
+            host,
+            pods,
+            interface="eth0",
+            addresses=[f"10.244.{number}.{10 + index}/24", f"fd00:244:{number}::{10 + index}/64"],
+        )
+        host.add_route("default", via=f"10.244.{number}.1")
+        host.add_route("default", via=f"fd00:244:{number}::1")
+        HttpBackend(host, port=BACKEND_PORT)
+        return host
+
+    @property
+    def socket(self):
+        return os.path.join(self.run_dir, "portolan.sock")
+
+    def arguments(self, binary, *extra):
+        return [
+            *(binary, "run", "--node", self.name),
+            *("--run-dir", self.run_dir, "--state-dir", self.state_dir),
+            *extra,
+        ]
+
+    def start(self, binary, *extra):
+        self.process = self.host.spawn(self.arguments(binary, *extra), name="portolan")
+
+
+class Laboratory:
+    """Use as a context manager: everything is gone at its end, unless `keep`."""
+
+    def __init__(self, binary, keep=False):
+        self.binary = binary
+        self.topology = Topology(prefix=_KEPT if keep else None, keep=keep)
+
+    def __enter__(self):
+        self.topology.__enter__()
+        try:
+            self._build()
+        except BaseException:
+            # Half a laboratory is of no use to anybody.
+            self.topology.keep = False
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if not self.topology.keep:
+            for node in getattr(self, "nodes", []):
+                remove_pins(node.name)
+        self.topology.__exit__()
+
+    def _build(self):
+        lab = self.topology
+        lan = lab.bridge("lan")
+        self.client = lab.host("client")
+        lab.connect(self.client, lan, addresses=["172.18.255.10/24", "fd00:18::10/64"])
+        # The LAN's hosts know that these addresses are on their link, as they would by a router's prefix option.
+        self.client.add_route(CLIENT_V6_POOL, interface="lan")
+        self.router_host = lab.host("router", forwarding=True)
+        lab.connect(self.router_host, lan, addresses=[f"{ROUTER_V4}/24", "fd00:18::1/64"])
+        self.remote = lab.host("remote")
+        lab.link(
+            self.remote,
+            self.router_host,
+            ["198.51.100.10/24", "fd00:100::10/64"],
+            ["198.51.100.1/24", "fd00:100::1/64"],
+        )
+        self.remote.add_route("default", via="198.51.100.1")
+        self.remote.add_route("default", via="fd00:100::1")
+        self.nodes = []
+        for number, name in enumerate(_NODES, start=1):
+            self.nodes.append(Node(lab, name, number, lan))
+        self.router = FrrRouter(self.router_host, _FRR)
+
+    @property
+    def log_dir(self):
+        return self.topology.log_dir
+
+
+def pin_directory(node):
+    """Where a node's datapath pins its maps and links (bpffs)."""
+    return f"/sys/fs/bpf/portolan/{node}"
+
+
+def remove_pins(node):
+    """Detaches a node's datapath: without their pins the links and maps go."""
+    shutil.rmtree(pin_directory(node), ignore_errors=True)
+
+
+def remove_kept():
+    """Removes the laboratory that `--keep` left, if there is one."""
+    Topology.remove(_KEPT)
+    for node in _NODES:
+        remove_pins(node)
