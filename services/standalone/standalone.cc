@@ -71,9 +71,7 @@ absl::Status RunUntilStopped(const Options& options) {
   if (config_stage != nullptr) {
     RETURN_IF_ERROR(config_stage->Start(upstreams));
     reload = [&] {
-      config_stage->Post([](process::Service& service) {
-        static_cast<config::ConfigService&>(service).Reload();
-      });
+      config_stage->Post([](process::Service& service) { service.Reload(); });
     };
   }
 

@@ -28,11 +28,16 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
   RETURN_IF_ERROR(MakeDirectory(flags.state_dir));
   const Log log((std::string(name)));
   const std::unique_ptr<Loop> loop = NewLoop();
-  const Signals signals(loop.get(), [&] { loop->Stop(); });
+  std::unique_ptr<Service> service;
+  const Signals signals(
+      loop.get(), [&] { loop->Stop(); },
+      [&] {
+        if (service != nullptr) service->Reload();
+      });
   wire::Hub hub;
   const Context context{flags.node, flags.state_dir, flags.run_dir,  loop.get(),
                         &hub,       &SystemClock(),  &log};
-  ASSIGN_OR_RETURN(std::unique_ptr<Service> service, factory(context));
+  ASSIGN_OR_RETURN(service, factory(context));
   std::vector<grpc::Service*> rpcs = service->rpcs();
   rpcs.push_back(hub.service());
   ASSIGN_OR_RETURN(const std::unique_ptr<wire::Server> server,
@@ -59,7 +64,8 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
 
 }  // namespace
 
-int Main(int argc, char** argv, absl::string_view name, const Factory& factory) {
+int Main(int argc, char** argv, absl::string_view name, const Factory& factory,
+         const std::function<void(CLI::App&)>& add_flags) {
   Flags flags;
   CLI::App app{absl::StrCat("Portolan ", name), std::string(name)};
   app.add_option("--node", flags.node, "this machine's name in the configuration")
@@ -69,6 +75,7 @@ int Main(int argc, char** argv, absl::string_view name, const Factory& factory) 
       ->capture_default_str();
   app.add_option("--upstream-dir", flags.upstream_dir,
                  "directory of config-service's and ipam-service's sockets, if not --run-dir");
+  if (add_flags) add_flags(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -3,10 +3,15 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "services/base/process/service.h"
+
+namespace CLI {
+class App;
+}
 
 namespace portolan::process {
 
@@ -16,8 +21,11 @@ using Factory =
 // Runs one service on RUN_DIR/NAME.sock, reading from RUN_DIR/{config-service,ipam-service,
 // datapath-loader}.sock, until SIGTERM or SIGINT. Flags: --node, --run-dir, --state-dir,
 // --upstream-dir (where config-service and ipam-service live when it is another directory).
-// Returns the exit code: 0 in order, 1 when the service could not start (said on stderr), 2 usage.
-int Main(int argc, char** argv, absl::string_view name, const Factory& factory);
+// SIGHUP calls Service::Reload(). `add_flags` adds the service's own flags (bind them to variables
+// that `factory` reads). Returns the exit code: 0 in order, 1 when the service could not start
+// (said on stderr), 2 usage.
+int Main(int argc, char** argv, absl::string_view name, const Factory& factory,
+         const std::function<void(CLI::App&)>& add_flags = nullptr);
 
 // Creates `path` (and parents) for the owner and its group only. Error names the path.
 absl::Status MakeDirectory(const std::string& path);

@@ -48,6 +48,8 @@ class Service {
   virtual std::vector<grpc::Service*> rpcs() { return {}; }
   // Begins to read and to act. An error is fatal for the process and says what to do.
   virtual absl::Status Start(const Upstreams& upstreams) = 0;
+  // SIGHUP: read files again, if the service has any.
+  virtual void Reload() {}
 };
 
 }  // namespace portolan::process
