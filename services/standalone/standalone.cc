@@ -62,7 +62,7 @@ absl::Status RunUntilStopped(const Options& options) {
     for (grpc::Service* rpc : config_stage->service()->rpcs()) rpcs.push_back(rpc);
   }
   ASSIGN_OR_RETURN(
-      const std::unique_ptr<wire::Server> server,
+      std::unique_ptr<wire::Server> server,
       wire::Server::Start(absl::StrCat("unix:", options.run_dir, "/portolan.sock"), rpcs));
   const auto own = server->InProcessChannel();
   const auto upstream = options.join.empty() ? own : wire::Connect(options.join);
@@ -87,8 +87,8 @@ absl::Status RunUntilStopped(const Options& options) {
   loop->Run();
   log.Info("stopping");
   supervisor.reset();
-  if (config_stage != nullptr) config_stage->Stop();
   hub.Shutdown();
+  server.reset();  // before the service whose RPCs it serves
   return result;
 }
 

@@ -28,19 +28,19 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
   RETURN_IF_ERROR(MakeDirectory(flags.state_dir));
   const Log log((std::string(name)));
   const std::unique_ptr<Loop> loop = NewLoop();
+  wire::Hub hub;
   std::unique_ptr<Service> service;
   const Signals signals(
       loop.get(), [&] { loop->Stop(); },
       [&] {
         if (service != nullptr) service->Reload();
       });
-  wire::Hub hub;
   const Context context{flags.node, flags.state_dir, flags.run_dir,  loop.get(),
                         &hub,       &SystemClock(),  &log};
   ASSIGN_OR_RETURN(service, factory(context));
   std::vector<grpc::Service*> rpcs = service->rpcs();
   rpcs.push_back(hub.service());
-  ASSIGN_OR_RETURN(const std::unique_ptr<wire::Server> server,
+  ASSIGN_OR_RETURN(std::unique_ptr<wire::Server> server,
                    wire::Server::Start(absl::StrCat("unix:", flags.run_dir, "/", name, ".sock"),
                                        rpcs));
   const auto channel = [&](const std::string& directory, absl::string_view peer) {
@@ -58,7 +58,7 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
   loop->Run();
   log.Info("stopping");
   hub.Shutdown();
-  service.reset();
+  server.reset();  // before the service whose RPCs it serves
   return absl::OkStatus();
 }
 
