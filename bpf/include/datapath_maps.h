@@ -1,0 +1,196 @@
+// The layout of every map that the datapath shares between kernel and user space: the only place
+// where it is written down. Included by the BPF programs (C) and by user space (C++); the sizes are
+// asserted on both sides and bpf/test checks the offsets against the BTF of the built programs.
+//
+// Conventions: addresses and ports are in network order, everything else in host order. An IPv4
+// address stands in word 0, the other words are 0. Ids are 1-based; 0 means "none". An epoch counts
+// the lives of an id: what remembers an id (a flow) remembers its epoch too and is dead when they
+// differ, so that a recycled id inherits nothing.
+#pragma once
+
+#ifdef __bpf__
+// The program has its types already (bpf/lib/kernel_types.h).
+#define PORTOLAN_STATIC_ASSERT _Static_assert
+#define PORTOLAN_INLINE static __always_inline
+#else
+#include <linux/types.h>
+#define PORTOLAN_STATIC_ASSERT static_assert
+#define PORTOLAN_INLINE static inline
+#endif
+
+// Changes whenever a map's meaning changes in a way that its sizes do not show.
+#define PORTOLAN_LAYOUT_VERSION 1
+
+#define PORTOLAN_FAMILY_IPV4 4
+#define PORTOLAN_FAMILY_IPV6 6
+
+// ---- map "frontends": HASH, portolan_frontend_key -> portolan_frontend ----
+
+struct portolan_frontend_key {
+  __be32 address[4];
+  __be16 port;
+  __u8 protocol;  // IANA number
+  __u8 family;    // PORTOLAN_FAMILY_*
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend_key) == 20, "map layout");
+
+struct portolan_frontend {
+  __u32 id;            // index into frontend_info and counters
+  __u32 group;         // the set of backends it shares with its service's other addresses
+  __u32 table_offset;  // first slot of its Maglev table in "maglev"
+  __u32 table_size;    // slots; 0: no backend takes new flows
+  __u32 backends;      // different ones in the table
+  __u16 epoch;
+  __u16 reserved;
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend) == 24, "map layout");
+
+// ---- map "frontend_info": ARRAY, id -> portolan_frontend_info ----
+
+struct portolan_frontend_info {
+  __u16 epoch;
+  __u16 alive;  // 0 or 1
+  __u32 group;
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend_info) == 8, "map layout");
+
+// ---- map "backends": ARRAY, id -> portolan_backend ----
+
+#define PORTOLAN_BACKEND_ALIVE 1  // may be used
+#define PORTOLAN_BACKEND_SNAT 2   // reached from `source`, so that its replies come back to us
+
+// Written once while nothing refers to the id; afterwards only `epoch` and `flags` change.
+struct portolan_backend {
+  __u16 epoch;
+  __u16 flags;
+  __be16 port;
+  __u8 family;
+  __u8 protocol;
+  __be32 address[4];
+  __be32 source[4];
+  __u32 group;
+  __u32 reserved;
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_backend) == 48, "map layout");
+
+// ---- map "maglev": ARRAY (mmap), chunk -> portolan_table_chunk ----
+// One long row of slots, each a backend id or 0; every group of backends owns an extent of it.
+
+#define PORTOLAN_CHUNK_SLOTS 16
+
+struct portolan_table_chunk {
+  __u32 backend[PORTOLAN_CHUNK_SLOTS];
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_table_chunk) == 64, "map layout");
+
+// ---- maps "flows4", "flows6": LRU_HASH, 5-tuple as it arrives -> what to make of it ----
+// A flow has two entries, one per direction. Each names the other: swap what it rewrites to.
+
+#define PORTOLAN_FLOW_REVERSE 1      // backend -> client
+#define PORTOLAN_FLOW_SNAT 2         // source address is translated too
+#define PORTOLAN_FLOW_FIN_FORWARD 4  // client has sent FIN
+#define PORTOLAN_FLOW_FIN_REVERSE 8  // backend has sent FIN
+#define PORTOLAN_FLOW_RST 16
+
+struct portolan_flow_key4 {
+  __be32 saddr;
+  __be32 daddr;
+  __be16 sport;
+  __be16 dport;
+  __u8 protocol;
+  __u8 reserved[3];
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_flow_key4) == 16, "map layout");
+
+struct portolan_flow_key6 {
+  __be32 saddr[4];
+  __be32 daddr[4];
+  __be16 sport;
+  __be16 dport;
+  __u8 protocol;
+  __u8 reserved[3];
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_flow_key6) == 40, "map layout");
+
+struct portolan_flow {
+  __u32 frontend;
+  __u32 backend;
+  __u16 frontend_epoch;
+  __u16 backend_epoch;
+  __u32 last;    // tick of the last packet, either direction
+  __be16 sport;  // what the packet's ports become
+  __be16 dport;
+  __u32 flags;  // PORTOLAN_FLOW_*
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_flow) == 24, "map layout");
+
+struct portolan_flow4 {
+  struct portolan_flow flow;
+  __be32 saddr;  // what the packet's addresses become
+  __be32 daddr;
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_flow4) == 32, "map layout");
+
+struct portolan_flow6 {
+  struct portolan_flow flow;
+  __be32 saddr[4];
+  __be32 daddr[4];
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_flow6) == 56, "map layout");
+
+// ---- map "settings": ARRAY, one element ----
+
+struct portolan_settings {
+  __u32 layout_version;
+  __u32 hash_seed;     // equal on all nodes
+  __u32 tick_shift;    // tick = jiffies >> tick_shift, about a second
+  __u32 tcp_idle;      // ticks
+  __u32 udp_idle;      // ticks
+  __u32 closing_idle;  // ticks, after RST or both FINs
+  __u16 port_first;    // source ports for translated flows
+  __u16 port_count;
+  __u32 reserved;
+  __u64 netns_cookie;  // of the network namespace that the maps serve
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_settings) == 40, "map layout");
+
+// ---- map "address_filter": ARRAY (mmap), one element ----
+// A byte per hash of an address: may it be a frontend's, may it be a backend's? What is neither is
+// passed without any hash lookup.
+
+#define PORTOLAN_FILTER_FRONTEND 1
+#define PORTOLAN_FILTER_BACKEND 2
+#define PORTOLAN_FILTER_SIZE 65536
+
+struct portolan_address_filter {
+  __u8 bits[PORTOLAN_FILTER_SIZE];
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_address_filter) == 65536, "map layout");
+
+PORTOLAN_INLINE __u32 portolan_filter_index4(__be32 address) {
+  return (__u32)(address * 0x9e3779b1u) >> 16;
+}
+
+PORTOLAN_INLINE __u32 portolan_filter_index6(const __be32 *address) {
+  __u32 mixed = address[0] ^ (address[1] * 0x85ebca6bu);
+  mixed = (mixed ^ (mixed >> 15)) * 0xc2b2ae35u;
+  mixed ^= address[2] ^ (address[3] * 0x27d4eb2fu);
+  return (__u32)(mixed * 0x9e3779b1u) >> 16;
+}
+
+// ---- map "counters": PERCPU_ARRAY, frontend id -> portolan_counter: client to backend ----
+// ---- map "drops": PERCPU_ARRAY, enum portolan_drop -> portolan_counter ----
+
+struct portolan_counter {
+  __u64 packets;
+  __u64 bytes;
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_counter) == 16, "map layout");
+
+enum portolan_drop {
+  PORTOLAN_DROP_NO_PORT = 0,    // no free source port towards that backend
+  PORTOLAN_DROP_NO_ROUTE = 1,   // source-translated flow, and no route (or forwarding is off)
+  PORTOLAN_DROP_TOO_BIG = 2,    // source-translated flow, larger than the way out can carry
+  PORTOLAN_DROP_NO_MEMORY = 3,  // the kernel could not make the packet's headers writable
+  PORTOLAN_DROP_REASONS = 4,
+};

@@ -1,0 +1,204 @@
+// The decision, shared by the XDP and the tc program: what a parsed packet becomes.
+//
+// Order: the address filter (most packets end here), the flow table (both directions), and for
+// packets of no known flow the frontends and the Maglev table. Nothing is dropped unless it is for
+// a frontend; no packet is touched here.
+#pragma once
+
+#include "bpf/lib/flow.h"
+#include "bpf/lib/maglev.h"
+#include "bpf/lib/maps.h"
+#include "bpf/lib/packet.h"
+
+enum verdict {
+  VERDICT_PASS,     // not ours
+  VERDICT_REWRITE,  // ours: rewrite as told
+  VERDICT_LEAVE,    // ours, but only the tc program can do it; nothing was changed
+  VERDICT_DROP,     // ours, and cannot be served; counted
+};
+
+struct rewrite {
+  __be32 saddr[4];  // IPv4: word 0
+  __be32 daddr[4];
+  __be16 sport;
+  __be16 dport;
+  bool snat;  // the source is this node: the kernel would take the packet for a martian
+};
+
+#define PORT_TRIES 16
+#define EEXIST 17
+
+static __always_inline void count_drop(enum portolan_drop reason, __u32 length) {
+  __u32 index = reason;
+  struct portolan_counter *counter = bpf_map_lookup_elem(&drops, &index);
+  if (!counter) return;
+  counter->packets += 1;
+  counter->bytes += length;
+}
+
+static __always_inline void count_frontend(__u32 id, __u32 length) {
+  struct portolan_counter *counter = bpf_map_lookup_elem(&counters, &id);
+  if (!counter) return;
+  counter->packets += 1;
+  counter->bytes += length;
+}
+
+// May this packet concern us at all? No false negatives.
+static __always_inline bool is_candidate(const union flow_key *key, const bool v6) {
+  __u32 zero = 0;
+  struct portolan_address_filter *filter = bpf_map_lookup_elem(&address_filter, &zero);
+  if (!filter) return false;
+  __u32 to = v6 ? portolan_filter_index6(key->v6.daddr) : portolan_filter_index4(key->v4.daddr);
+  if (filter->bits[to & 0xffff] & PORTOLAN_FILTER_FRONTEND) return true;
+  __u32 from = v6 ? portolan_filter_index6(key->v6.saddr) : portolan_filter_index4(key->v4.saddr);
+  return filter->bits[from & 0xffff] & PORTOLAN_FILTER_BACKEND;
+}
+
+static __always_inline void fill_rewrite(const union flow_value *value, struct rewrite *out,
+                                         const bool v6) {
+  if (v6) {
+    __builtin_memcpy(out->saddr, value->v6.saddr, sizeof(out->saddr));
+    __builtin_memcpy(out->daddr, value->v6.daddr, sizeof(out->daddr));
+  } else {
+    out->saddr[0] = value->v4.saddr;
+    out->daddr[0] = value->v4.daddr;
+  }
+  out->sport = value->flow.sport;
+  out->dport = value->flow.dport;
+  out->snat = value->flow.flags & PORTOLAN_FLOW_SNAT;
+}
+
+// Writes the reverse entry under a source port that nobody else uses towards this backend, and
+// sets that port in `value`. The client's own port is the first choice unless the address changes.
+static __always_inline int claim_reverse(const union flow_key *key, union flow_value *value,
+                                         const struct portolan_settings *settings, __u32 hash,
+                                         __u32 now, const bool v6) {
+  const bool snat = value->flow.flags & PORTOLAN_FLOW_SNAT;
+  const __u8 protocol = v6 ? key->v6.protocol : key->v4.protocol;
+  const __u32 count = settings->port_count;
+  for (__u32 i = 0; i < PORT_TRIES; i++) {
+    if (snat || i > 0) {
+      if (count == 0) break;
+      value->flow.sport = bpf_htons(settings->port_first + (hash + i) % count);
+    }
+    union flow_key reverse_key;
+    union flow_value reverse;
+    peer_key(key, value, &reverse_key, v6);
+    peer_value(key, value, &reverse, v6);
+    long error = bpf_map_update_elem(flow_map(v6), &reverse_key, &reverse, BPF_NOEXIST);
+    if (error == -EEXIST) {
+      union flow_value *found = bpf_map_lookup_elem(flow_map(v6), &reverse_key);
+      if (found && !is_peer(found, key, v6) && flow_alive(&found->flow, protocol, settings, now)) {
+        continue;
+      }
+      error = bpf_map_update_elem(flow_map(v6), &reverse_key, &reverse, BPF_ANY);
+    }
+    return error ? PORTOLAN_DROP_NO_MEMORY : -1;
+  }
+  return PORTOLAN_DROP_NO_PORT;
+}
+
+// The entry of a new flow to `backend`, but for its source port.
+static __always_inline void new_flow(const union flow_key *key,
+                                     const struct portolan_frontend *frontend,
+                                     const struct portolan_backend *backend, __u32 backend_id,
+                                     __u32 now, union flow_value *value, const bool v6) {
+  const bool snat = backend->flags & PORTOLAN_BACKEND_SNAT;
+  value->flow.frontend = frontend->id;
+  value->flow.backend = backend_id;
+  value->flow.frontend_epoch = frontend->epoch;
+  value->flow.backend_epoch = backend->epoch;
+  value->flow.last = now;
+  value->flow.flags = snat ? PORTOLAN_FLOW_SNAT : 0;
+  value->flow.dport = backend->port;
+  if (v6) {
+    value->flow.sport = key->v6.sport;
+    __builtin_memcpy(value->v6.saddr, snat ? backend->source : key->v6.saddr,
+                     sizeof(value->v6.saddr));
+    __builtin_memcpy(value->v6.daddr, backend->address, sizeof(value->v6.daddr));
+  } else {
+    value->flow.sport = key->v4.sport;
+    value->v4.saddr = snat ? backend->source[0] : key->v4.saddr;
+    value->v4.daddr = backend->address[0];
+  }
+}
+
+static __always_inline struct portolan_frontend *find_frontend(const union flow_key *key,
+                                                               const bool v6) {
+  struct portolan_frontend_key frontend = {};
+  if (v6) {
+    __builtin_memcpy(frontend.address, key->v6.daddr, sizeof(frontend.address));
+    frontend.port = key->v6.dport;
+    frontend.protocol = key->v6.protocol;
+    frontend.family = PORTOLAN_FAMILY_IPV6;
+  } else {
+    frontend.address[0] = key->v4.daddr;
+    frontend.port = key->v4.dport;
+    frontend.protocol = key->v4.protocol;
+    frontend.family = PORTOLAN_FAMILY_IPV4;
+  }
+  return bpf_map_lookup_elem(&frontends, &frontend);
+}
+
+static __always_inline enum verdict start_flow(const struct packet *packet, __u32 length,
+                                               const struct portolan_settings *settings, __u32 now,
+                                               struct rewrite *out, const bool v6,
+                                               const bool can_snat) {
+  const union flow_key *key = &packet->key;
+  struct portolan_frontend *frontend = find_frontend(key, v6);
+  if (!frontend || frontend->table_size == 0) return VERDICT_PASS;
+  const __u32 hash = flow_hash(key, settings->hash_seed, v6);
+  __u32 id = maglev_lookup(frontend, hash);
+  if (id == 0) return VERDICT_PASS;
+  struct portolan_backend *backend = bpf_map_lookup_elem(&backends, &id);
+  if (!backend || !(backend->flags & PORTOLAN_BACKEND_ALIVE)) return VERDICT_PASS;
+  if ((backend->flags & PORTOLAN_BACKEND_SNAT) && !can_snat) return VERDICT_LEAVE;
+
+  union flow_value value;
+  new_flow(key, frontend, backend, id, now, &value, v6);
+  if (packet->tcp_flags & TCP_FIN) value.flow.flags |= PORTOLAN_FLOW_FIN_FORWARD;
+  if (packet->tcp_flags & TCP_RST) value.flow.flags |= PORTOLAN_FLOW_RST;
+  int drop = claim_reverse(key, &value, settings, hash, now, v6);
+  if (drop < 0 && bpf_map_update_elem(flow_map(v6), key, &value, BPF_ANY)) {
+    drop = PORTOLAN_DROP_NO_MEMORY;
+  }
+  if (drop >= 0) {
+    count_drop(drop, length);
+    return VERDICT_DROP;
+  }
+  count_frontend(value.flow.frontend, length);
+  fill_rewrite(&value, out, v6);
+  return VERDICT_REWRITE;
+}
+
+// `can_snat`: the caller can carry packets whose source becomes this node. When it cannot, such
+// flows are left alone, without any trace in the maps.
+static __always_inline enum verdict balance(const struct packet *packet, __u32 length,
+                                            struct rewrite *out, const bool v6,
+                                            const bool can_snat) {
+  __u32 zero = 0;
+  struct portolan_settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+  if (!settings) return VERDICT_PASS;
+  const union flow_key *key = &packet->key;
+  const __u8 protocol = v6 ? key->v6.protocol : key->v4.protocol;
+  const __u32 now = current_tick(settings);
+  union flow_value *value = bpf_map_lookup_elem(flow_map(v6), key);
+  if (value && flow_alive(&value->flow, protocol, settings, now)) {
+    __u32 flags = value->flow.flags;
+    const bool reverse = flags & PORTOLAN_FLOW_REVERSE;
+    const bool opens = (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+    if (!(opens && !reverse && (flags & FLOW_CLOSING))) {
+      if ((flags & PORTOLAN_FLOW_SNAT) && !can_snat) return VERDICT_LEAVE;
+      if (packet->tcp_flags & TCP_FIN) {
+        flags |= reverse ? PORTOLAN_FLOW_FIN_REVERSE : PORTOLAN_FLOW_FIN_FORWARD;
+      }
+      if (packet->tcp_flags & TCP_RST) flags |= PORTOLAN_FLOW_RST;
+      if (refresh_flow(key, value, flags, now, v6)) {
+        if (!reverse) count_frontend(value->flow.frontend, length);
+        fill_rewrite(value, out, v6);
+        return VERDICT_REWRITE;
+      }
+    }
+  }
+  return start_flow(packet, length, settings, now, out, v6, can_snat);
+}

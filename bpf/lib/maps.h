@@ -1,0 +1,81 @@
+// The maps, as each program object declares them. The sizes here are floors for tests and tools:
+// the loader sets the real ones, and makes both objects share one set of maps.
+#pragma once
+
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/include/datapath_maps.h"
+#include "bpf/lib/kernel_types.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);  // so that a reader sees an old or a new value, never a mix
+  __uint(max_entries, 1024);
+  __type(key, struct portolan_frontend_key);
+  __type(value, struct portolan_frontend);
+} frontends SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1025);
+  __type(key, __u32);
+  __type(value, struct portolan_frontend_info);
+} frontend_info SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1025);
+  __type(key, __u32);
+  __type(value, struct portolan_backend);
+} backends SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 16384);
+  __type(key, __u32);
+  __type(value, struct portolan_table_chunk);
+} maglev SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __type(key, struct portolan_flow_key4);
+  __type(value, struct portolan_flow4);
+} flows4 SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __type(key, struct portolan_flow_key6);
+  __type(value, struct portolan_flow6);
+} flows6 SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct portolan_settings);
+} settings_map SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct portolan_address_filter);
+} address_filter SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1025);
+  __type(key, __u32);
+  __type(value, struct portolan_counter);
+} counters SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, PORTOLAN_DROP_REASONS);
+  __type(key, __u32);
+  __type(value, struct portolan_counter);
+} drops SEC(".maps");

@@ -1,0 +1,276 @@
+#include "bpf/test/harness.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "bpf/programs/object.h"
+
+namespace portolan::bpf {
+namespace {
+
+absl::Status LastError(const std::string& what) {
+  return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
+}
+
+int Silent(enum libbpf_print_level, const char*, va_list) { return 0; }
+
+absl::StatusOr<bpf_object*> OpenObject(const Object& bytes, const Harness::Sizes& sizes) {
+  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = bytes.name);
+  bpf_object* object = bpf_object__open_mem(bytes.data, bytes.size, &options);
+  if (object == nullptr) return LastError("open");
+  const std::map<std::string, uint32_t> entries = {
+      {"flows4", sizes.flows},           {"flows6", sizes.flows},
+      {"frontends", sizes.frontends},    {"frontend_info", sizes.frontends + 1},
+      {"counters", sizes.frontends + 1}, {"backends", sizes.backends + 1},
+      {"maglev", sizes.chunks}};
+  for (const auto& [name, count] : entries) {
+    bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
+    if (map == nullptr || bpf_map__set_max_entries(map, count) != 0) return LastError(name);
+  }
+  return object;
+}
+
+portolan_settings FirstSettings() {
+  portolan_settings settings{};
+  settings.layout_version = PORTOLAN_LAYOUT_VERSION;
+  settings.tick_shift = 8;
+  settings.tcp_idle = 1000;
+  settings.udp_idle = 100;
+  settings.closing_idle = 30;
+  settings.port_first = 61000;
+  settings.port_count = 4536;
+  return settings;
+}
+
+void ZeroArray(int fd, uint32_t entries, size_t value_size) {
+  const std::vector<unsigned char> zeros(value_size);
+  for (uint32_t i = 0; i < entries; i++) bpf_map_update_elem(fd, &i, zeros.data(), BPF_ANY);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Harness>> Harness::Load(const Sizes& sizes) {
+  libbpf_set_print(getenv("BPF_VERBOSE") ? nullptr : Silent);
+  std::unique_ptr<Harness> harness(new Harness);
+  if (absl::Status status = harness->Open(sizes); !status.ok()) return status;
+  return harness;
+}
+
+absl::Status Harness::Open(const Sizes& sizes) {
+  absl::StatusOr<bpf_object*> tc = OpenObject(LbTc(), sizes);
+  if (!tc.ok()) return tc.status();
+  tc_ = *tc;
+  if (bpf_object__load(tc_) != 0) return LastError("load lb_tc");
+  absl::StatusOr<bpf_object*> xdp = OpenObject(LbXdp(), sizes);
+  if (!xdp.ok()) return xdp.status();
+  xdp_ = *xdp;
+  bpf_map* map;
+  bpf_object__for_each_map(map, xdp_) {
+    if (bpf_map__is_internal(map)) continue;
+    bpf_map__reuse_fd(map, this->map(bpf_map__name(map)));
+  }
+  if (bpf_object__load(xdp_) != 0) return LastError("load lb_xdp");
+  tc_fd_ = bpf_program__fd(bpf_object__find_program_by_name(tc_, "portolan_lb_tc"));
+  xdp_fd_ = bpf_program__fd(bpf_object__find_program_by_name(xdp_, "portolan_lb_xdp"));
+  sizes_ = sizes;
+  SetSettings(FirstSettings());
+  return absl::OkStatus();
+}
+
+void Harness::Reset() {
+  for (const char* name : {"flows4", "flows6", "frontends"}) {
+    unsigned char key[sizeof(portolan_flow_key6)];
+    while (bpf_map_get_next_key(map(name), nullptr, key) == 0) {
+      bpf_map_delete_elem(map(name), key);
+    }
+  }
+  ZeroArray(map("frontend_info"), sizes_.frontends + 1, sizeof(portolan_frontend_info));
+  ZeroArray(map("counters"), sizes_.frontends + 1,
+            sizeof(portolan_counter) * libbpf_num_possible_cpus());
+  ZeroArray(map("drops"), PORTOLAN_DROP_REASONS,
+            sizeof(portolan_counter) * libbpf_num_possible_cpus());
+  ZeroArray(map("backends"), sizes_.backends + 1, sizeof(portolan_backend));
+  ZeroArray(map("maglev"), sizes_.chunks, sizeof(portolan_table_chunk));
+  ZeroArray(map("address_filter"), 1, sizeof(portolan_address_filter));
+  SetSettings(FirstSettings());
+}
+
+Harness::~Harness() {
+  if (xdp_ != nullptr) bpf_object__close(xdp_);
+  if (tc_ != nullptr) bpf_object__close(tc_);
+}
+
+Outcome Harness::Run(Program program, const Bytes& packet, uint32_t repeat) {
+  Outcome outcome;
+  outcome.packet.resize(packet.size() + 256);
+  __sk_buff context{};
+  context.ifindex = ifindex_;
+  LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet.data(), .data_out = outcome.packet.data(),
+              .data_size_in = static_cast<__u32>(packet.size()),
+              .data_size_out = static_cast<__u32>(outcome.packet.size()),
+              .repeat = static_cast<int>(repeat));
+  if (program == Program::kTc) {
+    run.ctx_in = &context;
+    run.ctx_size_in = sizeof(context);
+  }
+  if (bpf_prog_test_run_opts(this->program(program), &run) != 0) {
+    outcome.packet.clear();
+    return outcome;
+  }
+  outcome.packet.resize(run.data_size_out);
+  outcome.verdict = static_cast<int>(run.retval);
+  outcome.nanoseconds = run.duration;
+  return outcome;
+}
+
+void Harness::SetSettings(const portolan_settings& settings) {
+  settings_ = settings;
+  const uint32_t zero = 0;
+  bpf_map_update_elem(map("settings_map"), &zero, &settings_, BPF_ANY);
+}
+
+void Harness::AddFilter(bool ipv6, const std::string& address, uint8_t bits) {
+  uint32_t words[4];
+  AddressWords(ipv6, address, words);
+  static portolan_address_filter filter;
+  const uint32_t zero = 0;
+  bpf_map_lookup_elem(map("address_filter"), &zero, &filter);
+  filter.bits[ipv6 ? portolan_filter_index6(words) : portolan_filter_index4(words[0])] |= bits;
+  bpf_map_update_elem(map("address_filter"), &zero, &filter, BPF_ANY);
+}
+
+void Harness::SetBackend(uint32_t id, const BackendSpec& spec) {
+  portolan_backend backend{};
+  bpf_map_lookup_elem(map("backends"), &id, &backend);
+  const uint16_t epoch = backend.epoch + 1;
+  backend = {};
+  backend.epoch = epoch;
+  backend.flags = PORTOLAN_BACKEND_ALIVE | (spec.source.empty() ? 0 : PORTOLAN_BACKEND_SNAT);
+  backend.port = htons(spec.port);
+  backend.family = spec.ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+  backend.protocol = spec.protocol;
+  AddressWords(spec.ipv6, spec.address, backend.address);
+  if (!spec.source.empty()) AddressWords(spec.ipv6, spec.source, backend.source);
+  bpf_map_update_elem(map("backends"), &id, &backend, BPF_ANY);
+  AddFilter(spec.ipv6, spec.address, PORTOLAN_FILTER_BACKEND);
+}
+
+void Harness::RetireBackend(uint32_t id) {
+  portolan_backend backend{};
+  bpf_map_lookup_elem(map("backends"), &id, &backend);
+  backend.epoch += 1;
+  backend.flags = 0;
+  bpf_map_update_elem(map("backends"), &id, &backend, BPF_ANY);
+}
+
+namespace {
+portolan_frontend_key FrontendKey(bool ipv6, const std::string& address, uint16_t port,
+                                  uint8_t protocol) {
+  portolan_frontend_key key{};
+  AddressWords(ipv6, address, key.address);
+  key.port = htons(port);
+  key.protocol = protocol;
+  key.family = ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+  return key;
+}
+}  // namespace
+
+void Harness::SetFrontend(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
+                          uint8_t protocol, uint32_t chunk, const std::vector<uint32_t>& slots) {
+  for (size_t first = 0; first < slots.size(); first += PORTOLAN_CHUNK_SLOTS) {
+    portolan_table_chunk row{};
+    for (size_t i = first; i < slots.size() && i < first + PORTOLAN_CHUNK_SLOTS; i++) {
+      row.backend[i - first] = slots[i];
+    }
+    const uint32_t index = chunk + first / PORTOLAN_CHUNK_SLOTS;
+    bpf_map_update_elem(map("maglev"), &index, &row, BPF_ANY);
+  }
+  portolan_frontend_info info{};
+  bpf_map_lookup_elem(map("frontend_info"), &id, &info);
+  info.alive = 1;
+  bpf_map_update_elem(map("frontend_info"), &id, &info, BPF_ANY);
+  const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
+  portolan_frontend frontend{};
+  frontend.id = id;
+  frontend.epoch = info.epoch;
+  frontend.table_offset = chunk * PORTOLAN_CHUNK_SLOTS;
+  frontend.table_size = slots.size();
+  bpf_map_update_elem(map("frontends"), &key, &frontend, BPF_ANY);
+  AddFilter(ipv6, address, PORTOLAN_FILTER_FRONTEND);
+}
+
+void Harness::RemoveFrontend(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
+                             uint8_t protocol) {
+  const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
+  bpf_map_delete_elem(map("frontends"), &key);
+  portolan_frontend_info info{};
+  bpf_map_lookup_elem(map("frontend_info"), &id, &info);
+  info.epoch += 1;
+  info.alive = 0;
+  bpf_map_update_elem(map("frontend_info"), &id, &info, BPF_ANY);
+}
+
+portolan_counter Harness::Counter(const char* name, uint32_t index) const {
+  std::vector<portolan_counter> values(libbpf_num_possible_cpus());
+  bpf_map_lookup_elem(map(name), &index, values.data());
+  portolan_counter sum{};
+  for (const portolan_counter& value : values) {
+    sum.packets += value.packets;
+    sum.bytes += value.bytes;
+  }
+  return sum;
+}
+
+int Harness::FlowCount(bool ipv6) const {
+  const int fd = map(ipv6 ? "flows6" : "flows4");
+  portolan_flow_key6 key{};
+  portolan_flow_key6 next{};
+  int count = 0;
+  void* previous = nullptr;
+  while (bpf_map_get_next_key(fd, previous, &next) == 0) {
+    key = next;
+    previous = &key;
+    count++;
+  }
+  return count;
+}
+
+void Harness::DeleteFlow(const PacketSpec& packet) {
+  uint32_t source[4], destination[4];
+  AddressWords(packet.ipv6, packet.source, source);
+  AddressWords(packet.ipv6, packet.destination, destination);
+  if (packet.ipv6) {
+    portolan_flow_key6 key{};
+    memcpy(key.saddr, source, sizeof(source));
+    memcpy(key.daddr, destination, sizeof(destination));
+    key.sport = htons(packet.source_port);
+    key.dport = htons(packet.destination_port);
+    key.protocol = packet.protocol;
+    bpf_map_delete_elem(map("flows6"), &key);
+    return;
+  }
+  portolan_flow_key4 key{};
+  key.saddr = source[0];
+  key.daddr = destination[0];
+  key.sport = htons(packet.source_port);
+  key.dport = htons(packet.destination_port);
+  key.protocol = packet.protocol;
+  bpf_map_delete_elem(map("flows4"), &key);
+}
+
+int Harness::map(const char* name) const { return bpf_object__find_map_fd_by_name(tc_, name); }
+
+int Harness::program(Program program) const { return program == Program::kXdp ? xdp_fd_ : tc_fd_; }
+
+const bpf_object* Harness::object(Program program) const {
+  return program == Program::kXdp ? xdp_ : tc_;
+}
+
+}  // namespace portolan::bpf

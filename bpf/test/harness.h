@@ -1,0 +1,91 @@
+// Both programs over one set of private, unpinned maps, fed through BPF_PROG_RUN: packet in,
+// packet out. Needs root. Not thread-safe.
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bpf/include/datapath_maps.h"
+#include "bpf/test/packets.h"
+
+struct bpf_object;
+
+namespace portolan::bpf {
+
+enum class Program { kXdp, kTc };
+
+struct Outcome {
+  int verdict = -100;  // XDP_* or TC_ACT_*
+  Bytes packet;
+  uint32_t nanoseconds = 0;  // average of the repetitions
+
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+struct BackendSpec {
+  bool ipv6 = false;
+  std::string address;
+  uint16_t port = 0;
+  uint8_t protocol = 6;
+  std::string source;  // not empty: source translation
+};
+
+class Harness {
+ public:
+  struct Sizes {
+    uint32_t flows = 4096;  // entries per family
+    uint32_t frontends = 64;
+    uint32_t backends = 256;
+    uint32_t chunks = 512;
+  };
+
+  static absl::StatusOr<std::unique_ptr<Harness>> Load(const Sizes& sizes);
+  ~Harness();
+
+  // As after Load(): empty maps, first settings. Loading takes the verifier a while.
+  void Reset();
+
+  Outcome Run(Program program, const Bytes& packet, uint32_t repeat = 1);
+  // The interface that tc packets seem to come from; its MAC must be that of the packets.
+  void set_ifindex(uint32_t ifindex) { ifindex_ = ifindex; }
+
+  portolan_settings settings() const { return settings_; }
+  void SetSettings(const portolan_settings& settings);
+  // Puts a backend in force under `id`, one epoch further than what had the id before.
+  void SetBackend(uint32_t id, const BackendSpec& spec);
+  void RetireBackend(uint32_t id);
+  // A frontend whose table has one slot per entry of `slots`, at chunk `chunk`.
+  void SetFrontend(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
+                   uint8_t protocol, uint32_t chunk, const std::vector<uint32_t>& slots);
+  void RemoveFrontend(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
+                      uint8_t protocol);
+
+  portolan_counter Counter(const char* map, uint32_t index) const;  // summed over CPUs
+  int FlowCount(bool ipv6) const;
+  // Removes the entry that `packet` would hit, as the LRU might.
+  void DeleteFlow(const PacketSpec& packet);
+  int map(const char* name) const;
+  int program(Program program) const;
+  // BTF of an object, to check the layout: owned by the harness.
+  const bpf_object* object(Program program) const;
+
+ private:
+  Harness() = default;
+  absl::Status Open(const Sizes& sizes);
+  void AddFilter(bool ipv6, const std::string& address, uint8_t bits);
+
+  bpf_object* tc_ = nullptr;
+  bpf_object* xdp_ = nullptr;
+  int tc_fd_ = -1;
+  int xdp_fd_ = -1;
+  Sizes sizes_;
+  uint32_t ifindex_ = 1;
+  portolan_settings settings_{};
+};
+
+}  // namespace portolan::bpf

@@ -1,0 +1,113 @@
+// The one header says to C++ what it says to the kernel: every struct of the built objects (BTF)
+// has the fields, offsets and sizes that this compiler gives it.
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <map>
+#include <string>
+
+#include "bpf/include/datapath_maps.h"
+#include "bpf/programs/object.h"
+
+namespace portolan::bpf {
+namespace {
+
+struct Layout {
+  size_t size;
+  std::map<std::string, size_t> offsets;
+};
+
+#define FIELD(type, field) \
+  { #field, offsetof(type, field) }
+
+const std::map<std::string, Layout>& Expected() {
+  static const auto* layouts = new std::map<std::string, Layout>{
+      {"portolan_frontend_key",
+       {sizeof(portolan_frontend_key),
+        {FIELD(portolan_frontend_key, address), FIELD(portolan_frontend_key, port),
+         FIELD(portolan_frontend_key, protocol), FIELD(portolan_frontend_key, family)}}},
+      {"portolan_frontend",
+       {sizeof(portolan_frontend),
+        {FIELD(portolan_frontend, id), FIELD(portolan_frontend, group),
+         FIELD(portolan_frontend, table_offset), FIELD(portolan_frontend, table_size),
+         FIELD(portolan_frontend, backends), FIELD(portolan_frontend, epoch),
+         FIELD(portolan_frontend, reserved)}}},
+      {"portolan_frontend_info",
+       {sizeof(portolan_frontend_info),
+        {FIELD(portolan_frontend_info, epoch), FIELD(portolan_frontend_info, alive),
+         FIELD(portolan_frontend_info, group)}}},
+      {"portolan_backend",
+       {sizeof(portolan_backend),
+        {FIELD(portolan_backend, epoch), FIELD(portolan_backend, flags),
+         FIELD(portolan_backend, port), FIELD(portolan_backend, family),
+         FIELD(portolan_backend, protocol), FIELD(portolan_backend, address),
+         FIELD(portolan_backend, source), FIELD(portolan_backend, group),
+         FIELD(portolan_backend, reserved)}}},
+      {"portolan_table_chunk",
+       {sizeof(portolan_table_chunk), {FIELD(portolan_table_chunk, backend)}}},
+      {"portolan_flow_key4",
+       {sizeof(portolan_flow_key4),
+        {FIELD(portolan_flow_key4, saddr), FIELD(portolan_flow_key4, daddr),
+         FIELD(portolan_flow_key4, sport), FIELD(portolan_flow_key4, dport),
+         FIELD(portolan_flow_key4, protocol), FIELD(portolan_flow_key4, reserved)}}},
+      {"portolan_flow_key6",
+       {sizeof(portolan_flow_key6),
+        {FIELD(portolan_flow_key6, saddr), FIELD(portolan_flow_key6, daddr),
+         FIELD(portolan_flow_key6, sport), FIELD(portolan_flow_key6, dport),
+         FIELD(portolan_flow_key6, protocol), FIELD(portolan_flow_key6, reserved)}}},
+      {"portolan_flow",
+       {sizeof(portolan_flow),
+        {FIELD(portolan_flow, frontend), FIELD(portolan_flow, backend),
+         FIELD(portolan_flow, frontend_epoch), FIELD(portolan_flow, backend_epoch),
+         FIELD(portolan_flow, last), FIELD(portolan_flow, sport), FIELD(portolan_flow, dport),
+         FIELD(portolan_flow, flags)}}},
+      {"portolan_flow4",
+       {sizeof(portolan_flow4),
+        {FIELD(portolan_flow4, flow), FIELD(portolan_flow4, saddr), FIELD(portolan_flow4, daddr)}}},
+      {"portolan_flow6",
+       {sizeof(portolan_flow6),
+        {FIELD(portolan_flow6, flow), FIELD(portolan_flow6, saddr), FIELD(portolan_flow6, daddr)}}},
+      {"portolan_settings",
+       {sizeof(portolan_settings),
+        {FIELD(portolan_settings, layout_version), FIELD(portolan_settings, hash_seed),
+         FIELD(portolan_settings, tick_shift), FIELD(portolan_settings, tcp_idle),
+         FIELD(portolan_settings, udp_idle), FIELD(portolan_settings, closing_idle),
+         FIELD(portolan_settings, port_first), FIELD(portolan_settings, port_count),
+         FIELD(portolan_settings, reserved), FIELD(portolan_settings, netns_cookie)}}},
+      {"portolan_address_filter",
+       {sizeof(portolan_address_filter), {FIELD(portolan_address_filter, bits)}}},
+      {"portolan_counter",
+       {sizeof(portolan_counter),
+        {FIELD(portolan_counter, packets), FIELD(portolan_counter, bytes)}}},
+  };
+  return *layouts;
+}
+
+TEST(LayoutTest, EveryStructOfTheProgramsIsTheOneThatUserSpaceCompiles) {
+  for (const Object& bytes : {LbXdp(), LbTc()}) {
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = bytes.name);
+    bpf_object* object = bpf_object__open_mem(bytes.data, bytes.size, &options);
+    ASSERT_NE(object, nullptr) << bytes.name;
+    const btf* types = bpf_object__btf(object);
+    ASSERT_NE(types, nullptr) << bytes.name << " has no BTF";
+    for (const auto& [name, layout] : Expected()) {
+      const int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_STRUCT);
+      ASSERT_GT(id, 0) << name << " is not in " << bytes.name;
+      const btf_type* type = btf__type_by_id(types, id);
+      EXPECT_EQ(type->size, layout.size) << name;
+      ASSERT_EQ(btf_vlen(type), layout.offsets.size()) << name;
+      for (int i = 0; i < btf_vlen(type); i++) {
+        const std::string field = btf__name_by_offset(types, btf_members(type)[i].name_off);
+        ASSERT_TRUE(layout.offsets.contains(field)) << name << "." << field;
+        EXPECT_EQ(btf_member_bit_offset(type, i) / 8, layout.offsets.at(field))
+            << name << "." << field;
+      }
+    }
+    bpf_object__close(object);
+  }
+}
+
+}  // namespace
+}  // namespace portolan::bpf

@@ -1,0 +1,38 @@
+// Packets for tests: described as a value, built byte by byte with full checksums, so that what a
+// program made of one can be compared with the packet that it should have made.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace portolan::bpf {
+
+struct PacketSpec {
+  bool ipv6 = false;
+  std::string source = "192.0.2.7";  // text, of the family that `ipv6` says
+  std::string destination = "20.0.10.1";
+  uint16_t source_port = 40000;
+  uint16_t destination_port = 80;
+  uint8_t protocol = 6;
+  uint8_t tcp_flags = 0x02;  // SYN
+  uint8_t ttl = 64;
+  int option_words = 0;           // IPv4: this many no-operation words behind the header
+  uint16_t fragment = 0;          // IPv4: flags and offset
+  bool zero_checksum = false;     // UDP: the sender has not summed
+  bool partial_checksum = false;  // only the pseudo-header is summed, as a local sender leaves it
+  uint16_t ethertype = 0;         // 0: by the family
+  uint8_t payload_byte = 0x5a;
+  int payload_length = 32;
+  // Of the frame; the destination is what the tests' interface has.
+  uint8_t destination_mac[6] = {0x02, 0, 0, 0, 0, 1};
+};
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes Build(const PacketSpec& spec);
+
+// The 16 bytes of an address as the maps hold it: IPv4 in the first four, the rest 0.
+void AddressWords(bool ipv6, const std::string& text, uint32_t words[4]);
+
+}  // namespace portolan::bpf
