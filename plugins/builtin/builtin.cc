@@ -8,7 +8,7 @@
 
 #include "plugins/address_pickers/lowest_free/lowest_free.h"
 #include "plugins/address_pickers/stable_hash/stable_hash.h"
-#include "plugins/owner_elections/rendezvous_hash/rendezvous_hash.h"
+#include "plugins/owner_elections/rendezvous/rendezvous.h"
 #include "plugins/pool_selectors/label/label.h"
 
 namespace portolan::plugin {
@@ -28,7 +28,7 @@ Registry NewBuiltinRegistry() {
   Add(registry, NewLowestFreeFactory());
   Add(registry, NewStableHashFactory());
   Add(registry, NewLabelFactory());
-  Add(registry, NewRendezvousHashFactory());
+  Add(registry, NewRendezvousFactory());
   return registry;
 }
 

@@ -16,7 +16,7 @@ TEST(Builtin, ListsThePluginsOfEveryExtensionPoint) {
   EXPECT_THAT(registry.Names("address-picker"), Contains("lowest-free"));
   EXPECT_THAT(registry.Names("address-picker"), Contains("stable-hash"));
   EXPECT_THAT(registry.Names("pool-selector"), Contains("label"));
-  EXPECT_THAT(registry.Names("owner-election"), Contains("rendezvous-hash"));
+  EXPECT_THAT(registry.Names("owner-election"), Contains("rendezvous"));
 }
 
 TEST(Builtin, EveryPickerIsMadeWithoutSettings) {

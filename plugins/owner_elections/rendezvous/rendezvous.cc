@@ -1,4 +1,4 @@
-#include "plugins/owner_elections/rendezvous_hash/rendezvous_hash.h"
+#include "plugins/owner_elections/rendezvous/rendezvous.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -20,7 +20,7 @@ uint64_t Weight(absl::string_view key, absl::string_view candidate) {
   return Rng(hash).Next();
 }
 
-class RendezvousHash : public OwnerElection {
+class Rendezvous : public OwnerElection {
  public:
   std::vector<std::string> Order(absl::string_view key,
                                  absl::Span<const std::string> candidates) const override {
@@ -41,12 +41,12 @@ class RendezvousHash : public OwnerElection {
 
 }  // namespace
 
-std::unique_ptr<Factory> NewRendezvousHashFactory() {
+std::unique_ptr<Factory> NewRendezvousFactory() {
   return std::make_unique<FunctionFactory<OwnerElection>>(
-      "rendezvous-hash",
+      "rendezvous",
       [](absl::string_view settings) -> absl::StatusOr<std::unique_ptr<OwnerElection>> {
-        RETURN_IF_ERROR(ExpectNoSettings("rendezvous-hash", settings));
-        return std::make_unique<RendezvousHash>();
+        RETURN_IF_ERROR(ExpectNoSettings("rendezvous", settings));
+        return std::make_unique<Rendezvous>();
       });
 }
 

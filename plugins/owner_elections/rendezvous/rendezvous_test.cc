@@ -1,4 +1,4 @@
-#include "plugins/owner_elections/rendezvous_hash/rendezvous_hash.h"
+#include "plugins/owner_elections/rendezvous/rendezvous.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,29 +18,29 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-std::unique_ptr<Stage> NewStage() { return *NewRendezvousHashFactory()->Create(""); }
+std::unique_ptr<Stage> NewStage() { return *NewRendezvousFactory()->Create(""); }
 
 std::vector<std::string> Order(absl::string_view key, const std::vector<std::string>& candidates) {
   return dynamic_cast<OwnerElection&>(*NewStage()).Order(key, candidates);
 }
 
-TEST(RendezvousHash, AnswerIsAPermutationOfTheCandidates) {
+TEST(Rendezvous, AnswerIsAPermutationOfTheCandidates) {
   EXPECT_THAT(Order("20.0.10.1", {"a", "b", "c"}), UnorderedElementsAre("a", "b", "c"));
   EXPECT_THAT(Order("20.0.10.1", {}), IsEmpty());
 }
 
 // Nodes of different versions must agree: these values never change.
-TEST(RendezvousHash, OrderIsFixedForEver) {
+TEST(Rendezvous, OrderIsFixedForEver) {
   EXPECT_THAT(Order("20.0.10.1", {"a", "b", "c"}), ElementsAre("c", "b", "a"));
   EXPECT_THAT(Order("20.0.10.2", {"a", "b", "c"}), ElementsAre("c", "a", "b"));
   EXPECT_THAT(Order("2001:db8::1", {"a", "b", "c"}), ElementsAre("a", "b", "c"));
 }
 
-TEST(RendezvousHash, OrderOfTheCandidatesInTheCallDoesNotMatter) {
+TEST(Rendezvous, OrderOfTheCandidatesInTheCallDoesNotMatter) {
   EXPECT_EQ(Order("20.0.10.1", {"c", "a", "b"}), Order("20.0.10.1", {"a", "b", "c"}));
 }
 
-TEST(RendezvousHash, OnlyTheKeysOfACandidateThatGoesMove) {
+TEST(Rendezvous, OnlyTheKeysOfACandidateThatGoesMove) {
   for (int i = 0; i < 1000; ++i) {
     const std::string key = absl::StrCat("20.0.10.", i);
     const std::string before = Order(key, {"a", "b", "c"}).front();
@@ -49,16 +49,16 @@ TEST(RendezvousHash, OnlyTheKeysOfACandidateThatGoesMove) {
   }
 }
 
-TEST(RendezvousHash, KeysSpreadEvenly) {
+TEST(Rendezvous, KeysSpreadEvenly) {
   std::map<std::string, int> owned;
   for (int i = 0; i < 3000; ++i) ++owned[Order(absl::StrCat("20.0.10.", i), {"a", "b", "c"})[0]];
   for (const auto& [node, count] : owned) EXPECT_NEAR(count, 1000, 120) << node;
 }
 
-TEST(RendezvousHash, RefusesSettingsBecauseItHasNone) {
-  auto stage = NewRendezvousHashFactory()->Create("{\"weight\": 3}");
+TEST(Rendezvous, RefusesSettingsBecauseItHasNone) {
+  auto stage = NewRendezvousFactory()->Create("{\"weight\": 3}");
   ASSERT_FALSE(stage.ok());
-  EXPECT_THAT(std::string(stage.status().message()), HasSubstr("rendezvous-hash"));
+  EXPECT_THAT(std::string(stage.status().message()), HasSubstr("rendezvous"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Owner election "rendezvous-hash": highest random weight (Thaler and Ravishankar, 1998).
+// Owner election "rendezvous": highest random weight (Thaler and Ravishankar, 1998).
 //
 // Each candidate's weight for a key is a hash of both; candidates are ordered by weight. So keys
 // spread evenly, and when a candidate goes only its own keys move; when it comes back they return.
@@ -11,6 +11,6 @@
 
 namespace portolan::plugin {
 
-std::unique_ptr<Factory> NewRendezvousHashFactory();
+std::unique_ptr<Factory> NewRendezvousFactory();
 
 }  // namespace portolan::plugin

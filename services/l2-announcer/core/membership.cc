@@ -1,0 +1,183 @@
+#include "services/l2-announcer/core/membership.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace portolan::l2 {
+namespace {
+
+// A change is told after this part of the interval at the latest, so that a burst of changes does
+// not make a burst of frames.
+constexpr int kChangesPerInterval = 20;
+constexpr absl::Duration kLongestPromise = absl::Minutes(10);
+
+bool ByLife(const HeardNode& a, const HeardNode& b) { return a.life < b.life; }
+
+}  // namespace
+
+void Membership::Start(absl::Time now, const Timing& timing, bool listen) {
+  timing_ = timing;
+  started_ = true;
+  peers_.clear();
+  listen_until_ = listen ? now + timing.dead : now;
+  promised_ = timing.dead;
+  last_sent_ = sent_before_ = now;
+  next_heartbeat_ = now;
+  Refresh(now);
+}
+
+void Membership::Stop() {
+  started_ = false;
+  peers_.clear();
+  next_heartbeat_ = listen_until_ = absl::InfiniteFuture();
+  listened_ = ready_ = agreed_ = false;
+  deaf_peer_ = dissenter_ = std::nullopt;
+  twin_.reset();
+  said_.clear();
+  ++view_;
+}
+
+void Membership::SetTiming(const Timing& timing) {
+  timing_ = timing;
+  if (started_) next_heartbeat_ = std::min(next_heartbeat_, last_sent_ + timing.interval);
+}
+
+void Membership::SetFit(bool fit, absl::Time now) {
+  if (fit == fit_) return;
+  fit_ = fit;
+  if (started_) Refresh(now);
+}
+
+bool Membership::Overslept(absl::Time now) const {
+  return started_ && now - last_sent_ >= std::min(promised_, timing_.dead);
+}
+
+void Membership::Hear(const Heartbeat& heartbeat, absl::Time now) {
+  if (!started_ || heartbeat.life == life_) return;
+  // A node that was started again on the same interface is one node, not two.
+  std::erase_if(peers_, [&](const auto& entry) {
+    return entry.first != heartbeat.life && entry.second.node == heartbeat.node &&
+           entry.second.mac == heartbeat.source;
+  });
+  if (heartbeat.leaving) {
+    peers_.erase(heartbeat.life);
+  } else if (peers_.contains(heartbeat.life) || peers_.size() < kMaxHeard) {
+    const absl::Duration promise = absl::Milliseconds(heartbeat.dead_interval_ms);
+    Peer peer{.node = heartbeat.node,
+              .mac = heartbeat.source,
+              .standing = heartbeat.standing,
+              .deadline = now + std::min(promise, kLongestPromise),
+              .heard = heartbeat.heard};
+    std::sort(peer.heard.begin(), peer.heard.end(), ByLife);
+    peers_[heartbeat.life] = std::move(peer);
+  }
+  Refresh(now);
+}
+
+void Membership::KeepOnly(const std::map<std::string, Labels>& nodes, absl::Time now) {
+  std::erase_if(peers_, [&](const auto& entry) { return !nodes.contains(entry.second.node); });
+  if (started_) Refresh(now);
+}
+
+void Membership::Advance(absl::Time now) {
+  if (!started_) return;
+  std::erase_if(peers_, [&](const auto& entry) { return entry.second.deadline <= now; });
+  Refresh(now);
+}
+
+std::optional<Heartbeat> Membership::Due(absl::Time now) {
+  if (!started_ || now < next_heartbeat_) return std::nullopt;
+  sent_before_ = last_sent_;
+  last_sent_ = now;
+  next_heartbeat_ = now + timing_.interval;
+  promised_ = timing_.dead;
+  return Heartbeat{.node = node_,
+                   .life = life_,
+                   .interval_ms = static_cast<uint32_t>(timing_.interval / absl::Milliseconds(1)),
+                   .dead_interval_ms = static_cast<uint32_t>(timing_.dead / absl::Milliseconds(1)),
+                   .standing = {.ready = ready_, .fit = fit_},
+                   .heard = HeardList()};
+}
+
+absl::Time Membership::next_due() const {
+  absl::Time due = next_heartbeat_;
+  if (!listened_) due = std::min(due, listen_until_);
+  for (const auto& [life, peer] : peers_) due = std::min(due, peer.deadline);
+  return due;
+}
+
+std::vector<Membership::Candidate> Membership::Candidates() const {
+  std::vector<Candidate> candidates;
+  if (ready_) candidates.push_back({node_, fit_});
+  for (const auto& [life, peer] : peers_) {
+    if (peer.standing.ready) candidates.push_back({peer.node, peer.standing.fit});
+  }
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.node < b.node; });
+  return candidates;
+}
+
+std::optional<std::string> Membership::NodeOf(const net::MacAddress& mac) const {
+  for (const auto& [life, peer] : peers_) {
+    if (peer.mac == mac) return peer.node;
+  }
+  return std::nullopt;
+}
+
+std::vector<HeardNode> Membership::HeardList() const {
+  std::vector<HeardNode> heard;
+  for (const auto& [life, peer] : peers_) heard.push_back({life, peer.standing});
+  return heard;
+}
+
+std::vector<HeardNode> Membership::ReadyNodes() const {
+  std::vector<HeardNode> nodes = HeardList();
+  nodes.push_back({life_, {.ready = ready_, .fit = fit_}});
+  std::erase_if(nodes, [](const HeardNode& node) { return !node.standing.ready; });
+  std::sort(nodes.begin(), nodes.end(), ByLife);
+  return nodes;
+}
+
+void Membership::FindObstacles() {
+  deaf_peer_.reset();
+  twin_.reset();
+  for (const auto& [life, peer] : peers_) {
+    const bool hears_us = std::any_of(peer.heard.begin(), peer.heard.end(),
+                                      [&](const HeardNode& heard) { return heard.life == life_; });
+    if (peer.standing.ready && !hears_us && !deaf_peer_.has_value()) deaf_peer_ = peer.node;
+    if (peer.node == node_ && life < life_) twin_ = peer.mac;
+  }
+}
+
+void Membership::Refresh(absl::Time now) {
+  const auto before = std::tuple(agreed_, deaf_peer_, dissenter_, twin_, listened_);
+  FindObstacles();
+  listened_ = now >= listen_until_;
+  ready_ = listened_ && !deaf_peer_.has_value() && !twin_.has_value();
+  dissenter_.reset();
+  const std::vector<HeardNode> ready_nodes = ReadyNodes();
+  for (const auto& [life, peer] : peers_) {
+    if (!peer.standing.ready) continue;
+    std::vector<HeardNode> theirs = peer.heard;
+    std::erase_if(theirs, [](const HeardNode& node) { return !node.standing.ready; });
+    theirs.push_back({life, peer.standing});
+    std::sort(theirs.begin(), theirs.end(), ByLife);
+    if (theirs != ready_nodes && !dissenter_.has_value()) dissenter_ = peer.node;
+  }
+  agreed_ = !dissenter_.has_value();
+
+  std::vector<HeardNode> say = HeardList();
+  say.insert(say.begin(), {life_, {.ready = ready_, .fit = fit_}});
+  if (say != said_) {
+    said_ = std::move(say);
+    ++view_;
+    next_heartbeat_ =
+        std::min(next_heartbeat_,
+                 std::max(now, last_sent_ + timing_.interval / kChangesPerInterval));
+  } else if (before != std::tuple(agreed_, deaf_peer_, dissenter_, twin_, listened_)) {
+    ++view_;
+  }
+}
+
+}  // namespace portolan::l2
