@@ -63,7 +63,7 @@ class Story:
 
     def selectors_decide(self):
         self.narrator.step("3. Pools with selectors: red fits the first, green waits for a second")
-        colors = ("color", "In", ["yellow", "red", "blue"])
+        colors = ("color", "in", ["yellow", "red", "blue"])
         self._apply("pool-primary", configuration.pool("pool-primary", ["60.0.10.0/24"], match_expression=colors))
         self._delete("/portolan-ipam:ipam/pools/pool[name='pool']")
         self._apply("service-red", configuration.service("tenant-b", "service-red", "red"))
@@ -105,7 +105,7 @@ class Story:
 
     def the_router_learns(self):
         self.narrator.step("6. BGP: the router learns exactly what the selector chose")
-        self._apply("bgp", configuration.bgp(laboratory.ROUTER_V4, ("color", "In", ["red", "green"])))
+        self._apply("bgp", configuration.bgp(laboratory.ROUTER_V4, ("color", "in", ["red", "green"])))
         self._apply(
             "service-green-dual-pool",
             configuration.pool("pool-green", ["40.0.10.0/24"], match_label=("color", "green")),

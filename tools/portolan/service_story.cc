@@ -17,9 +17,12 @@ int PipelineOrder(const std::string& component) {
   return static_cast<int>(std::find(order.begin(), order.end(), component) - order.begin());
 }
 
-// "not-selected" is an answer, not a fault: most Services are on a LAN or on BGP, not on both.
+// Not being asked to announce is an answer, not a fault: most Services are on a LAN or on BGP, not
+// on both, and not on every node.
 bool IsFault(const ObjectStatus& step) {
-  return step.state() != State::STATE_READY && step.reason() != "not-selected";
+  static const std::set<std::string> not_asked = {"no-policy", "no-advertisement",
+                                                  "not-this-node"};
+  return step.state() != State::STATE_READY && !not_asked.contains(step.reason());
 }
 
 void Judge(ServiceStory& story) {

@@ -48,7 +48,7 @@ TEST_F(ServiceStoryTest, IsReadyWhenOneWayOfAnnouncingServesAndTheOtherWasNotAsk
   Declare();
   Assign("20.0.10.0");
   Say("ipam", "", State::STATE_READY, "assigned");
-  Say("l2", "n", State::STATE_PENDING, "not-selected");
+  Say("l2", "n", State::STATE_PENDING, "no-policy");
   Say("bgp", "n", State::STATE_READY, "advertised");
   Route("tor");
   EXPECT_EQ(Tell().state, "ready");
@@ -59,7 +59,7 @@ TEST_F(ServiceStoryTest, AnAddressThatNobodyAnnouncesIsNotReady) {
   Declare();
   Assign("20.0.10.0");
   Say("ipam", "", State::STATE_READY, "assigned");
-  Say("l2", "n", State::STATE_PENDING, "not-selected");
+  Say("l2", "n", State::STATE_PENDING, "no-policy");
   EXPECT_EQ(Tell().state, "pending");
   EXPECT_FALSE(Tell().remedy.empty());
 }

@@ -1,0 +1,140 @@
+"""Plays a script against a World.
+
+    apply SECTION            commits the section (merge); it must be accepted
+    replace SECTION          commits the section as the whole configuration
+    delete PATH              commits a removal
+    refused SECTION WANT     the commit must be refused; every line of WANT must be in what is said
+    want TABLE WANT          `portolan get TABLE` becomes exactly WANT (column widths aside)
+    explain SERVICE WANT     `portolan explain service` comes to say every line of WANT
+    maps WANT                the kernel's frontends become exactly WANT: ADDRESS PROTOCOL PORT BACKENDS (root)
+    curl URL WANT            the laboratory's client gets an answer that is one of the lines of WANT (root)
+    crash                    kill -9 of every process, and a new start
+"""
+
+import difflib
+import json
+import socket
+import subprocess
+
+from integration.scripts.world import plain_table
+from integration.topology import wait_until
+
+_PATIENCE_S = 15.0
+
+
+class ScriptFailed(AssertionError):
+    """Names the script, the line and what was seen instead."""
+
+
+class Player:
+    def __init__(self, script, world, client=None):
+        """`client` is the laboratory's host for curl; None without a laboratory."""
+        self._script = script
+        self._world = world
+        self._client = client
+
+    def play(self):
+        for number, words in self._script.commands:
+            command = getattr(self, f"_do_{words[0]}", None)
+            if command is None:
+                raise ScriptFailed(f"{self._script.name}:{number}: unknown command {words[0]}")
+            try:
+                command(*words[1:])
+            except (ScriptFailed, TimeoutError, ValueError, TypeError, RuntimeError) as error:
+                raise ScriptFailed(
+                    f"{self._script.name}:{number}: {' '.join(words)}: {error}\n{self._world.logs()}"
+                ) from error
+
+    def _do_apply(self, section, *flags):
+        path = self._world.write(section, self._script.section(section))
+        code, said = self._world.portolan("config", "apply", path, *flags)
+        if code != 0:
+            raise ScriptFailed(f"refused: {said}")
+
+    def _do_replace(self, section):
+        self._do_apply(section, "--replace")
+
+    def _do_delete(self, path):
+        code, said = self._world.portolan("config", "delete", path)
+        if code != 0:
+            raise ScriptFailed(f"refused: {said}")
+
+    def _do_refused(self, section, want):
+        path = self._world.write(section, self._script.section(section))
+        code, said = self._world.portolan("config", "apply", path)
+        if code != 1:
+            raise ScriptFailed(f"exit code {code} instead of 1: {said}")
+        self._all_lines_in(self._script.section(want), said)
+
+    def _do_want(self, table, want):
+        wanted = plain_table(self._script.section(want))
+        self._until_equal(wanted, lambda: plain_table(self._world.portolan("get", table)[1]))
+
+    def _do_explain(self, service, want):
+        lines = self._script.section(want)
+        seen = ""
+
+        def told():
+            nonlocal seen
+            seen = self._world.portolan("explain", "service", service)[1]
+            return all(line.strip() in seen for line in lines.splitlines())
+
+        try:
+            wait_until(told, _PATIENCE_S, what="explain")
+        except TimeoutError:
+            self._all_lines_in(lines, seen)
+
+    def _do_maps(self, want):
+        self._until_equal(self._script.section(want), self._frontends)
+
+    def _do_curl(self, url, want):
+        allowed = self._script.section(want).splitlines()
+        answer = self._client.run(["curl", "-s", "--max-time", "5", url], timeout=10).stdout.strip()
+        if answer not in allowed:
+            raise ScriptFailed(f"answered '{answer}', not one of {allowed}")
+
+    def _do_crash(self):
+        self._world.kill()
+        self._world.start()
+
+    # -- helpers of the above
+
+    @staticmethod
+    def _all_lines_in(lines, said):
+        for line in lines.splitlines():
+            if line.strip() not in said:
+                raise ScriptFailed(f"'{line.strip()}' is missing in:\n{said}")
+
+    @staticmethod
+    def _until_equal(wanted, ask):
+        seen = ""
+
+        def equal():
+            nonlocal seen
+            seen = ask()
+            return seen == wanted
+
+        try:
+            wait_until(equal, _PATIENCE_S, what="the wanted text")
+        except TimeoutError as error:
+            difference = "\n".join(
+                difflib.unified_diff(wanted.splitlines(), seen.splitlines(), "wanted", "seen", lineterm="")
+            )
+            raise ScriptFailed(f"not within {_PATIENCE_S:g} s:\n{difference}") from error
+
+    def _frontends(self):
+        """What the kernel holds, read by bpftool from the pinned map."""
+        argv = ["/usr/sbin/bpftool", "--json", "map", "dump", "pinned", f"{self._world.pin_dir}/frontends"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=True)
+        lines = []
+        for entry in json.loads(done.stdout):
+            key, value = entry["formatted"]["key"], entry["formatted"]["value"]
+            words = b"".join(int(word).to_bytes(4, "little") for word in key["address"])
+            address = (
+                socket.inet_ntop(socket.AF_INET, words[:4])
+                if key["family"] == 4
+                else socket.inet_ntop(socket.AF_INET6, words)
+            )
+            protocol = {6: "tcp", 17: "udp"}[key["protocol"]]
+            lines.append(f"{address} {protocol} {socket.ntohs(key['port'])} {value['backends']}")
+        return "\n".join(sorted(lines))
