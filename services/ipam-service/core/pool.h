@@ -1,0 +1,75 @@
+// One address pool: what it covers, what it may hand out and what of that is free.
+//
+// Owned by PoolTable. Single-threaded. `free` is kept only while the pool is active; it is then
+// exactly usable minus every address that anybody holds.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "services/base/net/ip_address.h"
+#include "services/base/net/prefix.h"
+#include "services/ipam-service/core/free_ranges.h"
+#include "services/ipam-service/core/types.h"
+
+namespace portolan::ipam {
+
+inline constexpr std::array<net::Family, 2> kFamilies = {net::Family::kIpv4, net::Family::kIpv6};
+constexpr size_t FamilyIndex(net::Family family) { return family == net::Family::kIpv4 ? 0 : 1; }
+
+class Pool {
+ public:
+  explicit Pool(PoolConfig config);
+
+  // Replaces the configuration; when the addresses changed, the free space is no longer kept.
+  void Configure(PoolConfig config);
+
+  const PoolConfig& config() const { return config_; }
+  const std::string& name() const { return config_.name; }
+
+  // Every address of the blocks, lowest first, disjoint (the edges of CIDRs included).
+  const std::vector<net::Range>& covered(net::Family family) const {
+    return covered_[FamilyIndex(family)];
+  }
+  // Without the first and last address of CIDRs, unless the pool allows them.
+  const std::vector<net::Range>& usable(net::Family family) const {
+    return usable_[FamilyIndex(family)];
+  }
+  bool Covers(const net::IpAddress& address) const;
+  bool MayHandOut(const net::IpAddress& address) const;
+  bool HasFamily(net::Family family) const { return !covered(family).empty(); }
+
+  // Overlaps an older pool: serves nobody new. Empty: active.
+  const std::string& conflict() const { return conflict_; }
+  void set_conflict(std::string message) { conflict_ = std::move(message); }
+  bool active() const { return conflict_.empty(); }
+
+  FreeRanges& free(net::Family family) { return free_[FamilyIndex(family)]; }
+  const FreeRanges& free(net::Family family) const { return free_[FamilyIndex(family)]; }
+  // Whether the free space is kept; the owner resets it and takes away what is held.
+  bool free_is_kept() const { return free_is_kept_; }
+  void ResetFree();  // everything usable is free
+  void DropFree();
+
+  // Older pools win conflicts.
+  uint64_t age = 0;
+  // Position in serving order, by priority and name.
+  uint32_t rank = 0;
+  // What is published may be out of date; fingerprints of the last state and status, 0: none.
+  bool changed = true;
+  uint64_t state_print = 0;
+  uint64_t status_print = 0;
+
+ private:
+  PoolConfig config_;
+  std::array<std::vector<net::Range>, 2> covered_;
+  std::array<std::vector<net::Range>, 2> usable_;
+  std::string conflict_;
+  bool free_is_kept_ = false;
+  std::array<FreeRanges, 2> free_ = {FreeRanges(net::Family::kIpv4),
+                                     FreeRanges(net::Family::kIpv6)};
+};
+
+}  // namespace portolan::ipam

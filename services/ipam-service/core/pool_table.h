@@ -1,0 +1,86 @@
+// All pools: who serves first, who overlaps whom, which pool answers for an address.
+//
+// Invariants: pools that are active never overlap, so an address has at most one active pool; the
+// older of two overlapping pools is the active one. After each Rebuild() the free space of every
+// active pool is its usable addresses minus what the ledger holds.
+//
+// Single-threaded. Pointers to pools live until Remove().
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
+#include "plugins/sdk/pool_selector.h"
+#include "services/ipam-service/core/ledger.h"
+#include "services/ipam-service/core/pool.h"
+
+namespace portolan::ipam {
+
+using PoolSelectors = std::vector<std::shared_ptr<const plugin::PoolSelector>>;
+
+class PoolTable {
+ public:
+  explicit PoolTable(PoolSelectors selectors) : selectors_(std::move(selectors)) {}
+
+  // Change the set; Rebuild() before anything else is asked. A new pool is younger than all.
+  void Upsert(PoolConfig config);
+  void Remove(const std::string& name);
+  // Before the first Rebuild(): ages by the earliest stamp in the journal, then by name.
+  void OrderAgesBy(absl::FunctionRef<int64_t(const std::string& pool)> earliest_unix_ms);
+  void Rebuild(const Ledger& ledger);
+
+  Pool* Find(const std::string& name) const;
+  // Serving order: priority, then name.
+  absl::Span<Pool* const> ordered() const { return ordered_; }
+  bool AnyHasFamily(net::Family family) const;
+
+  using Candidates = absl::InlinedVector<Pool*, 8>;
+  // A superset of the pools that select the Service, in serving order.
+  Candidates CandidatesFor(const ServiceRequest& service) const;
+  // Asks every selector stage.
+  std::optional<plugin::PoolSelector::Refusal> Refuses(const Pool& pool,
+                                                       const ServiceRequest& service) const;
+
+  // The active pool that covers the address; null: none.
+  Pool* ActiveFor(const net::IpAddress& address) const;
+  // Every pool that covers the address: the active one first, then conflicting ones by age.
+  std::vector<Pool*> Covering(const net::IpAddress& address) const;
+
+  // Keep the free space true. `pool` is the one that the holding names.
+  void Take(const net::IpAddress& address, const std::string& pool);
+  // The pool that has room now; null: none.
+  Pool* GiveBack(const net::IpAddress& address, const std::string& pool);
+
+ private:
+  struct Cover {
+    net::IpAddress last;
+    Pool* pool;
+  };
+
+  std::string ConflictOf(const Pool& pool) const;
+  void CoverWith(Pool& pool);
+  static void RebuildFree(Pool& pool, const Ledger& ledger);
+  void RebuildOrder();
+  void RebuildIndex();
+
+  const PoolSelectors selectors_;
+  std::map<std::string, std::unique_ptr<Pool>> pools_;
+  std::vector<Pool*> ordered_;
+  std::vector<Pool*> conflicting_;                                 // by age
+  absl::btree_map<net::IpAddress, Cover> coverage_;                // first -> last and active pool
+  std::vector<Pool*> unindexed_;                                   // without a label requirement
+  absl::flat_hash_map<std::string, std::vector<Pool*>> by_label_;  // "key\0value"
+  absl::flat_hash_set<std::string> required_keys_;
+  uint64_t last_age_ = 0;
+};
+
+}  // namespace portolan::ipam

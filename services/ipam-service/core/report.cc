@@ -1,0 +1,226 @@
+#include "services/ipam-service/core/report.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/numeric/int128.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "services/ipam-service/core/address_count.h"
+
+namespace portolan::ipam {
+namespace {
+
+struct ReasonText {
+  const char* reason;
+  const char* remedy;
+};
+
+// The nearer to being served, the earlier: of many findings the first of these is the headline.
+constexpr std::array kReasons = {
+    ReasonText{"store-full", "free space on the disk of the state directory; it goes on by itself"},
+    ReasonText{"store-failed", "look at the log for the store's error; it is retried by itself"},
+    ReasonText{"picker-asked", "wait for the address picker's answer"},
+    ReasonText{"picker-failed",
+               "repair the address picker, set its fail-policy to \"open\", or choose another "
+               "address-picker for the pool; it is retried by itself"},
+    ReasonText{"picker-unknown",
+               "declare the plugin under /portolan-system:system/plugins, or choose another "
+               "address-picker for the pool"},
+    ReasonText{"picker-declined", "choose another address-picker for the pool, or widen the pool"},
+    ReasonText{"address-held",
+               "request another address, or remove it from the Service that holds it"},
+    ReasonText{"pool-exhausted",
+               "add a block to the pool, or remove Services that hold its addresses"},
+    ReasonText{"address-reserved", "request another address, or set allow-first-last on the pool"},
+    ReasonText{"pool-disabled", "set \"disabled\" of the pool to false"},
+    ReasonText{"auto-assign-off",
+               "request the pool by requested-pool, or set its auto-assign to true"},
+    ReasonText{"pool-conflict", "remove the overlap from one of the two pools"},
+    ReasonText{"selector-mismatch", "change the Service's labels, or the pool's service-selector"},
+    ReasonText{"namespace-mismatch", "add the Service's namespace to the pool's namespaces"},
+    ReasonText{"not-in-requested-pool", "change requested-address or requested-pool"},
+    ReasonText{"family-missing", "add a block of that family to a pool, or change family-policy"},
+    ReasonText{"not-in-pool", "add a pool that covers the address, or request another one"},
+    ReasonText{"no-such-pool", "create the pool, or change requested-pool"},
+    ReasonText{"no-pool", "add a pool under /portolan-ipam:ipam/pools"},
+    ReasonText{"unparsable-address", "correct requested-address"},
+    ReasonText{"family-mismatch", "list the family, or remove the requested-address"},
+    ReasonText{"too-many-addresses", "request fewer addresses"},
+};
+
+// Reasons of selector plugins that we do not know stand beside selector-mismatch.
+size_t RankOf(const std::string& reason) {
+  size_t unknown = 0;
+  for (size_t i = 0; i < kReasons.size(); ++i) {
+    if (reason == kReasons[i].reason) return i;
+    if (std::string("selector-mismatch") == kReasons[i].reason) unknown = i;
+  }
+  return unknown;
+}
+
+const Finding& Headline(const std::vector<Finding>& findings) {
+  return *std::min_element(
+      findings.begin(), findings.end(),
+      [](const Finding& a, const Finding& b) { return RankOf(a.reason) < RankOf(b.reason); });
+}
+
+std::string What(const Slot& slot) {
+  if (slot.address.has_value()) return absl::StrCat("address ", slot.address->ToString());
+  return absl::StrCat("an ", net::FamilyName(slot.family), " address");
+}
+
+std::string ListOf(const std::vector<net::IpAddress>& addresses) {
+  return absl::StrJoin(addresses, ", ", [](std::string* out, const net::IpAddress& address) {
+    absl::StrAppend(out, address.ToString());
+  });
+}
+
+std::string TextOf(const Unserved& unserved) {
+  const Finding& headline = Headline(unserved.findings);
+  std::string text = absl::StrCat("does not get ", What(unserved.slot), ": ", headline.message);
+  const size_t others = unserved.findings.size() - 1;
+  if (others > 0) absl::StrAppend(&text, " (and ", others, " more considered, see findings)");
+  return text;
+}
+
+bool IsMissing(const Unserved& unserved, const ServiceOutcome& outcome) {
+  return unserved.slot.required || outcome.granted.empty();
+}
+
+void AddFindings(const Wish& wish, const ServiceOutcome& outcome, StatusReport& report) {
+  report.findings = wish.bad;
+  for (const Slot& slot : wish.slots) {
+    if (!slot.address.has_value() || std::find(outcome.granted.begin(), outcome.granted.end(),
+                                               *slot.address) == outcome.granted.end()) {
+      continue;
+    }
+    report.findings.push_back({absl::StrCat("address/", slot.address->ToString()), "granted",
+                               "the Service has this requested address"});
+  }
+  for (const Unserved& unserved : outcome.unserved) {
+    report.findings.insert(report.findings.end(), unserved.findings.begin(),
+                           unserved.findings.end());
+  }
+}
+
+std::string RemedyFor(const std::string& reason) { return kReasons[RankOf(reason)].remedy; }
+
+}  // namespace
+
+Finding StoreFinding(const absl::Status& failure) {
+  const bool full = absl::IsResourceExhausted(failure);
+  return {"store", full ? "store-full" : "store-failed",
+          absl::StrCat("no new address can be recorded, the store says: ", failure.message())};
+}
+
+StatusReport ReportOnService(const ServiceRequest& request, const Wish& wish,
+                             const ServiceOutcome& outcome) {
+  StatusReport report{.kind = ObjectKind::kService,
+                      .key = request.key,
+                      .generation = request.generation,
+                      .addresses = outcome.granted};
+  AddFindings(wish, outcome, report);
+  std::vector<std::string> sentences;
+  if (!outcome.granted.empty()) sentences.push_back(absl::StrCat("has ", ListOf(outcome.granted)));
+  std::vector<Finding> missing;
+  for (const Finding& bad : wish.bad) {
+    sentences.push_back(bad.message);
+    missing.push_back(bad);
+  }
+  if (!outcome.stalled.ok()) {
+    Finding store = StoreFinding(outcome.stalled);
+    sentences.push_back(store.message);
+    report.findings.push_back(store);
+    missing.push_back(std::move(store));
+  }
+  for (const Unserved& unserved : outcome.unserved) {
+    sentences.push_back(TextOf(unserved));
+    if (IsMissing(unserved, outcome)) missing.push_back(Headline(unserved.findings));
+  }
+  report.message = absl::StrCat("Service ", request.key, " ", absl::StrJoin(sentences, "; "));
+  if (missing.empty()) {
+    report.state = State::kReady;
+    report.reason = "assigned";
+    return report;
+  }
+  const Finding& worst = Headline(missing);
+  report.reason = worst.reason;
+  report.remedy = RemedyFor(worst.reason);
+  if (worst.subject == "store") {
+    report.state = State::kFailed;
+  } else if (!outcome.granted.empty()) {
+    report.state = State::kDegraded;
+  } else {
+    report.state = wish.bad.empty() ? State::kPending : State::kRejected;
+  }
+  return report;
+}
+
+StatusReport ReportOnPool(const Pool& pool, const std::string& picker_name,
+                          const PickerTable::Picker* picker) {
+  const PoolConfig& config = pool.config();
+  StatusReport report{
+      .kind = ObjectKind::kPool, .key = config.name, .state = State::kReady, .reason = "active"};
+  for (const BadBlock& bad : config.bad_blocks) {
+    report.findings.push_back({absl::StrCat("block/", bad.id), "bad-block", bad.message});
+  }
+  const std::string subject = absl::StrCat("pool \"", config.name, "\" ");
+  if (!pool.active()) {
+    report.state = State::kRejected;
+    report.reason = "pool-conflict";
+    report.message =
+        absl::StrCat(subject, pool.conflict(), "; it serves nobody new, and what it gave stays");
+    report.remedy = RemedyFor("pool-conflict");
+  } else if (!config.bad_blocks.empty()) {
+    const BadBlock& bad = config.bad_blocks.front();
+    report.state = config.blocks.empty() ? State::kRejected : State::kDegraded;
+    report.reason = "bad-block";
+    report.message = absl::StrCat(subject, "block \"", bad.id, "\": ", bad.message,
+                                  config.blocks.empty() ? "" : "; its other blocks serve");
+    report.remedy = "correct the block";
+  } else if (config.disabled) {
+    report.reason = "disabled";
+    report.message = absl::StrCat(subject, "is disabled: it keeps what it gave and gives no more");
+  } else if (picker == nullptr || picker->stage == nullptr) {
+    const bool open = picker != nullptr && picker->fail_open;
+    report.state = open ? State::kDegraded : State::kPending;
+    report.reason = "picker-unknown";
+    report.message = absl::StrCat(
+        subject, "names address-picker \"", picker_name, "\": ",
+        picker == nullptr ? "there is none of this name" : std::string(picker->error.message()));
+    report.remedy = RemedyFor("picker-unknown");
+  } else if (config.blocks.empty()) {
+    report.state = State::kPending;
+    report.reason = "no-block";
+    report.message = absl::StrCat(subject, "has no block");
+    report.remedy = "add a block";
+  } else {
+    report.message = absl::StrCat(subject, "serves, address-picker ", picker_name);
+  }
+  return report;
+}
+
+PoolState StateOfPool(const Pool& pool, const Ledger& ledger) {
+  PoolState state{.name = pool.name(), .state = "active"};
+  if (!pool.active()) {
+    state.state = "conflicting";
+    state.message = pool.conflict();
+  } else if (pool.config().disabled) {
+    state.state = "disabled";
+    state.message = "disabled is true: no new address is given";
+  }
+  for (net::Family family : kFamilies) {
+    if (!pool.HasFamily(family)) continue;
+    AddressCount total;
+    for (const net::Range& range : pool.usable(family)) total.Add(range);
+    const AddressCount available = pool.free(family).count();
+    const AddressCount used = pool.active() ? total.Minus(available)
+                                            : AddressCount(ledger.HeldInName(pool.name(), family));
+    state.counts.push_back({family, total.ToString(), used.ToString(), available.ToString()});
+  }
+  return state;
+}
+
+}  // namespace portolan::ipam

@@ -1,0 +1,86 @@
+#include "services/ipam-service/core/wish.h"
+
+#include <algorithm>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+namespace portolan::ipam {
+namespace {
+
+net::Family Other(net::Family family) {
+  return family == net::Family::kIpv4 ? net::Family::kIpv6 : net::Family::kIpv4;
+}
+
+// The text may be long and of any bytes.
+std::string Shown(const std::string& text) {
+  constexpr size_t kShown = 64;
+  return absl::StrCat(absl::CHexEscape(text.substr(0, kShown)), text.size() > kShown ? "..." : "");
+}
+
+bool HasFamily(const Wish& wish, net::Family family) {
+  return std::any_of(wish.slots.begin(), wish.slots.end(),
+                     [family](const Slot& slot) { return slot.family == family; });
+}
+
+void AddAddress(const ServiceRequest& request, size_t index, Wish& wish) {
+  const std::string& text = request.requested_addresses[index];
+  const std::string field = absl::StrCat("requested-address \"", Shown(text), "\"");
+  absl::StatusOr<net::IpAddress> address = net::IpAddress::Parse(text);
+  if (!address.ok()) {
+    wish.unreadable = true;
+    wish.bad.push_back({absl::StrCat("address/", Shown(text)), "unparsable-address",
+                        absl::StrCat(field, " is not an IP address")});
+    return;
+  }
+  if (!request.families.empty() && std::find(request.families.begin(), request.families.end(),
+                                             address->family()) == request.families.end()) {
+    wish.bad.push_back({absl::StrCat("address/", address->ToString()), "family-mismatch",
+                        absl::StrCat(field, " is an ", net::FamilyName(address->family()),
+                                     " address, which \"family\" of the Service does not list")});
+    return;
+  }
+  const bool again = std::any_of(wish.slots.begin(), wish.slots.end(),
+                                 [&](const Slot& slot) { return slot.address == *address; });
+  if (!again) wish.slots.push_back({.family = address->family(), .address = *address});
+}
+
+Wish AddressWish(const ServiceRequest& request) {
+  Wish wish;
+  if (request.requested_addresses.size() > kMaxRequestedAddresses) {
+    wish.unreadable = true;
+    wish.bad.push_back(
+        {"requested-address", "too-many-addresses",
+         absl::StrCat(request.requested_addresses.size(), " addresses are requested; at most ",
+                      kMaxRequestedAddresses, " are possible")});
+    return wish;
+  }
+  for (size_t i = 0; i < request.requested_addresses.size(); ++i) AddAddress(request, i, wish);
+  if (request.family_policy != FamilyPolicy::kRequireDualStack || wish.unreadable) return wish;
+  for (net::Family family : {net::Family::kIpv4, net::Family::kIpv6}) {
+    if (HasFamily(wish, family)) continue;
+    wish.bad.push_back({absl::StrCat("family/", net::FamilyName(family)), "family-missing",
+                        absl::StrCat("family-policy is RequireDualStack, but no ",
+                                     net::FamilyName(family), " address is requested")});
+  }
+  return wish;
+}
+
+}  // namespace
+
+Wish WishOf(const ServiceRequest& request, net::Family default_family) {
+  if (!request.requested_addresses.empty()) return AddressWish(request);
+  Wish wish;
+  const std::vector<net::Family>& listed = request.families;
+  const net::Family first = listed.empty() ? default_family : listed.front();
+  const bool prefers = request.family_policy == FamilyPolicy::kPreferDualStack;
+  wish.slots.push_back({.family = first, .required = !prefers});
+  const bool lists_other = std::find(listed.begin(), listed.end(), Other(first)) != listed.end();
+  if (request.family_policy == FamilyPolicy::kRequireDualStack ||
+      (prefers && (lists_other || listed.empty()))) {
+    wish.slots.push_back({.family = Other(first), .required = !prefers});
+  }
+  return wish;
+}
+
+}  // namespace portolan::ipam
