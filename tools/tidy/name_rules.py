@@ -1,4 +1,4 @@
-"""File names: snake_case; hyphens only in service directories, programs without a suffix, YANG and decision records."""
+"""File names: snake_case; hyphens only in service directories, programs without a suffix, YANG, data, decision records."""
 
 import os
 import re
@@ -9,6 +9,7 @@ _RULE = "names"
 _SNAKE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _PROGRAM = re.compile(r"[a-z0-9_-]+")
 _YANG = re.compile(r"[a-z0-9-]+(@\d{4}-\d{2}-\d{2})?\.yang")
+_DATA = re.compile(r"[a-z0-9_.-]+\.(json|pcap|svg|txt|txtpb|xml|yaml)")
 _DECISION = re.compile(r"\d{4}-[a-z0-9-]+\.md")
 _FIXED = {
     "ARCHITECTURE.md",
@@ -28,7 +29,7 @@ def _good_directory(parent, name):
 
 
 def _good_file(tree, path, name):
-    if name in _FIXED or name.startswith(".") or _SNAKE.fullmatch(name) or _YANG.fullmatch(name):
+    if name in _FIXED or name.startswith(".") or _SNAKE.fullmatch(name) or _YANG.fullmatch(name) or _DATA.fullmatch(name):
         return True
     if path.startswith("api/decisions/"):
         return _DECISION.fullmatch(name)

@@ -72,6 +72,7 @@ class NamesTest(TreeTest):
             *("README.md", "LICENSE", "WORKSPACE", ".bazelrc", ".ci/run", "services/ipam-service/core/engine.h"),
             *("api/decisions/0001-first-choice.md", "api/yang/portolan-ipam@2026-11-24.yang", "bpf/programs/lb.bpf.c"),
             *("api/proto/bgp/v1alpha1/bgp.proto", "services/ipam-service/BUILD.bazel"),
+            *("services/ipam-service/testdata/dual-stack.json", "integration/scripts/scripts/lan-to-backend.txt"),
         )
         self.assert_clean(name_rules.check, {path: "#!/bin/bash\n" for path in paths})
 
