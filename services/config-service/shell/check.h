@@ -1,0 +1,16 @@
+// Checks a configuration file without a running service.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/config-service/core/problem.h"
+
+namespace portolan::config {
+
+// What a service that loads this file would refuse, each with FILE:LINE where it is known. Empty:
+// the file is good. An error: it could not be read.
+absl::StatusOr<std::vector<Problem>> CheckFile(const std::string& path);
+
+}  // namespace portolan::config

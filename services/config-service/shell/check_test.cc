@@ -1,0 +1,147 @@
+#include "services/config-service/shell/check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "services/config-service/shell/problems.h"
+
+namespace portolan::config {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string FileWith(const std::string& text) {
+  const std::string path = std::string(std::getenv("TEST_TMPDIR")) + "/file";
+  std::ofstream(path) << text;
+  return path;
+}
+
+class Examples : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Examples, AreValid) {
+  const auto problems = CheckFile(std::string("services/config-service/testdata/") + GetParam());
+  ASSERT_TRUE(problems.ok()) << problems.status();
+  EXPECT_THAT(*problems, IsEmpty()) << ToText(*problems);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Examples,
+                         ::testing::Values("home-l2.json", "router-bgp.json", "dual-stack.json",
+                                           "router-bgp-v6.xml", "every-leaf.json"));
+
+TEST(CheckFile, SaysWhenItCannotRead) {
+  EXPECT_EQ(CheckFile("/nonexistent/file.json").status().code(), absl::StatusCode::kNotFound);
+  const auto directory = CheckFile(std::getenv("TEST_TMPDIR"));
+  EXPECT_THAT(std::string(directory.status().message()), HasSubstr("is a directory"));
+}
+
+struct Bad {
+  const char* name;
+  std::string text;
+  int line;  // 0: not known
+  std::string path, rule, message, remedy;
+
+  friend void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
+};
+
+std::string Pools(const std::string& pools) {
+  return "{\"portolan-ipam:ipam\": {\"pools\": {\"pool\": [\n" + pools + "]}}}";
+}
+
+std::string Instance(const std::string& rest) {
+  return "{\"portolan-bgp:bgp\": {\"instances\": {\"instance\": [{\n\"name\": \"main\"" + rest +
+         "}]}}}";
+}
+
+const char kPool[] = "/portolan-ipam:ipam/pools/pool[name='p']";
+const char kInstance[] = "/portolan-bgp:bgp/instances/instance[name='main']";
+
+std::vector<Bad> BadInputs() {
+  const std::string pool = kPool;
+  const std::string instance = kInstance;
+  return {
+      {"UnknownLeaf", Pools(R"({"name": "p", "colour": "red"})"), 2, pool, "unknown-node", "colour",
+       "this one has portolan-ipam of 2026-11-24"},
+      {"StartAboveStop",
+       Pools(
+           R"({"name": "p", "blocks": {"block": [{"id": "a", "first": "20.0.0.9", "last": "20.0.0.1"}]}})"),
+       0, pool + "/blocks/block[id='a']/last", "block-order",
+       "first 20.0.0.9 is above last 20.0.0.1", "exchange"},
+      {"OverlappingPools",
+       Pools(R"({"name": "p", "blocks": {"block": [{"id": "a", "cidr": "20.0.0.0/24"}]}},)"
+             R"({"name": "q", "blocks": {"block": [{"id": "a", "cidr": "20.0.0.0/25"}]}})"),
+       0, "/portolan-ipam:ipam/pools/pool[name='q']/blocks/block[id='a']", "pool-overlap",
+       "overlaps block a of pool p", "shrink or remove"},
+      {"HostBits",
+       Pools(R"({"name": "p", "blocks": {"block": [{"id": "a", "cidr": "20.0.0.1/24"}]}})"), 0,
+       pool + "/blocks/block[id='a']/cidr", "cidr", "20.0.0.0/24", "first address"},
+      {"NotACidr",
+       Pools(R"({"name": "p", "blocks": {"block": [{"id": "a", "cidr": "20.0.0.1"}]}})"), 2,
+       pool + "/blocks/block[id='a']/cidr", "type", "not a CIDR", "what belongs here"},
+      {"BlockWithoutAddresses", Pools(R"({"name": "p", "blocks": {"block": [{"id": "a"}]}})"), 0,
+       pool + "/blocks/block[id='a']", "missing-choice", "extent", "add it"},
+      {"PeerAsZero",
+       Instance(
+           R"(, "local-as": 1, "peers": {"peer": [{"name": "x", "address": "10.0.0.1", "remote-as": 0}]})"),
+       2, instance + "/peers/peer[name='x']/remote-as", "as-number", "0 is reserved",
+       "AS number of the peer"},
+      {"HoldTimeOne",
+       Instance(R"(, "local-as": 1, "peers": {"peer": [{"name": "x", "hold-time": 1}]})"), 2,
+       instance + "/peers/peer[name='x']/hold-time", "type", "3 to 65535", "Hold time"},
+      {"NoLocalAs", Instance(""), 0, instance + "/local-as", "mandatory", "local-as",
+       "add it; what belongs here: Our AS number."},
+      {"MissingPool",
+       R"({"portolan-l2:l2": {"policies": {"policy": [{"name": "x", "pool": ["p"]}]}}})", 0,
+       "/portolan-l2:l2/policies/policy[name='x']/pool[.='p']", "instance-required", "\"p\"",
+       "create what it names"},
+      {"MissingPeer",
+       Instance(
+           R"(, "local-as": 1, "advertisements": {"advertisement": [{"name": "a", "peer": ["x"]}]})"),
+       0, instance + "/advertisements/advertisement[name='a']/peer[.='x']", "instance-required",
+       "\"x\"", "create what it names"},
+      {"SelectorWithoutValues",
+       Pools(
+           R"({"name": "p", "service-selector": {"match-expression": [{"key": "k", "operator": "in"}]}})"),
+       0, pool + "/service-selector/match-expression[key='k'][operator='in']", "selector-values",
+       "need at least one value", ""},
+      {"DeadBeforeTheNextHeartbeat",
+       R"({"portolan-l2:l2": {"settings": {"heartbeat-interval": 1000, "dead-interval": 1000}}})",
+       0, "/portolan-l2:l2/settings", "dead-interval", "at least twice", ""},
+      {"NewerModule", R"({"portolan-router:router": {}})", 1, "", "unknown-node", "portolan-router",
+       "remove it"},
+      {"TruncatedJson", "{\"portolan-ipam:ipam\":\n {\"pools\":", 2, "", "syntax", "not JSON",
+       "RFC 7951"},
+      {"TruncatedXml", "<ipam xmlns=\"urn:portolan:yang:portolan-ipam\">\n<pools>", 2,
+       "/portolan-ipam:ipam", "syntax", "", "XML"},
+      {"Empty", "", 0, "", "syntax", "empty", ""},
+      {"TwoTexts", "{}\n{}", 2, "", "syntax", "not JSON", ""},
+  };
+}
+
+class BadFiles : public ::testing::TestWithParam<Bad> {};
+
+TEST_P(BadFiles, AreRefusedWithPlaceRuleAndRemedy) {
+  const Bad& bad = GetParam();
+  const std::string path = FileWith(bad.text);
+  const auto problems = CheckFile(path);
+  ASSERT_TRUE(problems.ok()) << problems.status();
+  ASSERT_EQ(problems->size(), 1u) << ToText(*problems);
+  const Problem& problem = problems->front();
+  EXPECT_EQ(problem.source, bad.line == 0 ? path : path + ":" + std::to_string(bad.line));
+  EXPECT_EQ(problem.path, bad.path);
+  EXPECT_EQ(problem.rule, bad.rule);
+  EXPECT_THAT(problem.message, HasSubstr(bad.message));
+  EXPECT_THAT(problem.remedy, HasSubstr(bad.remedy));
+  EXPECT_THAT(problem.remedy, ::testing::Not(IsEmpty()));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, BadFiles, ::testing::ValuesIn(BadInputs()),
+                         [](const auto& param) { return std::string(param.param.name); });
+
+}  // namespace
+}  // namespace portolan::config

@@ -1,0 +1,270 @@
+#include "services/config-service/shell/convert.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "services/base/net/prefix.h"
+#include "services/config-service/core/validate.h"
+
+namespace portolan::config {
+namespace {
+
+namespace intent_pb = intent::v1alpha1;
+
+template <typename Repeated>
+void Copy(const std::vector<std::string>& from, Repeated* to) {
+  to->Assign(from.begin(), from.end());
+}
+
+template <typename ProtoMap>
+void CopyLabels(const Labels& from, ProtoMap* to) {
+  for (const auto& [key, value] : from) (*to)[key] = value;
+}
+
+v1alpha1::SelectorOperator ToProto(MatchExpression::Operator op) {
+  switch (op) {
+    case MatchExpression::Operator::kIn:
+      return v1alpha1::SELECTOR_OPERATOR_IN;
+    case MatchExpression::Operator::kNotIn:
+      return v1alpha1::SELECTOR_OPERATOR_NOT_IN;
+    case MatchExpression::Operator::kExists:
+      return v1alpha1::SELECTOR_OPERATOR_EXISTS;
+    case MatchExpression::Operator::kDoesNotExist:
+      return v1alpha1::SELECTOR_OPERATOR_DOES_NOT_EXIST;
+  }
+  return v1alpha1::SELECTOR_OPERATOR_UNSPECIFIED;
+}
+
+void CopySelector(const Selector& from, v1alpha1::LabelSelector* to) {
+  CopyLabels(from.match_labels, to->mutable_match_labels());
+  for (const MatchExpression& expression : from.match_expressions) {
+    v1alpha1::MatchExpression* out = to->add_match_expressions();
+    out->set_key(expression.key);
+    out->set_operator_(ToProto(expression.op));
+    Copy(expression.values, out->mutable_values());
+  }
+}
+
+intent_pb::IpFamily ToProto(net::Family family) {
+  return family == net::Family::kIpv4 ? intent_pb::IP_FAMILY_IPV4 : intent_pb::IP_FAMILY_IPV6;
+}
+
+intent_pb::FamilyPolicy ToProto(FamilyPolicy policy) {
+  switch (policy) {
+    case FamilyPolicy::kSingleStack:
+      return intent_pb::FAMILY_POLICY_SINGLE_STACK;
+    case FamilyPolicy::kPreferDualStack:
+      return intent_pb::FAMILY_POLICY_PREFER_DUAL_STACK;
+    case FamilyPolicy::kRequireDualStack:
+      return intent_pb::FAMILY_POLICY_REQUIRE_DUAL_STACK;
+  }
+  return intent_pb::FAMILY_POLICY_UNSPECIFIED;
+}
+
+std::string KeyOf(const Service& service) {
+  return absl::StrCat(service.name_space, "/", service.name);
+}
+
+}  // namespace
+
+v1alpha1::Pool ToProto(const Pool& pool) {
+  v1alpha1::Pool proto;
+  proto.set_name(pool.name);
+  for (const Block& block : pool.blocks) {
+    const absl::StatusOr<net::Range> range = ResolveBlock(block);
+    if (!range.ok()) continue;  // Validate() refused it
+    v1alpha1::AddressBlock* out = proto.add_blocks();
+    out->set_id(block.id);
+    out->set_first(range->first().ToString());
+    out->set_last(range->last().ToString());
+    if (!block.cidr.empty()) {
+      out->set_prefix_length(static_cast<uint32_t>(net::Prefix::Parse(block.cidr)->length()));
+    }
+  }
+  proto.set_disabled(pool.disabled);
+  proto.set_auto_assign(pool.auto_assign);
+  proto.set_priority(pool.priority);
+  proto.set_allow_first_last(pool.allow_first_last);
+  if (pool.service_selector.has_value()) {
+    CopySelector(*pool.service_selector, proto.mutable_service_selector());
+  }
+  Copy(pool.namespaces, proto.mutable_namespaces());
+  proto.set_address_picker(pool.address_picker);
+  return proto;
+}
+
+v1alpha1::IpamSettings ToProto(const IpamSettings& settings) {
+  v1alpha1::IpamSettings proto;
+  proto.set_address_picker(settings.address_picker);
+  return proto;
+}
+
+v1alpha1::Plugin ToProto(const Plugin& plugin) {
+  v1alpha1::Plugin proto;
+  proto.set_extension_point(plugin.extension_point);
+  proto.set_name(plugin.name);
+  proto.set_path(plugin.path);
+  proto.set_endpoint(plugin.endpoint);
+  proto.set_deadline_ms(plugin.deadline_ms);
+  proto.set_fail_open(plugin.fail_open);
+  proto.set_settings(plugin.settings);
+  return proto;
+}
+
+v1alpha1::Node ToProto(const Node& node) {
+  v1alpha1::Node proto;
+  proto.set_name(node.name);
+  CopyLabels(node.labels, proto.mutable_labels());
+  proto.set_ipv4_address(node.ipv4_address);
+  proto.set_ipv6_address(node.ipv6_address);
+  return proto;
+}
+
+v1alpha1::L2Policy ToProto(const L2Policy& policy) {
+  v1alpha1::L2Policy proto;
+  proto.set_name(policy.name);
+  if (policy.service_selector.has_value()) {
+    CopySelector(*policy.service_selector, proto.mutable_service_selector());
+  }
+  Copy(policy.pools, proto.mutable_pools());
+  if (policy.node_selector.has_value()) {
+    CopySelector(*policy.node_selector, proto.mutable_node_selector());
+  }
+  Copy(policy.interfaces, proto.mutable_interfaces());
+  return proto;
+}
+
+v1alpha1::L2Settings ToProto(const L2Settings& settings) {
+  v1alpha1::L2Settings proto;
+  proto.set_heartbeat_interval_ms(settings.heartbeat_interval_ms);
+  proto.set_dead_interval_ms(settings.dead_interval_ms);
+  proto.set_gratuitous_count(settings.gratuitous_count);
+  proto.set_gratuitous_interval_ms(settings.gratuitous_interval_ms);
+  proto.set_owner_election(settings.owner_election);
+  return proto;
+}
+
+v1alpha1::BgpInstance ToProto(const BgpInstance& instance) {
+  v1alpha1::BgpInstance proto;
+  proto.set_name(instance.name);
+  proto.set_local_as(instance.local_as);
+  proto.set_router_id(instance.router_id);
+  proto.set_listen_port(instance.listen_port);
+  proto.set_graceful_restart_time_s(instance.graceful_restart_time_s);
+  return proto;
+}
+
+v1alpha1::BgpPeer ToProto(const BgpPeer& peer) {
+  v1alpha1::BgpPeer proto;
+  proto.set_instance(peer.instance);
+  proto.set_name(peer.name);
+  proto.set_address(peer.address);
+  proto.set_port(peer.port);
+  proto.set_remote_as(peer.remote_as);
+  proto.set_hold_time_s(peer.hold_time_s);
+  proto.set_connect_retry_time_s(peer.connect_retry_time_s);
+  for (const BgpFamily& family : peer.families) {
+    v1alpha1::BgpFamily* out = proto.add_families();
+    out->set_family(ToProto(family.family));
+    out->set_next_hop(family.next_hop);
+  }
+  proto.set_password(peer.password);
+  proto.set_ebgp_multihop(peer.ebgp_multihop);
+  proto.set_local_address(peer.local_address);
+  proto.set_enabled(peer.enabled);
+  if (peer.node_selector.has_value()) {
+    CopySelector(*peer.node_selector, proto.mutable_node_selector());
+  }
+  return proto;
+}
+
+v1alpha1::BgpAdvertisement ToProto(const BgpAdvertisement& advertisement) {
+  v1alpha1::BgpAdvertisement proto;
+  proto.set_instance(advertisement.instance);
+  proto.set_name(advertisement.name);
+  if (advertisement.service_selector.has_value()) {
+    CopySelector(*advertisement.service_selector, proto.mutable_service_selector());
+  }
+  Copy(advertisement.pools, proto.mutable_pools());
+  Copy(advertisement.peers, proto.mutable_peers());
+  Copy(advertisement.communities, proto.mutable_communities());
+  proto.set_local_preference(advertisement.local_preference);
+  return proto;
+}
+
+v1alpha1::DatapathInterface ToProto(const DatapathInterface& interface) {
+  v1alpha1::DatapathInterface proto;
+  proto.set_name(interface.name);
+  proto.set_mode(interface.mode);
+  Copy(interface.nodes, proto.mutable_nodes());
+  return proto;
+}
+
+v1alpha1::DatapathSettings ToProto(const DatapathSettings& settings) {
+  v1alpha1::DatapathSettings proto;
+  proto.set_max_flows(settings.max_flows);
+  proto.set_max_frontends(settings.max_frontends);
+  proto.set_max_backends(settings.max_backends);
+  proto.set_tcp_idle_timeout_s(settings.tcp_idle_timeout_s);
+  proto.set_udp_idle_timeout_s(settings.udp_idle_timeout_s);
+  proto.set_removal_delay_ms(settings.removal_delay_ms);
+  proto.set_hash_seed(settings.hash_seed);
+  return proto;
+}
+
+v1alpha1::PipelineStage ToProto(const PipelineStage& stage) {
+  v1alpha1::PipelineStage proto;
+  proto.set_name(stage.name);
+  proto.set_enabled(stage.enabled);
+  return proto;
+}
+
+v1alpha1::Problem ToProto(const Problem& problem) {
+  v1alpha1::Problem proto;
+  proto.set_source(problem.source);
+  proto.set_path(problem.path);
+  proto.set_rule(problem.rule);
+  proto.set_message(problem.message);
+  proto.set_remedy(problem.remedy);
+  return proto;
+}
+
+intent_pb::ServiceIntent ToIntent(const Service& service, uint64_t generation) {
+  intent_pb::ServiceIntent proto;
+  proto.set_key(KeyOf(service));
+  proto.set_generation(generation);
+  CopyLabels(service.labels, proto.mutable_labels());
+  for (const Port& port : service.ports) {
+    intent_pb::ServicePort* out = proto.add_ports();
+    out->set_name(port.name);
+    out->set_protocol(static_cast<intent_pb::Protocol>(port.protocol));
+    out->set_port(port.port);
+  }
+  for (const net::Family family : service.families) proto.add_families(ToProto(family));
+  proto.set_family_policy(ToProto(service.family_policy));
+  Copy(service.requested_addresses, proto.mutable_requested_addresses());
+  proto.set_requested_pool(service.requested_pool);
+  return proto;
+}
+
+intent_pb::BackendSet ToBackends(const Service& service, uint64_t generation) {
+  intent_pb::BackendSet proto;
+  proto.set_key(KeyOf(service));
+  proto.set_generation(generation);
+  for (const Backend& backend : service.backends) {
+    intent_pb::Backend* out = proto.add_backends();
+    out->set_id(backend.id);
+    out->set_address(backend.address);
+    for (const Port& port : service.ports) {
+      intent_pb::BackendPort* target = out->add_ports();
+      target->set_name(port.name);
+      target->set_port(port.target_port);
+    }
+    out->set_weight(backend.weight);
+    out->set_node(backend.node);
+  }
+  return proto;
+}
+
+}  // namespace portolan::config

@@ -1,0 +1,12 @@
+// Validated YANG data -> values. The only place that knows leaf names.
+#pragma once
+
+#include "services/base/yang/tree.h"
+#include "services/config-service/core/snapshot.h"
+
+namespace portolan::config {
+
+// `tree` passed Validate(), so defaults are in it and every leaf has its type.
+Snapshot FromYang(const yang::Tree& tree);
+
+}  // namespace portolan::config

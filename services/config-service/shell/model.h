@@ -1,0 +1,56 @@
+// Portolan's YANG modules, and what an edit makes of a configuration. No state; any thread (a tree
+// that is passed in belongs to the caller).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/base/yang/tree.h"
+#include "services/config-service/core/problem.h"
+#include "services/config-service/core/snapshot.h"
+
+namespace portolan::config {
+
+// A configuration that passed YANG.
+struct Candidate {
+  yang::Tree tree;
+  Snapshot snapshot;
+};
+
+// A candidate, or else at least one problem.
+struct Prepared {
+  std::optional<Candidate> candidate;
+  std::vector<Problem> problems;
+};
+
+class Model {
+ public:
+  // Compiles the modules that are inside the binary. An error is a bug of the build.
+  static absl::StatusOr<std::shared_ptr<const Model>> Create();
+
+  // Nothing configured but the defaults.
+  Candidate Empty() const;
+
+  // `text` instead of everything. `source` names the text in problems; may be empty.
+  Prepared Replace(const std::string& text, yang::Format format, const std::string& source) const;
+  // `text` over `running`.
+  Prepared Merge(const yang::Tree& running, const std::string& text, yang::Format format,
+                 const std::string& source) const;
+  // `running` without what `path` selects.
+  Prepared Delete(const yang::Tree& running, const std::string& path) const;
+
+ private:
+  explicit Model(std::shared_ptr<const yang::Context> context) : context_(std::move(context)) {}
+  std::optional<yang::Tree> Parse(const std::string& text, yang::Format format,
+                                  const std::string& source, Prepared* prepared) const;
+  void Finish(yang::Tree tree, const std::string& source, Prepared* prepared) const;
+  void Report(const std::vector<yang::Finding>& findings, const std::string& source,
+              Prepared* prepared) const;
+
+  std::shared_ptr<const yang::Context> context_;
+};
+
+}  // namespace portolan::config

@@ -1,0 +1,23 @@
+// What YANG found wrong, as problems that say what to do. Pure functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "services/base/yang/context.h"
+#include "services/base/yang/finding.h"
+#include "services/config-service/core/problem.h"
+
+namespace portolan::config {
+
+// `source` names the text, e.g. a file; empty: none. The line is appended where it is known.
+Problem ToProblem(const yang::Finding& finding, const std::string& source,
+                  const yang::Context& context);
+
+// "home.json:12: /portolan-ipam:ipam/...: message [rule]; remedy: ...", one line.
+std::string ToText(const Problem& problem);
+
+// Up to ten problems, one line each, and how many more there are.
+std::string ToText(const std::vector<Problem>& problems);
+
+}  // namespace portolan::config

@@ -1,0 +1,120 @@
+// The shell of config-service: holds the running configuration, takes edits over RPC and from a
+// file, journals them and publishes them.
+//
+// The loop owns the engine and the queue of edits; a worker thread owns the running tree and the
+// journal, because parsing, validating and syncing block. One edit is under way at a time:
+//   queued -> prepared (worker: YANG) -> proposed (engine) -> written (worker) -> published.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/base/process/service.h"
+#include "services/base/yang/tree.h"
+#include "services/config-service/core/engine.h"
+#include "services/config-service/shell/files.h"
+#include "services/config-service/shell/journal.h"
+#include "services/config-service/shell/model.h"
+#include "services/config-service/shell/publisher.h"
+#include "services/config-service/shell/rpc.h"
+#include "services/config-service/shell/worker.h"
+
+namespace portolan::config {
+
+struct Options {
+  // YANG instance data, JSON or XML, loaded when it is not the one that was loaded last; empty:
+  // only the journal and the RPCs decide.
+  std::string file;
+};
+
+class ConfigService : public process::Service {
+ public:
+  ConfigService(const process::Context& context, Options options,
+                std::shared_ptr<const Model> model, std::unique_ptr<Files> files);
+  ~ConfigService() override;
+
+  std::vector<grpc::Service*> rpcs() override { return {&rpc_}; }
+
+  // Takes the state directory, restores the journal, loads the file when its content is not what
+  // was loaded last, publishes. A bad file stops the start only when there is no journal: the last
+  // good configuration stays in force and the file's status says what is wrong. Messages name
+  // file, line, path, rule and remedy.
+  absl::Status Start(const process::Upstreams& upstreams) override;
+
+  // Loads the file again (SIGHUP), whatever was loaded before; its status says what became of it.
+  // On the loop's thread.
+  void Reload();
+
+ private:
+  struct Edit {
+    enum class Kind : uint8_t { kMerge, kReplace, kDelete, kLoadFile };
+    uint64_t id = 0;
+    Kind kind = Kind::kReplace;
+    bool dry_run = false;
+    std::string data;
+    yang::Format format = yang::Format::kGuess;
+    std::string path;
+    std::string source;
+    std::function<void(uint64_t revision, const std::vector<Problem>&)> done;
+    // Of the file, with kLoadFile, once it was read.
+    std::string fingerprint;
+  };
+
+  // On the loop's thread.
+  void Enqueue(Edit edit);
+  void Pump();
+  void OnPrepared(Prepared prepared);
+  void Execute(std::vector<Effect> effects);
+  void FinishEdit(const Answer& answer);
+  void OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply);
+  void OnEdit(const v1alpha1::EditRequest& request, bool dry_run, ConfigRpc::EditReply reply);
+  void ReportFile(const std::vector<Problem>& problems);
+  // Runs `callback` on the loop unless this object is gone by then. From any thread.
+  void PostToLoop(std::function<void()> callback);
+
+  // On the worker's thread, or before it is used. They block.
+  Prepared Prepare(Edit* edit);
+  absl::Status Persist(const WriteJournal& write);
+  absl::StatusOr<v1alpha1::GetResponse> Read(const v1alpha1::GetRequest& request) const;
+
+  // Before the worker is used.
+  absl::StatusOr<bool> Restore();
+  absl::Status LoadFileAtStart(bool restored);
+
+  const process::Context context_;
+  const Options options_;
+  const std::shared_ptr<const Model> model_;
+  const std::unique_ptr<Files> files_;
+  Publisher publisher_;
+  ConfigRpc rpc_;
+  std::unique_ptr<DirectoryLock> lock_;
+
+  // Of the loop.
+  Engine engine_;
+  std::deque<Edit> queue_;
+  uint64_t last_id_ = 0;
+  std::optional<Edit> current_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+  // Of the worker (of Start() before that). `candidate_` and the current edit pass between the
+  // threads with the jobs.
+  Journal journal_;
+  yang::Tree running_;
+  uint64_t running_revision_ = 0;
+  std::string loaded_file_;
+  std::optional<yang::Tree> candidate_;
+
+  std::unique_ptr<Worker> worker_;  // last: its thread uses what stands above
+};
+
+absl::StatusOr<std::unique_ptr<process::Service>> NewConfigService(const process::Context& context,
+                                                                   Options options);
+
+}  // namespace portolan::config
