@@ -140,6 +140,7 @@ void Engine::ChangePools(const std::vector<const PoolConfig*>& touched, Change c
   change();
   pools_.Rebuild(ledger_);
   pools_changed_ = true;
+  pools_published_at_ = absl::InfinitePast();  // an edit shows at once
   for (ServiceRecord* holder : holders) {
     Wish wish = WishFor(*holder);
     KeepOrRelease(*holder, wish);

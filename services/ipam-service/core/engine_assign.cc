@@ -93,7 +93,12 @@ void Engine::ReleaseAddress(ServiceRecord& service, const net::IpAddress& addres
 
 void Engine::Settle(ServiceRecord& service) {
   Wish wish = WishFor(service);
+  const size_t had = service.held.size();
   KeepOrRelease(service, wish);
+  if (service.held.size() != had) {  // what is held decides the default family
+    wish = WishFor(service);
+    KeepOrRelease(service, wish);
+  }
   for (Slot& slot : wish.slots) {
     if (slot.filled.has_value()) continue;
     if (slot.address.has_value()) {
