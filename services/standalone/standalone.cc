@@ -28,7 +28,8 @@ using process::Context;
 std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry, bool with_ipam) {
   std::vector<Supervisor::Entry> stages;
   if (with_ipam) {
-    stages.push_back({"ipam", [&](const Context& c) { return ipam::NewIpamService(c, &registry); }});
+    stages.push_back(
+        {"ipam", [&](const Context& c) { return ipam::NewIpamService(c, &registry); }});
   }
   stages.push_back({"datapath", [](const Context& c) { return datapath::NewDatapathService(c); }});
   stages.push_back({"l2", [&](const Context& c) { return l2::NewL2Service(c, &registry); }});
@@ -49,8 +50,8 @@ absl::Status RunUntilStopped(const Options& options) {
         if (reload) reload();
       });
   wire::Hub hub;
-  const Context base{options.node, options.state_dir, options.run_dir, loop.get(),
-                     &hub,         &SystemClock(),    &log};
+  const Context base{
+      options.node, options.state_dir, options.run_dir, loop.get(), &hub, &SystemClock(), &log};
 
   std::vector<grpc::Service*> rpcs = {hub.service()};
   std::unique_ptr<Stage> config_stage;
@@ -70,9 +71,7 @@ absl::Status RunUntilStopped(const Options& options) {
       .config = upstream, .intent = upstream, .allocation = upstream, .datapath = own};
   if (config_stage != nullptr) {
     RETURN_IF_ERROR(config_stage->Start(upstreams));
-    reload = [&] {
-      config_stage->Post([](process::Service& service) { service.Reload(); });
-    };
+    reload = [&] { config_stage->Post([](process::Service& service) { service.Reload(); }); };
   }
 
   absl::Status result;

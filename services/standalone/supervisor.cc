@@ -9,8 +9,7 @@ namespace portolan::standalone {
 using config::v1alpha1::PipelineStage;
 
 Supervisor::Supervisor(const process::Context& base, std::vector<Entry> entries,
-                       process::Upstreams upstreams,
-                       std::function<void(absl::Status)> on_failure)
+                       process::Upstreams upstreams, std::function<void(absl::Status)> on_failure)
     : base_(base),
       entries_(std::move(entries)),
       upstreams_(std::move(upstreams)),

@@ -29,8 +29,8 @@ class Supervisor {
   // `entries` in the order of the pipeline; stages stop in the reverse order. `on_failure` is
   // called when a stage does not start at the first launch; a stage that is enabled later and
   // fails is only logged.
-  Supervisor(const process::Context& base, std::vector<Entry> entries,
-             process::Upstreams upstreams, std::function<void(absl::Status)> on_failure);
+  Supervisor(const process::Context& base, std::vector<Entry> entries, process::Upstreams upstreams,
+             std::function<void(absl::Status)> on_failure);
   ~Supervisor();
 
  private:

@@ -92,8 +92,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::ConfigChannel() const {
     if (status.ok()) return socket.channel;
     if (!absl::IsNotFound(status)) return Annotate(status, socket.address);
   }
-  return absl::NotFoundError("no running process serves the configuration; an agent (portolan run "
-                             "--join) has none: ask the process that it joined, with --socket");
+  return absl::NotFoundError(
+      "no running process serves the configuration; an agent (portolan run "
+      "--join) has none: ask the process that it joined, with --socket");
 }
 
 }  // namespace portolan::cli

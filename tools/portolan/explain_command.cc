@@ -25,11 +25,11 @@ absl::StatusOr<std::string> FindKey(const Tables& tables, const std::string& ser
   }
   if (found.size() == 1) return found[0];
   if (found.empty()) {
-    return absl::NotFoundError(absl::StrCat("no Service ", service,
-                                            " is declared; see `portolan get services`"));
+    return absl::NotFoundError(
+        absl::StrCat("no Service ", service, " is declared; see `portolan get services`"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(service, " is ambiguous: ", absl::StrJoin(found, ", "), "; give NAMESPACE/NAME"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      service, " is ambiguous: ", absl::StrJoin(found, ", "), "; give NAMESPACE/NAME"));
 }
 
 std::string Ports(const intent::v1alpha1::ServiceIntent& intent) {
@@ -59,8 +59,8 @@ void PrintText(std::ostream& out, const Tables& tables, const ServiceStory& stor
   out << "Service " << story.key << ": " << story.state << '\n';
   if (const auto it = tables.intents.find(story.key); it != tables.intents.end()) {
     std::vector<std::string> labels;
-    for (const auto& [key, value] : std::map<std::string, std::string>(
-             it->second.labels().begin(), it->second.labels().end())) {
+    for (const auto& [key, value] : std::map<std::string, std::string>(it->second.labels().begin(),
+                                                                       it->second.labels().end())) {
       labels.push_back(absl::StrCat(key, "=", value));
     }
     out << "  intent: ports " << Ports(it->second) << "; labels "

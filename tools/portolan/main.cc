@@ -1,10 +1,11 @@
 // portolan: runs the load balancer, asks it and edits its configuration.
 
+#include "services/base/process/main.h"
+
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 
-#include "services/base/process/main.h"
 #include "services/standalone/standalone.h"
 #include "tools/portolan/commands.h"
 #include "tools/portolan/exit_code.h"
@@ -14,7 +15,8 @@ namespace {
 
 class CommandLine {
  public:
-  CommandLine() : app_("Portolan: addresses for Services, told to the network, carried to backends") {
+  CommandLine()
+      : app_("Portolan: addresses for Services, told to the network, carried to backends") {
     app_.require_subcommand(1);
     app_.add_option("--socket", places_,
                     "socket of a running portolan, or a directory of sockets; may be repeated")
@@ -64,9 +66,8 @@ class CommandLine {
                          int (*command)(const Places&, Output)) {
       CLI::App* sub = get->add_subcommand(name, what);
       AddOutput(sub);
-      sub->callback([this, command] {
-        action_ = [this, command] { return command(places_, Format()); };
-      });
+      sub->callback(
+          [this, command] { action_ = [this, command] { return command(places_, Format()); }; });
     };
     add("services", "Services, their addresses and who announces them", GetServices);
     add("pools", "address pools and how full they are", GetPools);
@@ -77,7 +78,8 @@ class CommandLine {
   void AddExplain() {
     CLI::App* explain = app_.add_subcommand("explain", "tell why something is as it is");
     explain->require_subcommand(1);
-    CLI::App* service = explain->add_subcommand("service", "one Service's way through the pipeline");
+    CLI::App* service =
+        explain->add_subcommand("service", "one Service's way through the pipeline");
     service->add_option("NAME", argument_, "NAMESPACE/NAME, or NAME if only one has it")
         ->required();
     AddOutput(service);
@@ -97,7 +99,8 @@ class CommandLine {
     show->add_flag("--xml", xml_, "XML instead of JSON");
     show->callback([this] { action_ = [this] { return ConfigShow(places_, argument_, xml_); }; });
 
-    CLI::App* apply = config->add_subcommand("apply", "merge a file into the running configuration");
+    CLI::App* apply =
+        config->add_subcommand("apply", "merge a file into the running configuration");
     apply->add_option("FILE", argument_, "JSON or XML; - for standard input")->required();
     apply->add_flag("--replace", replace_, "replace the whole configuration instead");
     apply->add_flag("--dry-run", dry_run_, "only say what would be refused");

@@ -20,8 +20,7 @@ int PipelineOrder(const std::string& component) {
 // Not being asked to announce is an answer, not a fault: most Services are on a LAN or on BGP, not
 // on both, and not on every node.
 bool IsFault(const ObjectStatus& step) {
-  static const std::set<std::string> not_asked = {"no-policy", "no-advertisement",
-                                                  "not-this-node"};
+  static const std::set<std::string> not_asked = {"no-policy", "no-advertisement", "not-this-node"};
   return step.state() != State::STATE_READY && !not_asked.contains(step.reason());
 }
 

@@ -1,7 +1,8 @@
 // Structured log lines: one JSON object a line on standard error, one line per state change.
 //
 //   log.Info("address assigned", {{"key", key}, {"address", address}});
-//   {"ts":"2026-11-24T02:00:00.123Z","level":"info","svc":"ipam","msg":"address assigned","key":...}
+//   {"ts":"2026-11-24T02:00:00.123Z","level":"info","svc":"ipam","msg":"address
+//   assigned","key":...}
 //
 // Thread-safe. Used by shells only; cores return what happened instead.
 #pragma once

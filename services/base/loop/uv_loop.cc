@@ -38,9 +38,8 @@ class UvLoop : public Loop {
  public:
   UvLoop() {
     uv_loop_init(&loop_);
-    uv_async_init(&loop_, &wake_, [](uv_async_t* wake) {
-      static_cast<UvLoop*>(wake->data)->RunPosted();
-    });
+    uv_async_init(&loop_, &wake_,
+                  [](uv_async_t* wake) { static_cast<UvLoop*>(wake->data)->RunPosted(); });
     wake_.data = this;
   }
 

@@ -29,9 +29,8 @@ absl::StatusOr<Prefix> Prefix::Parse(absl::string_view text) {
   if (length_text.empty() || length_text.size() > 3 ||
       length_text.find_first_not_of("0123456789") != absl::string_view::npos ||
       !absl::SimpleAtoi(length_text, &length) || length > FamilyBits(address.family())) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", text.substr(0, 64),
-                                                   "\": the length must be 0 to ",
-                                                   FamilyBits(address.family())));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", text.substr(0, 64), "\": the length must be 0 to ", FamilyBits(address.family())));
   }
   const Prefix prefix = Of(address, length);
   if (prefix.first_ != address) {
@@ -44,8 +43,8 @@ absl::StatusOr<Prefix> Prefix::Parse(absl::string_view text) {
 Prefix Prefix::Of(const IpAddress& address, int length) {
   Prefix prefix;
   prefix.length_ = length;
-  prefix.first_ = IpAddress::FromValue(address.family(),
-                                       address.value() & ~HostMask(address.family(), length));
+  prefix.first_ =
+      IpAddress::FromValue(address.family(), address.value() & ~HostMask(address.family(), length));
   return prefix;
 }
 

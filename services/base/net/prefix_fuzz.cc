@@ -1,5 +1,5 @@
-// Fuzz target: any text, read as an address, a prefix and a hardware address. What is accepted is written in the
-// canonical form, which reads back as the same value.
+// Fuzz target: any text, read as an address, a prefix and a hardware address. What is accepted is
+// written in the canonical form, which reads back as the same value.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

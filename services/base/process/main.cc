@@ -35,14 +35,14 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
       [&] {
         if (service != nullptr) service->Reload();
       });
-  const Context context{flags.node, flags.state_dir, flags.run_dir,  loop.get(),
+  const Context context{flags.node, flags.state_dir, flags.run_dir, loop.get(),
                         &hub,       &SystemClock(),  &log};
   ASSIGN_OR_RETURN(service, factory(context));
   std::vector<grpc::Service*> rpcs = service->rpcs();
   rpcs.push_back(hub.service());
-  ASSIGN_OR_RETURN(std::unique_ptr<wire::Server> server,
-                   wire::Server::Start(absl::StrCat("unix:", flags.run_dir, "/", name, ".sock"),
-                                       rpcs));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<wire::Server> server,
+      wire::Server::Start(absl::StrCat("unix:", flags.run_dir, "/", name, ".sock"), rpcs));
   const auto channel = [&](const std::string& directory, absl::string_view peer) {
     return wire::Connect(absl::StrCat("unix:", directory, "/", peer, ".sock"));
   };

@@ -15,8 +15,7 @@ class App;
 
 namespace portolan::process {
 
-using Factory =
-    std::function<absl::StatusOr<std::unique_ptr<Service>>(const Context& context)>;
+using Factory = std::function<absl::StatusOr<std::unique_ptr<Service>>(const Context& context)>;
 
 // Runs one service on RUN_DIR/NAME.sock, reading from RUN_DIR/{config-service,ipam-service,
 // datapath-loader}.sock, until SIGTERM or SIGINT. Flags: --node, --run-dir, --state-dir,

@@ -42,8 +42,8 @@ TEST(LabelSelectorTest, NamespaceAndNameComeFromTheKeyAndCannotBeForged) {
 }
 
 TEST(LabelSelectorTest, NamesTheExpressionThatDoesNotHold) {
-  const LabelSelector selector({{"tier", Operator::kExists, {}},
-                                {"color", Operator::kIn, {"yellow", "red", "blue"}}});
+  const LabelSelector selector(
+      {{"tier", Operator::kExists, {}}, {"color", Operator::kIn, {"yellow", "red", "blue"}}});
   EXPECT_EQ(selector.FirstMismatch("b/green", {{"tier", "1"}, {"color", "green"}}),
             "color In [yellow, red, blue]");
 }

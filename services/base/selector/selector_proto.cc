@@ -27,7 +27,8 @@ LabelSelector FromProto(const config::v1alpha1::LabelSelector& proto) {
     expressions.push_back({key, LabelSelector::Operator::kIn, {value}});
   }
   for (const auto& expression : proto.match_expressions()) {
-    expressions.push_back({expression.key(), FromProto(expression.operator_()),
+    expressions.push_back({expression.key(),
+                           FromProto(expression.operator_()),
                            {expression.values().begin(), expression.values().end()}});
   }
   return LabelSelector(std::move(expressions));

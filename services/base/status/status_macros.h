@@ -23,10 +23,9 @@ inline absl::Status Annotate(const absl::Status& status, absl::string_view conte
 #define PORTOLAN_CONCAT_(a, b) PORTOLAN_CONCAT_INNER_(a, b)
 
 // Returns the status of `expr` from the enclosing function unless it is OK.
-#define RETURN_IF_ERROR(expr)                            \
-  do {                                                   \
-    if (absl::Status portolan_status_ = (expr); !portolan_status_.ok()) \
-      return portolan_status_;                           \
+#define RETURN_IF_ERROR(expr)                                                                    \
+  do {                                                                                           \
+    if (absl::Status portolan_status_ = (expr); !portolan_status_.ok()) return portolan_status_; \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, F()): declares or assigns, or returns F()'s error.

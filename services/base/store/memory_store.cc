@@ -2,8 +2,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "services/base/store/store.h"
 #include "services/base/status/status_macros.h"
+#include "services/base/store/store.h"
 
 namespace portolan::store {
 namespace {

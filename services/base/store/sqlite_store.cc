@@ -35,7 +35,8 @@ absl::Status ToStatus(int code, sqlite3* db, absl::string_view doing) {
       return absl::DataLossError(text);
     default:
       // A write error of a full disk arrives as SQLITE_IOERR with ENOSPC behind it.
-      if (db != nullptr && (sqlite3_system_errno(db) == ENOSPC || sqlite3_system_errno(db) == EDQUOT)) {
+      if (db != nullptr &&
+          (sqlite3_system_errno(db) == ENOSPC || sqlite3_system_errno(db) == EDQUOT)) {
         return absl::ResourceExhaustedError(text);
       }
       return absl::UnavailableError(text);
@@ -51,8 +52,8 @@ class Statement {
   Statement& operator=(const Statement&) = delete;
 
   absl::Status Prepare(sqlite3* db, const char* sql) {
-    return ToStatus(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr),
-                    db, sql);
+    return ToStatus(
+        sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr), db, sql);
   }
   void Bind(int index, absl::string_view bytes) {
     sqlite3_bind_blob64(statement_, index, bytes.data(), bytes.size(), SQLITE_STATIC);
@@ -90,10 +91,13 @@ class SqliteStore : public Store {
     RETURN_IF_ERROR(ToStatus(sqlite3_open_v2(path_.c_str(), &db_, flags, nullptr), db_, path_));
     chmod(path_.c_str(), 0600);
     RETURN_IF_ERROR(CheckOwner());
-    RETURN_IF_ERROR(Exec(absl::StrCat(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
-        "PRAGMA application_id=", kApplicationId, "; PRAGMA user_version=", kSchemaVersion, ";"
-        "CREATE TABLE IF NOT EXISTS row(key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;")));
+    RETURN_IF_ERROR(Exec(
+        absl::StrCat("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
+                     "PRAGMA application_id=",
+                     kApplicationId, "; PRAGMA user_version=", kSchemaVersion,
+                     ";"
+                     "CREATE TABLE IF NOT EXISTS row(key BLOB PRIMARY KEY, value BLOB NOT NULL) "
+                     "STRICT, WITHOUT ROWID;")));
     RETURN_IF_ERROR(Prepare(list_, "SELECT key, value FROM row WHERE key >= ?1 ORDER BY key"));
     RETURN_IF_ERROR(Prepare(erase_, "DELETE FROM row WHERE key = ?1"));
     RETURN_IF_ERROR(Prepare(create_, "INSERT INTO row(key, value) VALUES(?1, ?2)"));
@@ -135,8 +139,8 @@ class SqliteStore : public Store {
     }
     if (version > kSchemaVersion) {
       return absl::FailedPreconditionError(
-          absl::StrCat(path_, " was written by a newer Portolan (layout ", version, ", this one knows ",
-                       kSchemaVersion, "); run that version"));
+          absl::StrCat(path_, " was written by a newer Portolan (layout ", version,
+                       ", this one knows ", kSchemaVersion, "); run that version"));
     }
     return absl::OkStatus();
   }

@@ -28,8 +28,8 @@ namespace portolan::wire {
 struct RawHandlers {
   std::function<void(const std::string& key, const google::protobuf::Any& value)> on_upsert;
   std::function<void(const std::string& key)> on_remove;
-  std::function<void()> on_synced;             // once per snapshot or resume
-  std::function<void(bool)> on_connected;      // optional: publisher reached / lost
+  std::function<void()> on_synced;         // once per snapshot or resume
+  std::function<void(bool)> on_connected;  // optional: publisher reached / lost
 };
 
 class Reader {

@@ -6,9 +6,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <climits>
-#include <cerrno>
 #include <cstring>
 
 #include "absl/status/status.h"
@@ -38,8 +38,8 @@ absl::Status ClearSocketPath(const std::string& path) {
   const bool alive = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
   close(fd);
   if (alive) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, " is in use by a running process; stop it or choose another --run-dir"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is in use by a running process; stop it or choose another --run-dir"));
   }
   unlink(path.c_str());
   return absl::OkStatus();
@@ -66,8 +66,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& address
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   umask(mask);
   if (server == nullptr) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", address, "; does its directory exist and is it writable?"));
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", address,
+                                               "; does its directory exist and is it writable?"));
   }
   return std::unique_ptr<Server>(new Server(std::move(server), std::move(path)));
 }

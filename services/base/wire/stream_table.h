@@ -29,7 +29,7 @@ class Waker {
 // Where a reader stands. A value type that belongs to one reader.
 struct Position {
   uint64_t revision = 0;
-  bool reset_due = true;   // the reader holds nothing that we know of
+  bool reset_due = true;  // the reader holds nothing that we know of
   bool synced_sent = false;
 };
 
