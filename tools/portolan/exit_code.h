@@ -1,4 +1,5 @@
-// Exit codes of the command line, the same for every command.
+// Exit codes of the command line, the same for every command, so that scripts can rely on them.
+// Results go to standard output, what went wrong to standard error.
 #pragma once
 
 #include "absl/status/status.h"

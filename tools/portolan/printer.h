@@ -1,4 +1,5 @@
 // Rows for people (aligned columns) or for programs (a JSON array of objects).
+// Collects rows, prints once; the JSON shape of a column does not depend on its values.
 #pragma once
 
 #include <iosfwd>

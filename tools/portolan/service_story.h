@@ -1,4 +1,5 @@
-// What every step of the pipeline says of one Service, joined by its key. Pure.
+// What every step of the pipeline says of one Service, joined by its key.
+// Pure: from the published tables to the story; the engine behind `explain` and `get services`.
 #pragma once
 
 #include <map>

@@ -1,4 +1,5 @@
 // Reads the tables of service_story.h from running processes.
+// Each table is a snapshot of its own; together they may be some milliseconds apart.
 #pragma once
 
 #include "absl/status/statusor.h"

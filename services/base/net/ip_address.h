@@ -1,4 +1,5 @@
-// One IPv4 or IPv6 address. A regular value type: 17 bytes of state, ordered by family, then value.
+// One IPv4 or IPv6 address. A regular value type: ordered by family, then by value; hashable.
+// Text forms are those of RFC 4291 (read) and RFC 5952 (written).
 #pragma once
 
 #include <compare>

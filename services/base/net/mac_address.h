@@ -1,4 +1,5 @@
-// A 48-bit Ethernet address. A regular value type.
+// A 48-bit Ethernet address (IEEE 802 EUI-48). A regular value type.
+// Octets stand in transmission order.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// A CIDR prefix and an inclusive address range. Regular value types, one family each.
+// A CIDR prefix (RFC 4632) and an inclusive address range. Regular value types, one family each.
+// Invariants: a prefix has no host bits; the first address of a range is not above its last.
 #pragma once
 
 #include <compare>

@@ -1,4 +1,5 @@
 // The main function of every service binary: flags, loop, hub, server, signals.
+// Everything that it makes lives until it returns; the service runs on the calling thread.
 #pragma once
 
 #include <functional>

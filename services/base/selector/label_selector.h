@@ -1,4 +1,5 @@
-// Kubernetes label selectors over Services and nodes. Pure value type.
+// Kubernetes label selectors over Services and nodes: all expressions must hold.
+// A regular value type; matching is pure.
 #pragma once
 
 #include <map>

@@ -1,4 +1,5 @@
-// The wire form of label selectors, for shells. Pure functions.
+// The wire form of label selectors, for shells: cores see label_selector.h only.
+// Pure functions; nothing is refused, since the configuration was validated before.
 #pragma once
 
 #include "api/proto/config/v1alpha1/config.pb.h"

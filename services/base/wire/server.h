@@ -1,4 +1,5 @@
 // A gRPC server on a UNIX socket, and channels to such servers.
+// Thread-safe; callbacks of the registered services come on gRPC's own threads.
 #pragma once
 
 #include <memory>

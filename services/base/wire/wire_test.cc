@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -72,7 +73,8 @@ class Listener {
 class WireTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = "/tmp/portolan-wire-XXXXXX";  // a socket path is at most 107 bytes
+    // Short: a socket path is at most 107 bytes, and Bazel's own directories are longer.
+    std::string pattern = std::filesystem::temp_directory_path() / "portolan-wire-XXXXXX";
     directory_ = mkdtemp(pattern.data());
     address_ = absl::StrCat("unix:", directory_, "/s.sock");
     StartServer();
