@@ -2,10 +2,11 @@
 // the loader sets the real ones, and makes both objects share one set of maps.
 #pragma once
 
+#include "bpf/lib/kernel_types.h"
+// Needs the types of kernel_types.h.
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/include/datapath_maps.h"
-#include "bpf/lib/kernel_types.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
