@@ -599,15 +599,17 @@ TEST_F(ThreeNodes, ANodeThatStartsWithoutADatapathTakesNothing) {
   world.Kill("b");
   world.RunFor(kSettled);
   world.Start("b");
+  Allocation allocation;
+  for (const std::string& address : Spread()) allocation.grants.push_back({Ip(address), "pool"});
+  world.Tell("b", AllocationChanged{kService, allocation});
   world.Configure("b", {"a", "b", "c"});
   for (int i = 0; i < 100; ++i) {
     world.RunFor(absl::Milliseconds(50));
     for (const std::string& address : Spread()) EXPECT_THAT(world.Ask(address), SizeIs(1));
-    if (i != 20) continue;
-    Allocation allocation;
-    for (const std::string& address : Spread()) allocation.grants.push_back({Ip(address), "pool"});
-    world.Tell("b", AllocationChanged{kService, allocation});
   }
+  world.AllocateOn("b", kService, Spread());
+  world.RunFor(absl::Seconds(1));
+  ExpectElected({"a", "b", "c"});
 }
 
 TEST_F(ThreeNodes, NodeSelectorsKeepNodesOut) {

@@ -150,21 +150,29 @@ void Membership::FindObstacles() {
   }
 }
 
+void Membership::FindDissenter() {
+  dissenter_.reset();
+  const HeardNode self{life_, {.ready = ready_, .fit = fit_}};
+  const std::vector<HeardNode> ready_nodes = ReadyNodes();
+  for (const auto& [life, peer] : peers_) {
+    std::vector<HeardNode> theirs = peer.heard;
+    const bool knows_us = std::find(theirs.begin(), theirs.end(), self) != theirs.end();
+    std::erase_if(theirs, [](const HeardNode& node) { return !node.standing.ready; });
+    theirs.push_back({life, peer.standing});
+    std::sort(theirs.begin(), theirs.end(), ByLife);
+    if (!knows_us || (peer.standing.ready && theirs != ready_nodes)) {
+      dissenter_ = peer.node;
+      return;
+    }
+  }
+}
+
 void Membership::Refresh(absl::Time now) {
   const auto before = std::tuple(agreed_, deaf_peer_, dissenter_, twin_, listened_);
   FindObstacles();
   listened_ = now >= listen_until_;
   ready_ = listened_ && !deaf_peer_.has_value() && !twin_.has_value();
-  dissenter_.reset();
-  const std::vector<HeardNode> ready_nodes = ReadyNodes();
-  for (const auto& [life, peer] : peers_) {
-    if (!peer.standing.ready) continue;
-    std::vector<HeardNode> theirs = peer.heard;
-    std::erase_if(theirs, [](const HeardNode& node) { return !node.standing.ready; });
-    theirs.push_back({life, peer.standing});
-    std::sort(theirs.begin(), theirs.end(), ByLife);
-    if (theirs != ready_nodes && !dissenter_.has_value()) dissenter_ = peer.node;
-  }
+  FindDissenter();
   agreed_ = !dissenter_.has_value();
 
   std::vector<HeardNode> say = HeardList();

@@ -10,10 +10,10 @@
 //  - A node is ready when it has listened and every ready peer hears it. A peer that does not hear
 //    it would elect without it, so it stands back: a LAN that works in one direction only, or that
 //    heals after a split, never has two owners that know of each other.
-//  - The members are agreed when every ready peer counts the same ready nodes as this one. An
-//    election over an agreed view has one outcome; ownership is only taken in that state and given
-//    up as soon as the own view says so. In a LAN where A and B both hear C but not each other
-//    nothing is taken anew; what is owned stays.
+//  - The members are agreed when every peer has heard how this node stands now, and every ready
+//    peer counts the same ready nodes as this one. An election over an agreed view has one outcome;
+//    ownership is only taken in that state and given up as soon as the own view says so. In a LAN
+//    where A and B both hear C but not each other nothing is taken anew; what is owned stays.
 //
 // Pure; one thread. The caller passes a `now` that never goes back, calls Overslept() first
 // whenever it gets control, and sends what Due() returns.
@@ -83,7 +83,7 @@ class Membership {
   // A ready peer that does not hear this node, or a living twin of the same name; or nothing.
   std::optional<std::string> deaf_peer() const { return deaf_peer_; }
   std::optional<net::MacAddress> twin() const { return twin_; }
-  // The first ready peer that counts other nodes than this one; nothing when agreed.
+  // The first peer that counts other nodes than this one; nothing when agreed.
   std::optional<std::string> dissenter() const { return dissenter_; }
 
  private:
@@ -98,6 +98,7 @@ class Membership {
   // Recomputes what is derived after any change.
   void Refresh(absl::Time now);
   void FindObstacles();
+  void FindDissenter();
   std::vector<HeardNode> ReadyNodes() const;
   std::vector<HeardNode> HeardList() const;
 

@@ -145,8 +145,19 @@ TEST(Membership, APeerThatIsNotReadyNeedNotHearIt) {
   Membership a = Listened();
   a.Hear(Beat("b", 20, {}, /*ready=*/false), kListened);
   EXPECT_TRUE(a.ready());
-  EXPECT_TRUE(a.agreed());
   EXPECT_THAT(Names(a), ElementsAre("a"));
+}
+
+// Two nodes that become ready at the same moment must not both take everything.
+TEST(Membership, IsAgreedOnlyWhenPeersHaveHeardHowItStands) {
+  Membership a = Listened();
+  EXPECT_TRUE(a.agreed());
+  Heartbeat listening = Beat("b", 20, {}, /*ready=*/false);
+  listening.heard = {{10, {.ready = false, .fit = true}}};
+  a.Hear(listening, kListened);
+  EXPECT_FALSE(a.agreed());
+  a.Hear(Beat("b", 20, {10}, /*ready=*/false), kListened);
+  EXPECT_TRUE(a.agreed());
 }
 
 TEST(Membership, IsAgreedOnlyWhenEveryReadyPeerCountsTheSameNodes) {
