@@ -1,0 +1,8 @@
+// bgp-exporter as its own process: RUN_DIR/bgp-exporter.sock.
+#include "services/base/process/main.h"
+
+#include "services/bgp-exporter/shell/service.h"
+
+int main(int argc, char** argv) {
+  return portolan::process::Main(argc, argv, "bgp-exporter", portolan::bgp::NewBgpService);
+}
