@@ -8,8 +8,7 @@
 //
 // Pure: the same events at the same times give the same effects. One thread. Nothing is announced
 // before Synced; whatever a stream has said before stays in force while it is away (fail static).
-// The caller must execute effects in order, and soon: a frame that cannot be sent within the
-// dead interval must be dropped, because others may own its address by then.
+// The caller executes effects in order and drops frames that have expired meanwhile.
 #pragma once
 
 #include <map>

@@ -321,7 +321,7 @@ void Lan::On(const Heartbeat& frame, absl::Time now, Effects&) { membership_.Hea
 
 void Lan::Send(Frame frame, Effects& out) const {
   std::visit([&](auto& value) { value.source = interface_.mac; }, frame);
-  out.push_back(SendFrame{name_, std::move(frame)});
+  out.push_back(SendFrame{name_, std::move(frame), membership_.given_up_at()});
 }
 
 IpAddress Lan::SourceFor(const IpAddress& target) const {

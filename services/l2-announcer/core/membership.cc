@@ -49,10 +49,6 @@ void Membership::SetFit(bool fit, absl::Time now) {
   if (started_) Refresh(now);
 }
 
-bool Membership::Overslept(absl::Time now) const {
-  return started_ && now - last_sent_ >= std::min(promised_, timing_.dead);
-}
-
 void Membership::Hear(const Heartbeat& heartbeat, absl::Time now) {
   if (!started_ || heartbeat.life == life_) return;
   // A node that was started again on the same interface is one node, not two.

@@ -19,6 +19,7 @@
 // whenever it gets control, and sends what Due() returns.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -55,8 +56,10 @@ class Membership {
 
   void SetTiming(const Timing& timing);
   void SetFit(bool fit, absl::Time now);
-  // Peers may have given this node up; Start() it again.
-  bool Overslept(absl::Time now) const;
+  // From then on peers may have given this node up, unless another heartbeat is sent before.
+  absl::Time given_up_at() const { return last_sent_ + std::min(promised_, timing_.dead); }
+  // They may have by now: Start() it again.
+  bool Overslept(absl::Time now) const { return started_ && now >= given_up_at(); }
   void Hear(const Heartbeat& heartbeat, absl::Time now);
   // Drops peers whose name is not in `nodes`.
   void KeepOnly(const std::map<std::string, Labels>& nodes, absl::Time now);

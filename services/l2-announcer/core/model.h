@@ -129,9 +129,11 @@ struct OpenLink {
 struct CloseLink {
   std::string interface;
 };
+// Not sent any more once `expires` has come: others may own the address by then.
 struct SendFrame {
   std::string interface;
   Frame frame;
+  absl::Time expires;
 };
 // Hear (no longer) frames to an IPv6 multicast group. CloseLink leaves all.
 struct JoinGroup {
