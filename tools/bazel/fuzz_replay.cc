@@ -1,5 +1,5 @@
-// Runs a fuzz target over its corpus files and over mutations of them, for builds without libFuzzer. The mutations
-// are the same in every run.
+// Runs a fuzz target over its corpus files and over mutations of them, for builds without
+// libFuzzer. The mutations are the same in every run.
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -47,7 +47,8 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "%s: cannot be read\n", argv[i]);
       return 1;
     }
-    const std::string seed((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::string seed((std::istreambuf_iterator<char>(file)),
+                           std::istreambuf_iterator<char>());
     RunOne(seed);
     for (int round = 0; round < kMutationsPerFile; ++round) RunOne(Mutate(seed, chance));
   }
