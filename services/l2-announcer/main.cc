@@ -1,6 +1,7 @@
 // l2-announcer: answers ARP and Neighbour Discovery for service addresses on this node's LANs.
-#include "plugins/builtin/builtin.h"
 #include "services/base/process/main.h"
+
+#include "plugins/builtin/builtin.h"
 #include "services/l2-announcer/shell/service.h"
 
 int main(int argc, char** argv) {

@@ -12,7 +12,8 @@ namespace {
 
 // What is wrong with the settings; a READY status when nothing is.
 Status CheckSettings(const Settings& settings, const Elections& elections) {
-  Status status{.state = State::kReady, .reason = "in-force", .message = "the settings are in force"};
+  Status status{
+      .state = State::kReady, .reason = "in-force", .message = "the settings are in force"};
   const auto reject = [&](std::string message, std::string remedy) {
     status = {.state = State::kRejected,
               .reason = "bad-settings",
@@ -105,8 +106,8 @@ void Engine::On(const NodeChanged& event) {
   } else {
     config_.nodes.erase(event.name);
   }
-  around_.alone = config_.nodes.empty() ||
-                  (config_.nodes.size() == 1 && config_.nodes.contains(around_.node));
+  around_.alone =
+      config_.nodes.empty() || (config_.nodes.size() == 1 && config_.nodes.contains(around_.node));
   if (!around_.alone) {
     for (auto& [name, lan] : lans_) lan->KeepOnly(config_.nodes, now_);
   }
@@ -220,8 +221,8 @@ void Engine::ReconcileLans() {
 void Engine::ReconcileService(const std::string& service) {
   ServiceEntry& entry = services_.at(service);
   dirty_.insert(service);
-  const Selection before = std::exchange(
-      entry.selection, Select(config_, around_.node, service, entry.allocation));
+  const Selection before =
+      std::exchange(entry.selection, Select(config_, around_.node, service, entry.allocation));
   for (AddressSelection& address : entry.selection) {
     const bool carried = Carried(service, address.address);
     for (auto& [interface, wanted] : address.interfaces) wanted.carried = carried;
@@ -270,8 +271,8 @@ void Engine::NoteGate(const std::string& service, const net::IpAddress& address,
 // A new address is programmed a moment later; a node that stays behind for a dead interval leaves
 // its addresses to nodes that carry all of theirs.
 void Engine::UpdateFitness() {
-  const bool fit = missing_since_.empty() ||
-                   *missing_since_.begin() + around_.settings.dead_interval > now_;
+  const bool fit =
+      missing_since_.empty() || *missing_since_.begin() + around_.settings.dead_interval > now_;
   for (auto& [name, lan] : lans_) lan->SetFit(fit, now_);
 }
 

@@ -204,8 +204,8 @@ absl::StatusOr<Frame> DecodeHeartbeat(Octets octets) {
   return frame;
 }
 
-void PutEthernet(std::vector<uint8_t>& out, const MacAddress& destination,
-                 const MacAddress& source, uint16_t type) {
+void PutEthernet(std::vector<uint8_t>& out, const MacAddress& destination, const MacAddress& source,
+                 uint16_t type) {
   PutMac(out, destination);
   PutMac(out, source);
   PutNumber(out, type, 2);

@@ -120,9 +120,9 @@ TEST(Frame, PaddingIsIgnored) {
 // Written out by hand from RFC 826, so that encoder and decoder
 // cannot be wrong together.
 TEST(Frame, ArpRequestWrittenOutByHandIsUnderstood) {
-  absl::StatusOr<Frame> frame = Decode(
-      Hex("ffffffffffff 020000000001 0806 0001 0800 06 04 0001"
-          "020000000001 ac12ff01 000000000000 ac12ffc8"));
+  absl::StatusOr<Frame> frame =
+      Decode(Hex("ffffffffffff 020000000001 0806 0001 0800 06 04 0001"
+                 "020000000001 ac12ff01 000000000000 ac12ffc8"));
   ASSERT_TRUE(frame.ok()) << frame.status();
   EXPECT_TRUE(*frame == Frame(Request()));
 }
@@ -131,14 +131,14 @@ TEST(Frame, HeartbeatLayoutIsFixed) {
   Heartbeat beat = Beat();
   beat.node = "a";
   beat.heard.resize(1);
-  EXPECT_EQ(absl::BytesToHexString(std::string(
-                reinterpret_cast<const char*>(Encode(beat).data()), 48)),
-            "ffffffffffff02000000000288b5"
-            "50544c4e01010101"
-            "0123456789abcdef"
-            "000003e800000bb8"
-            "61"
-            "000000000000002a03");
+  EXPECT_EQ(
+      absl::BytesToHexString(std::string(reinterpret_cast<const char*>(Encode(beat).data()), 48)),
+      "ffffffffffff02000000000288b5"
+      "50544c4e01010101"
+      "0123456789abcdef"
+      "000003e800000bb8"
+      "61"
+      "000000000000002a03");
 }
 
 struct Damage {

@@ -140,8 +140,7 @@ void Lan::Assess(Entry& entry, absl::Time now, Effects& out) {
   if (owner != around_->node) return Move(entry, Phase::kStandby, std::move(owner), now, out);
   if (!claim.wanted.carried) return Move(entry, Phase::kGated, std::move(owner), now, out);
   if (claim.phase == Phase::kOwner || claim.phase == Phase::kTaken) return;
-  Move(entry, membership_.agreed() ? Phase::kProbing : Phase::kWaiting, std::move(owner), now,
-       out);
+  Move(entry, membership_.agreed() ? Phase::kProbing : Phase::kWaiting, std::move(owner), now, out);
 }
 
 void Lan::Move(Entry& entry, Phase phase, std::string owner, absl::Time now, Effects& out) {
@@ -201,11 +200,12 @@ absl::Time Lan::DueOf(const Claim& claim) const {
 void Lan::Publish(Entry& entry, absl::Time now, Effects& out) {
   Claim& claim = entry.second;
   const bool owner = claim.phase == Phase::kOwner;
-  Announcement announcement{.service = claim.wanted.service,
-                            .mac = interface_.mac,
-                            .owner = owner,
-                            .owner_node = owner || claim.phase == Phase::kStandby ? claim.owner : "",
-                            .since = now};
+  Announcement announcement{
+      .service = claim.wanted.service,
+      .mac = interface_.mac,
+      .owner = owner,
+      .owner_node = owner || claim.phase == Phase::kStandby ? claim.owner : "",
+      .since = now};
   if (claim.phase == Phase::kTaken && claim.rival.has_value()) {
     announcement.owner_node = claim.rival->node;
   }
@@ -233,8 +233,7 @@ absl::Duration Lan::Patience(const IpAddress& address, const Rival& rival) const
   return absl::Milliseconds(interval + rng.Below(std::max<uint64_t>(interval, 1)));
 }
 
-void Lan::ClaimedBy(const IpAddress& address, const MacAddress& mac, absl::Time now,
-                    Effects& out) {
+void Lan::ClaimedBy(const IpAddress& address, const MacAddress& mac, absl::Time now, Effects& out) {
   auto it = claims_.find(address);
   if (it == claims_.end() || around_->own_macs.contains(mac) || mac == interface_.mac) return;
   Claim& claim = it->second;
@@ -302,14 +301,14 @@ void Lan::On(const NeighborSolicitation& frame, absl::Time now, Effects& out) {
   const bool to_us = frame.destination.IsMulticast() || frame.destination == interface_.mac;
   if (!to_us || it->second.phase != Phase::kOwner) return;
   const IpAddress all = AllNodesGroup();
-  Send(NeighborAdvertisement{
-           .destination = probe ? MulticastMac(all) : frame.source_link.value_or(frame.source),
-           .source_ip = SourceFor(frame.target),
-           .destination_ip = probe ? all : frame.source_ip,
-           .target = frame.target,
-           .solicited = !probe,
-           .overrides = true,
-           .target_link = interface_.mac},
+  Send(NeighborAdvertisement{.destination = probe ? MulticastMac(all)
+                                                  : frame.source_link.value_or(frame.source),
+                             .source_ip = SourceFor(frame.target),
+                             .destination_ip = probe ? all : frame.source_ip,
+                             .target = frame.target,
+                             .solicited = !probe,
+                             .overrides = true,
+                             .target_link = interface_.mac},
        out);
 }
 

@@ -81,7 +81,7 @@ struct Claim {
   Phase phase = Phase::kNoLink;
   std::string owner;  // elected; empty: none
   std::optional<Rival> rival;
-  int frames_left = 0;                     // probes, or gratuitous announcements
+  int frames_left = 0;                      // probes, or gratuitous announcements
   absl::Time due = absl::InfiniteFuture();  // next step of the phase
   std::optional<Announcement> published;
 };

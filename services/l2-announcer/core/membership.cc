@@ -176,9 +176,8 @@ void Membership::Refresh(absl::Time now) {
   if (say != said_) {
     said_ = std::move(say);
     ++view_;
-    next_heartbeat_ =
-        std::min(next_heartbeat_,
-                 std::max(now, last_sent_ + timing_.interval / kChangesPerInterval));
+    next_heartbeat_ = std::min(next_heartbeat_,
+                               std::max(now, last_sent_ + timing_.interval / kChangesPerInterval));
   } else if (before != std::tuple(agreed_, deaf_peer_, dissenter_, twin_, listened_)) {
     ++view_;
   }

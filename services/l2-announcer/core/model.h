@@ -148,8 +148,8 @@ struct LeaveGroup {
 // Who answers for an address on an interface, as this node sees it.
 struct Announcement {
   std::string service;
-  net::MacAddress mac;  // of this node's interface
-  bool owner = false;   // this node answers
+  net::MacAddress mac;     // of this node's interface
+  bool owner = false;      // this node answers
   std::string owner_node;  // empty: nobody, or unknown
   absl::Time since;
   friend bool operator==(const Announcement&, const Announcement&) = default;

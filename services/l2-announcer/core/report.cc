@@ -40,10 +40,10 @@ Verdict NotReady(const std::string& what, const Lan& lan, const std::string& nod
                           " does not hear the heartbeats of node ", node)},
             "see whether the LAN carries broadcast frames in both directions"};
   }
-  return {Weight::kWaits,
-          {"", "listening",
-           absl::StrCat(what, " waits until node ", node, " has listened for others")},
-          ""};
+  return {
+      Weight::kWaits,
+      {"", "listening", absl::StrCat(what, " waits until node ", node, " has listened for others")},
+      ""};
 }
 
 Verdict Taken(const std::string& what, const Claim& claim) {
@@ -77,8 +77,8 @@ Verdict Standby(const std::string& what, const Claim& claim) {
 
 Verdict Owner(const std::string& what, const Claim& claim, const Lan& lan,
               const std::string& node) {
-  const std::string announced = absl::StrCat(what, " is announced by node ", node, " (this one), MAC ",
-                                             MacOf(lan));
+  const std::string announced =
+      absl::StrCat(what, " is announced by node ", node, " (this one), MAC ", MacOf(lan));
   if (!claim.rival.has_value()) return {Weight::kFine, {"", "announced", announced}, ""};
   return {Weight::kConflict,
           {"", "address-conflict",
@@ -111,17 +111,17 @@ Verdict Judge(const net::IpAddress& address, const Claim& claim, const Lan& lan,
     case Phase::kStandby:
       return Standby(what, claim);
     case Phase::kGated:
-      return {Weight::kWaits,
-              {"", "datapath-not-ready",
-               absl::StrCat(what, " waits for the datapath of node ", node)},
-              "see the status of component \"datapath\" of the same service"};
+      return {
+          Weight::kWaits,
+          {"", "datapath-not-ready", absl::StrCat(what, " waits for the datapath of node ", node)},
+          "see the status of component \"datapath\" of the same service"};
     case Phase::kWaiting:
-      return {Weight::kWaits,
-              {"", "no-agreement",
-               absl::StrCat(what, " waits: node ",
-                            lan.membership().dissenter().value_or("(unknown)"),
-                            " does not hear the same nodes as node ", node)},
-              "see whether every node hears every other node on this LAN"};
+      return {
+          Weight::kWaits,
+          {"", "no-agreement",
+           absl::StrCat(what, " waits: node ", lan.membership().dissenter().value_or("(unknown)"),
+                        " does not hear the same nodes as node ", node)},
+          "see whether every node hears every other node on this LAN"};
     case Phase::kProbing:
       if (claim.rival.has_value()) return Taken(what, claim);
       return {Weight::kWaits,
@@ -135,15 +135,15 @@ Verdict Judge(const net::IpAddress& address, const Claim& claim, const Lan& lan,
   return {};
 }
 
-Verdict Unselected(const AddressSelection& address, const Config& config,
-                   const std::string& node) {
+Verdict Unselected(const AddressSelection& address, const Config& config, const std::string& node) {
   const std::string text = address.address.ToString();
   if (!KnowsNode(config, node)) {
     return {Weight::kBroken,
             {text, "unknown-node",
              absl::StrCat(text, " is not announced: node ", node, " is not in the configuration")},
-            absl::StrCat("add node ", node, " to /portolan-system:system/nodes, or start with the "
-                                            "name of one that is there (--node)")};
+            absl::StrCat("add node ", node,
+                         " to /portolan-system:system/nodes, or start with the "
+                         "name of one that is there (--node)")};
   }
   if (!address.selected) {
     return {Weight::kWaits,
@@ -227,15 +227,14 @@ Status ReportService(const std::string& service, const Allocation& allocation,
     status.findings.push_back(verdict.finding);
   }
   for (const AddressSelection& address : selection) {
-    status.findings.insert(status.findings.end(), address.findings.begin(),
-                           address.findings.end());
+    status.findings.insert(status.findings.end(), address.findings.begin(), address.findings.end());
     if (Owns(address.address, lans)) status.addresses.push_back(address.address);
   }
   if (worst == nullptr) return status;
   status.state = StateOf(worst->weight, some_fine);
   status.reason = worst->finding.reason;
-  status.message = worst->weight == Weight::kFine ? absl::StrJoin(messages, "; ")
-                                                  : worst->finding.message;
+  status.message =
+      worst->weight == Weight::kFine ? absl::StrJoin(messages, "; ") : worst->finding.message;
   status.remedy = worst->remedy;
   return status;
 }
@@ -266,9 +265,9 @@ Status ReportPolicy(const std::string& name, const Policy& policy, const Config&
       status.findings.push_back({absl::StrCat("interface/", wanted), "interface-missing",
                                  absl::StrCat("node ", node, " has no interface ", wanted)});
     } else if (std::optional<std::string> why = WhyUnusable(it->second)) {
-      status.findings.push_back({absl::StrCat("interface/", wanted), "interface-unusable",
-                                 absl::StrCat("interface ", wanted, " of node ", node,
-                                              " cannot be used: ", *why)});
+      status.findings.push_back(
+          {absl::StrCat("interface/", wanted), "interface-unusable",
+           absl::StrCat("interface ", wanted, " of node ", node, " cannot be used: ", *why)});
     }
   }
   if (status.findings.empty() && !used.empty()) {
@@ -279,11 +278,12 @@ Status ReportPolicy(const std::string& name, const Policy& policy, const Config&
   }
   status.state = used.empty() ? State::kFailed : State::kDegraded;
   status.reason = status.findings.empty() ? "no-interface" : status.findings.front().reason;
-  status.message = absl::StrCat(
-      subject, ": ",
-      status.findings.empty()
-          ? absl::StrCat("node ", node, " has no suitable interface (up, Ethernet, with an address)")
-          : status.findings.front().message);
+  status.message =
+      absl::StrCat(subject, ": ",
+                   status.findings.empty()
+                       ? absl::StrCat("node ", node,
+                                      " has no suitable interface (up, Ethernet, with an address)")
+                       : status.findings.front().message);
   if (status.remedy.empty()) {
     status.remedy = absl::StrCat("bring the interface up, or correct leaf-list interface of ",
                                  "/portolan-l2:l2/policies/policy[name='", name, "']");

@@ -53,8 +53,8 @@ class World {
     Node& node = nodes_[name];
     node = Node();
     node.mac = MacOf(name);
-    node.engine = std::make_unique<Engine>(
-        Engine::Options{.node = name, .life = ++lives_ * 0x9e3779b97f4a7c15u, .elections = BuiltinElections()});
+    node.engine = std::make_unique<Engine>(Engine::Options{
+        .node = name, .life = ++lives_ * 0x9e3779b97f4a7c15u, .elections = BuiltinElections()});
     Tell(name, InterfaceChanged{"lan", Lan0(name)});
   }
   void Kill(const std::string& name) { nodes_.erase(name); }
@@ -69,9 +69,8 @@ class World {
             .up = true,
             .ethernet = true,
             .addresses = {net::IpAddress::FromValue(net::Family::kIpv4, 0xac12ff00u + last),
-                          net::IpAddress::FromValue(
-                              net::Family::kIpv6,
-                              absl::MakeUint128(0xfe80000000000000u, last))}};
+                          net::IpAddress::FromValue(net::Family::kIpv6,
+                                                    absl::MakeUint128(0xfe80000000000000u, last))}};
   }
 
   // The usual configuration: all `nodes`, one policy for everything, and the first snapshot done.

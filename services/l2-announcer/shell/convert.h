@@ -1,4 +1,7 @@
-// Between the wire form and the core's values. Pure functions.
+// Between the wire form (protobuf) and the core's values.
+//
+// Pure functions, any thread. What does not fit the model is an error that names it; nothing is
+// silently dropped.
 #pragma once
 
 #include <string>

@@ -27,10 +27,10 @@ TEST(Convert, AllocationKeepsEveryGrantWithItsPool) {
       grants { address: "2001:db8::1" pool: "two" }
       labels { key: "color" value: "red" })"));
   ASSERT_TRUE(allocation.ok()) << allocation.status();
-  EXPECT_EQ(*allocation, (Allocation{.generation = 7,
-                                     .grants = {{Ip("20.0.10.1"), "one"},
-                                                {Ip("2001:db8::1"), "two"}},
-                                     .labels = {{"color", "red"}}}));
+  EXPECT_EQ(*allocation,
+            (Allocation{.generation = 7,
+                        .grants = {{Ip("20.0.10.1"), "one"}, {Ip("2001:db8::1"), "two"}},
+                        .labels = {{"color", "red"}}}));
 }
 
 TEST(Convert, AnAllocationWithABadAddressIsRefusedByName) {
@@ -89,7 +89,8 @@ TEST(Convert, StatusKeepsEveryField) {
       component: "l2" node: "a" kind: "service" key: "shop/web" generation: 3
       state: STATE_DEGRADED reason: "address-conflict" message: "m" remedy: "r"
       findings { subject: "eth0/20.0.10.1" reason: "address-conflict" message: "f" }
-      addresses: "20.0.10.1")").SerializeAsString());
+      addresses: "20.0.10.1")")
+                                           .SerializeAsString());
   EXPECT_EQ(StatusKey("a", "service", "shop/web"), "l2/a/service/shop/web");
 }
 
@@ -118,7 +119,8 @@ TEST(Convert, AnnouncementSaysWhoOwnsAndSinceWhen) {
   EXPECT_EQ(ToProto("a", published, absl::FromUnixMillis(42)).SerializeAsString(),
             Proto<l2::v1alpha1::Announcement>(R"(
       node: "a" interface: "eth0" address: "20.0.10.1" mac: "02:00:00:00:00:01"
-      service: "shop/web" state: "owner" owner: "a" since_unix_ms: 42)").SerializeAsString());
+      service: "shop/web" state: "owner" owner: "a" since_unix_ms: 42)")
+                .SerializeAsString());
   published.announcement->owner = false;
   published.announcement->owner_node = "b";
   EXPECT_EQ(ToProto("a", published, absl::UnixEpoch()).state(), "standby");

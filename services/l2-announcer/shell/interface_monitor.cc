@@ -57,8 +57,7 @@ absl::StatusOr<Interfaces> ReadInterfaces() {
     } else if (entry->ifa_addr->sa_family == AF_INET) {
       AddAddress(&reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr, 4, interface);
     } else if (entry->ifa_addr->sa_family == AF_INET6) {
-      AddAddress(&reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr, 16,
-                 interface);
+      AddAddress(&reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr, 16, interface);
     }
   }
   freeifaddrs(list);
@@ -80,8 +79,7 @@ absl::StatusOr<std::unique_ptr<InterfaceMonitor>> InterfaceMonitor::Open(
     return absl::UnavailableError(
         absl::StrCat("cannot watch the machine's interfaces (rtnetlink): ", error));
   }
-  std::unique_ptr<InterfaceMonitor> monitor(
-      new InterfaceMonitor(loop, fd, std::move(on_change)));
+  std::unique_ptr<InterfaceMonitor> monitor(new InterfaceMonitor(loop, fd, std::move(on_change)));
   monitor->Read();
   return monitor;
 }

@@ -39,9 +39,7 @@ class L2Service : public process::Service {
  public:
   L2Service(const process::Context& context, Elections elections)
       : context_(context),
-        engine_({.node = context.node,
-                 .life = RandomSeed(),
-                 .elections = std::move(elections)}),
+        engine_({.node = context.node, .life = RandomSeed(), .elections = std::move(elections)}),
         announcements_(context.hub->NewWriter<l2::v1alpha1::Announcement>()),
         statuses_(context.hub->NewWriter<ObjectStatus>()) {}
 
@@ -138,16 +136,20 @@ void L2Service::FollowConfiguration(const process::Upstreams& upstreams) {
       [this](const std::string& key, const AllocationProto& proto) {
         absl::StatusOr<Allocation> allocation = FromProto(proto);
         if (allocation.ok()) return Handle(AllocationChanged{key, *std::move(allocation)});
-        context_.log->Error("allocation ignored", {{"key", key},
-                                                   {"error", allocation.status().message()}});
+        context_.log->Error("allocation ignored",
+                            {{"key", key}, {"error", allocation.status().message()}});
       },
-      [this](const std::string& key) { Handle(AllocationChanged{key, std::nullopt}); });
+      [this](const std::string& key) {
+        Handle(AllocationChanged{key, std::nullopt});
+      });
   Follow<config::L2Policy>(
       upstreams.config,
       [this](const std::string& key, const config::L2Policy& proto) {
         Handle(PolicyChanged{key, FromProto(proto)});
       },
-      [this](const std::string& key) { Handle(PolicyChanged{key, std::nullopt}); });
+      [this](const std::string& key) {
+        Handle(PolicyChanged{key, std::nullopt});
+      });
   Follow<config::L2Settings>(
       upstreams.config,
       [this](const std::string&, const config::L2Settings& proto) {
@@ -159,7 +161,9 @@ void L2Service::FollowConfiguration(const process::Upstreams& upstreams) {
       [this](const std::string& key, const config::Node& proto) {
         Handle(NodeChanged{key, portolan::FromProto(proto.labels())});
       },
-      [this](const std::string& key) { Handle(NodeChanged{key, std::nullopt}); });
+      [this](const std::string& key) {
+        Handle(NodeChanged{key, std::nullopt});
+      });
   const auto stage = [this](const std::string& name, bool enabled) {
     if (name == "l2") announce_ = enabled;
     if (name == "datapath") need_datapath_ = enabled;
@@ -231,17 +235,16 @@ void L2Service::Execute(const OpenLink& effect) {
     const bool permission = socket.status().code() == absl::StatusCode::kPermissionDenied;
     const std::string remedy(permission ? kPermissionRemedy : kSocketRemedy);
     const std::string message(socket.status().message());
-    context_.log->Error("cannot use an interface", {{"interface", effect.interface},
-                                                    {"error", message},
-                                                    {"remedy", remedy}});
+    context_.log->Error("cannot use an interface",
+                        {{"interface", effect.interface}, {"error", message}, {"remedy", remedy}});
     results_.push_back(LinkFailed{effect.interface, message, remedy});
     return;
   }
   Link& link = links_[effect.interface];
   link.socket = *std::move(socket);
-  link.watch = context_.loop->Watch(
-      link.socket->fd(), Loop::kReadable,
-      [this, interface = effect.interface](int) { ReadFrames(interface); });
+  link.watch =
+      context_.loop->Watch(link.socket->fd(), Loop::kReadable,
+                           [this, interface = effect.interface](int) { ReadFrames(interface); });
   results_.push_back(LinkOpened{effect.interface});
 }
 

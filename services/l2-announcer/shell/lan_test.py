@@ -12,7 +12,7 @@ from integration.topology.process import CommandFailed, wait_until
 
 ROOM = os.path.dirname(os.path.abspath(__file__))
 ANNOUNCER = os.path.join(ROOM, "..", "l2-announcer")
-PUBLISHER = os.path.join(ROOM, "publisher")
+PUBLISHER = os.path.join(ROOM, "testing_publisher")
 
 V4 = "172.18.255.200"
 V6 = "2001:db8:dead:beef::200"

@@ -1,6 +1,6 @@
 // For tests: publishes what it is told, as config-service, ipam-service and datapath-loader would.
 //
-//   publisher SOCKET FIFO
+//   testing_publisher SOCKET FIFO
 //
 // Lines of the FIFO: "put TYPE KEY JSON", "remove TYPE KEY", "synced". TYPE is one of those below.
 // Prints "ready" once it listens. Runs until it is killed.
@@ -62,7 +62,7 @@ std::string Do(std::map<std::string, Table>& tables, const std::string& line) {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::cerr << "usage: publisher SOCKET FIFO" << std::endl;
+    std::cerr << "usage: testing_publisher SOCKET FIFO" << std::endl;
     return 2;
   }
   portolan::wire::Hub hub;
