@@ -171,7 +171,7 @@ PORTOLAN_INLINE __u32 portolan_filter_index4(__be32 address) {
   return (__u32)(address * 0x9e3779b1u) >> 16;
 }
 
-PORTOLAN_INLINE __u32 portolan_filter_index6(const __be32 *address) {
+PORTOLAN_INLINE __u32 portolan_filter_index6(const __be32* address) {
   __u32 mixed = address[0] ^ (address[1] * 0x85ebca6bu);
   mixed = (mixed ^ (mixed >> 15)) * 0xc2b2ae35u;
   mixed ^= address[2] ^ (address[3] * 0x27d4eb2fu);

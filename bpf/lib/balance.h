@@ -30,23 +30,23 @@ struct rewrite {
 
 static __always_inline void count_drop(enum portolan_drop reason, __u32 length) {
   __u32 index = reason;
-  struct portolan_counter *counter = bpf_map_lookup_elem(&drops, &index);
+  struct portolan_counter* counter = bpf_map_lookup_elem(&drops, &index);
   if (!counter) return;
   counter->packets += 1;
   counter->bytes += length;
 }
 
 static __always_inline void count_frontend(__u32 id, __u32 length) {
-  struct portolan_counter *counter = bpf_map_lookup_elem(&counters, &id);
+  struct portolan_counter* counter = bpf_map_lookup_elem(&counters, &id);
   if (!counter) return;
   counter->packets += 1;
   counter->bytes += length;
 }
 
 // May this packet concern us at all? No false negatives.
-static __always_inline bool is_candidate(const union flow_key *key, const bool v6) {
+static __always_inline bool is_candidate(const union flow_key* key, const bool v6) {
   __u32 zero = 0;
-  struct portolan_address_filter *filter = bpf_map_lookup_elem(&address_filter, &zero);
+  struct portolan_address_filter* filter = bpf_map_lookup_elem(&address_filter, &zero);
   if (!filter) return false;
   __u32 to = v6 ? portolan_filter_index6(key->v6.daddr) : portolan_filter_index4(key->v4.daddr);
   if (filter->bits[to & 0xffff] & PORTOLAN_FILTER_FRONTEND) return true;
@@ -54,7 +54,7 @@ static __always_inline bool is_candidate(const union flow_key *key, const bool v
   return filter->bits[from & 0xffff] & PORTOLAN_FILTER_BACKEND;
 }
 
-static __always_inline void fill_rewrite(const union flow_value *value, struct rewrite *out,
+static __always_inline void fill_rewrite(const union flow_value* value, struct rewrite* out,
                                          const bool v6) {
   if (v6) {
     __builtin_memcpy(out->saddr, value->v6.saddr, sizeof(out->saddr));
@@ -70,8 +70,8 @@ static __always_inline void fill_rewrite(const union flow_value *value, struct r
 
 // Writes the reverse entry under a source port that nobody else uses towards this backend, and
 // sets that port in `value`. The client's own port is the first choice unless the address changes.
-static __always_inline int claim_reverse(const union flow_key *key, union flow_value *value,
-                                         const struct portolan_settings *settings, __u32 hash,
+static __always_inline int claim_reverse(const union flow_key* key, union flow_value* value,
+                                         const struct portolan_settings* settings, __u32 hash,
                                          __u32 now, const bool v6) {
   const bool snat = value->flow.flags & PORTOLAN_FLOW_SNAT;
   const __u8 protocol = v6 ? key->v6.protocol : key->v4.protocol;
@@ -87,7 +87,7 @@ static __always_inline int claim_reverse(const union flow_key *key, union flow_v
     peer_value(key, value, &reverse, v6);
     long error = bpf_map_update_elem(flow_map(v6), &reverse_key, &reverse, BPF_NOEXIST);
     if (error == -EEXIST) {
-      union flow_value *found = bpf_map_lookup_elem(flow_map(v6), &reverse_key);
+      union flow_value* found = bpf_map_lookup_elem(flow_map(v6), &reverse_key);
       if (found && !is_peer(found, key, v6) && flow_alive(&found->flow, protocol, settings, now)) {
         continue;
       }
@@ -99,10 +99,10 @@ static __always_inline int claim_reverse(const union flow_key *key, union flow_v
 }
 
 // The entry of a new flow to `backend`, but for its source port.
-static __always_inline void new_flow(const union flow_key *key,
-                                     const struct portolan_frontend *frontend,
-                                     const struct portolan_backend *backend, __u32 backend_id,
-                                     __u32 now, union flow_value *value, const bool v6) {
+static __always_inline void new_flow(const union flow_key* key,
+                                     const struct portolan_frontend* frontend,
+                                     const struct portolan_backend* backend, __u32 backend_id,
+                                     __u32 now, union flow_value* value, const bool v6) {
   const bool snat = backend->flags & PORTOLAN_BACKEND_SNAT;
   value->flow.frontend = frontend->id;
   value->flow.backend = backend_id;
@@ -123,7 +123,7 @@ static __always_inline void new_flow(const union flow_key *key,
   }
 }
 
-static __always_inline struct portolan_frontend *find_frontend(const union flow_key *key,
+static __always_inline struct portolan_frontend* find_frontend(const union flow_key* key,
                                                                const bool v6) {
   struct portolan_frontend_key frontend = {};
   if (v6) {
@@ -140,17 +140,17 @@ static __always_inline struct portolan_frontend *find_frontend(const union flow_
   return bpf_map_lookup_elem(&frontends, &frontend);
 }
 
-static __always_inline enum verdict start_flow(const struct packet *packet, __u32 length,
-                                               const struct portolan_settings *settings, __u32 now,
-                                               struct rewrite *out, const bool v6,
+static __always_inline enum verdict start_flow(const struct packet* packet, __u32 length,
+                                               const struct portolan_settings* settings, __u32 now,
+                                               struct rewrite* out, const bool v6,
                                                const bool can_snat) {
-  const union flow_key *key = &packet->key;
-  struct portolan_frontend *frontend = find_frontend(key, v6);
+  const union flow_key* key = &packet->key;
+  struct portolan_frontend* frontend = find_frontend(key, v6);
   if (!frontend || frontend->table_size == 0) return VERDICT_PASS;
   const __u32 hash = flow_hash(key, settings->hash_seed, v6);
   __u32 id = maglev_lookup(frontend, hash);
   if (id == 0) return VERDICT_PASS;
-  struct portolan_backend *backend = bpf_map_lookup_elem(&backends, &id);
+  struct portolan_backend* backend = bpf_map_lookup_elem(&backends, &id);
   if (!backend || !(backend->flags & PORTOLAN_BACKEND_ALIVE)) return VERDICT_PASS;
   if ((backend->flags & PORTOLAN_BACKEND_SNAT) && !can_snat) return VERDICT_LEAVE;
 
@@ -173,16 +173,16 @@ static __always_inline enum verdict start_flow(const struct packet *packet, __u3
 
 // `can_snat`: the caller can carry packets whose source becomes this node. When it cannot, such
 // flows are left alone, without any trace in the maps.
-static __always_inline enum verdict balance(const struct packet *packet, __u32 length,
-                                            struct rewrite *out, const bool v6,
+static __always_inline enum verdict balance(const struct packet* packet, __u32 length,
+                                            struct rewrite* out, const bool v6,
                                             const bool can_snat) {
   __u32 zero = 0;
-  struct portolan_settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+  struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
   if (!settings) return VERDICT_PASS;
-  const union flow_key *key = &packet->key;
+  const union flow_key* key = &packet->key;
   const __u8 protocol = v6 ? key->v6.protocol : key->v4.protocol;
   const __u32 now = current_tick(settings);
-  union flow_value *value = bpf_map_lookup_elem(flow_map(v6), key);
+  union flow_value* value = bpf_map_lookup_elem(flow_map(v6), key);
   if (value && flow_alive(&value->flow, protocol, settings, now)) {
     __u32 flags = value->flow.flags;
     const bool reverse = flags & PORTOLAN_FLOW_REVERSE;

@@ -19,7 +19,7 @@ static __always_inline __u16 csum_fold(__u64 sum) {
 // What replacing the word `from` by `to` adds to a sum.
 static __always_inline __u64 csum_diff(__u32 from, __u32 to) { return (__u64)(__u32)~from + to; }
 
-static __always_inline __u64 csum_diff16(const __be32 *from, const __be32 *to) {
+static __always_inline __u64 csum_diff16(const __be32* from, const __be32* to) {
   return csum_diff(from[0], to[0]) + csum_diff(from[1], to[1]) + csum_diff(from[2], to[2]) +
          csum_diff(from[3], to[3]);
 }
@@ -31,10 +31,10 @@ static __always_inline __sum16 csum_apply(__sum16 check, __u64 diff) {
 
 // The sum of the pseudo-header, not complemented: what a local sender leaves in the checksum field
 // when it counts on the hardware to finish it (CHECKSUM_PARTIAL).
-static __always_inline __u16 csum_pseudo(const struct packet *packet, const bool v6) {
+static __always_inline __u16 csum_pseudo(const struct packet* packet, const bool v6) {
   __u64 sum = bpf_htonl(packet->l4_length);
   if (v6) {
-    const struct portolan_flow_key6 *key = &packet->key.v6;
+    const struct portolan_flow_key6* key = &packet->key.v6;
     sum += bpf_htonl(key->protocol);
     for (int i = 0; i < 4; i++) sum += (__u64)key->saddr[i] + key->daddr[i];
   } else {

@@ -21,25 +21,25 @@ union flow_value {
 #define FLOW_FIN_BOTH (PORTOLAN_FLOW_FIN_FORWARD | PORTOLAN_FLOW_FIN_REVERSE)
 #define FLOW_CLOSING (FLOW_FIN_BOTH | PORTOLAN_FLOW_RST)
 
-static __always_inline void *flow_map(const bool v6) {
-  return v6 ? (void *)&flows6 : (void *)&flows4;
+static __always_inline void* flow_map(const bool v6) {
+  return v6 ? (void*)&flows6 : (void*)&flows4;
 }
 
-static __always_inline bool same_address(const __be32 *a, const __be32 *b) {
+static __always_inline bool same_address(const __be32* a, const __be32* b) {
   return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
 }
 
-static __always_inline __u32 current_tick(const struct portolan_settings *settings) {
+static __always_inline __u32 current_tick(const struct portolan_settings* settings) {
   return (__u32)(bpf_jiffies64() >> (settings->tick_shift & 31));
 }
 
-static __always_inline bool flow_alive(const struct portolan_flow *flow, __u8 protocol,
-                                       const struct portolan_settings *settings, __u32 now) {
+static __always_inline bool flow_alive(const struct portolan_flow* flow, __u8 protocol,
+                                       const struct portolan_settings* settings, __u32 now) {
   __u32 id = flow->frontend;
-  struct portolan_frontend_info *frontend = bpf_map_lookup_elem(&frontend_info, &id);
+  struct portolan_frontend_info* frontend = bpf_map_lookup_elem(&frontend_info, &id);
   if (!frontend || frontend->epoch != flow->frontend_epoch) return false;
   id = flow->backend;
-  struct portolan_backend *backend = bpf_map_lookup_elem(&backends, &id);
+  struct portolan_backend* backend = bpf_map_lookup_elem(&backends, &id);
   if (!backend || backend->epoch != flow->backend_epoch) return false;
   __u32 limit = protocol == IPPROTO_TCP ? settings->tcp_idle : settings->udp_idle;
   if ((flow->flags & PORTOLAN_FLOW_RST) || (flow->flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH) {
@@ -49,8 +49,8 @@ static __always_inline bool flow_alive(const struct portolan_flow *flow, __u8 pr
 }
 
 // The key of the other direction of the flow (key, value).
-static __always_inline void peer_key(const union flow_key *key, const union flow_value *value,
-                                     union flow_key *peer, const bool v6) {
+static __always_inline void peer_key(const union flow_key* key, const union flow_value* value,
+                                     union flow_key* peer, const bool v6) {
   if (v6) {
     __builtin_memcpy(peer->v6.saddr, value->v6.daddr, sizeof(peer->v6.saddr));
     __builtin_memcpy(peer->v6.daddr, value->v6.saddr, sizeof(peer->v6.daddr));
@@ -69,8 +69,8 @@ static __always_inline void peer_key(const union flow_key *key, const union flow
 }
 
 // The value of the other direction of the flow (key, value).
-static __always_inline void peer_value(const union flow_key *key, const union flow_value *value,
-                                       union flow_value *peer, const bool v6) {
+static __always_inline void peer_value(const union flow_key* key, const union flow_value* value,
+                                       union flow_value* peer, const bool v6) {
   peer->flow = value->flow;
   peer->flow.flags ^= PORTOLAN_FLOW_REVERSE;
   if (v6) {
@@ -87,7 +87,7 @@ static __always_inline void peer_value(const union flow_key *key, const union fl
 }
 
 // Is `value`, found under the peer's key, the other half of the flow that has `key`?
-static __always_inline bool is_peer(const union flow_value *value, const union flow_key *key,
+static __always_inline bool is_peer(const union flow_value* value, const union flow_key* key,
                                     const bool v6) {
   if (v6) {
     return value->flow.sport == key->v6.dport && value->flow.dport == key->v6.sport &&
@@ -100,12 +100,12 @@ static __always_inline bool is_peer(const union flow_value *value, const union f
 
 // Keeps both halves young and alike, at most once per tick and when the flow closes. False: the
 // other half was evicted and its place taken by another flow, so this flow has lost its way back.
-static __always_inline bool refresh_flow(const union flow_key *key, union flow_value *value,
+static __always_inline bool refresh_flow(const union flow_key* key, union flow_value* value,
                                          __u32 flags, __u32 now, const bool v6) {
   if (value->flow.last == now && value->flow.flags == flags) return true;
   union flow_key other_key;
   peer_key(key, value, &other_key, v6);
-  union flow_value *other = bpf_map_lookup_elem(flow_map(v6), &other_key);
+  union flow_value* other = bpf_map_lookup_elem(flow_map(v6), &other_key);
   if (other && !is_peer(other, key, v6)) return false;
   value->flow.last = now;
   value->flow.flags = flags;

@@ -20,7 +20,7 @@ typedef __u32 __wsum;
 typedef _Bool bool;
 #define true 1
 #define false 0
-#define NULL ((void *)0)
+#define NULL ((void*)0)
 
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))

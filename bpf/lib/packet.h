@@ -41,19 +41,19 @@ static __always_inline __u32 l4_header_length(__u8 protocol) {
 }
 
 // Ports, flags and checksum. `l4` points behind the IP header.
-static __always_inline bool parse_l4(void *l4, void *end, __u8 protocol, struct packet *packet,
-                                     __be16 *sport, __be16 *dport) {
+static __always_inline bool parse_l4(void* l4, void* end, __u8 protocol, struct packet* packet,
+                                     __be16* sport, __be16* dport) {
   if (protocol == IPPROTO_TCP) {
-    struct tcphdr *tcp = l4;
-    if ((void *)(tcp + 1) > end || packet->l4_length < sizeof(*tcp)) return false;
+    struct tcphdr* tcp = l4;
+    if ((void*)(tcp + 1) > end || packet->l4_length < sizeof(*tcp)) return false;
     *sport = tcp->source;
     *dport = tcp->dest;
     packet->tcp_flags = tcp->flags;
     packet->l4_check = tcp->check;
     return true;
   }
-  struct udphdr *udp = l4;
-  if ((void *)(udp + 1) > end || packet->l4_length < sizeof(*udp)) return false;
+  struct udphdr* udp = l4;
+  if ((void*)(udp + 1) > end || packet->l4_length < sizeof(*udp)) return false;
   *sport = udp->source;
   *dport = udp->dest;
   packet->tcp_flags = 0;
@@ -62,31 +62,31 @@ static __always_inline bool parse_l4(void *l4, void *end, __u8 protocol, struct 
 }
 
 // `length` is the whole frame's, which may be more than is linear.
-static __always_inline bool parse_ipv4(void *data, void *end, __u32 length, struct packet *packet) {
-  struct iphdr *ip = data + ETH_LEN;
-  if ((void *)(ip + 1) > end || (ip->version_ihl >> 4) != 4) return false;
+static __always_inline bool parse_ipv4(void* data, void* end, __u32 length, struct packet* packet) {
+  struct iphdr* ip = data + ETH_LEN;
+  if ((void*)(ip + 1) > end || (ip->version_ihl >> 4) != 4) return false;
   __u32 header = (ip->version_ihl & 0xf) * 4;
   __u32 total = bpf_ntohs(ip->tot_len);
   if (header < sizeof(*ip) || total < header || ETH_LEN + total > length) return false;
   if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_MASK)) return false;
   if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP) return false;
-  struct portolan_flow_key4 *key = &packet->key.v4;
+  struct portolan_flow_key4* key = &packet->key.v4;
   key->saddr = ip->saddr;
   key->daddr = ip->daddr;
   key->protocol = ip->protocol;
   key->reserved[0] = key->reserved[1] = key->reserved[2] = 0;
   packet->l4_offset = ETH_LEN + header;
   packet->l4_length = total - header;
-  return parse_l4((void *)ip + header, end, ip->protocol, packet, &key->sport, &key->dport);
+  return parse_l4((void*)ip + header, end, ip->protocol, packet, &key->sport, &key->dport);
 }
 
-static __always_inline bool parse_ipv6(void *data, void *end, __u32 length, struct packet *packet) {
-  struct ipv6hdr *ip = data + ETH_LEN;
-  if ((void *)(ip + 1) > end || (bpf_ntohl(ip->version_class_flow) >> 28) != 6) return false;
+static __always_inline bool parse_ipv6(void* data, void* end, __u32 length, struct packet* packet) {
+  struct ipv6hdr* ip = data + ETH_LEN;
+  if ((void*)(ip + 1) > end || (bpf_ntohl(ip->version_class_flow) >> 28) != 6) return false;
   __u32 payload = bpf_ntohs(ip->payload_len);
   if (ETH_LEN + sizeof(*ip) + payload > length) return false;
   if (ip->nexthdr != IPPROTO_TCP && ip->nexthdr != IPPROTO_UDP) return false;
-  struct portolan_flow_key6 *key = &packet->key.v6;
+  struct portolan_flow_key6* key = &packet->key.v6;
   __builtin_memcpy(key->saddr, ip->saddr, sizeof(key->saddr));
   __builtin_memcpy(key->daddr, ip->daddr, sizeof(key->daddr));
   key->protocol = ip->nexthdr;

@@ -35,8 +35,8 @@ static __always_inline int drop(enum portolan_drop reason, __u32 length) {
 }
 
 // Negative: go on. Otherwise the reason to drop.
-static __always_inline int find_route(struct __sk_buff *skb, const struct rewrite *rewrite,
-                                      __u8 protocol, struct route *route, const bool v6) {
+static __always_inline int find_route(struct __sk_buff* skb, const struct rewrite* rewrite,
+                                      __u8 protocol, struct route* route, const bool v6) {
   struct bpf_fib_lookup lookup = {
       .family = v6 ? AF_INET6 : AF_INET,
       .l4_protocol = protocol,
@@ -62,9 +62,9 @@ static __always_inline int find_route(struct __sk_buff *skb, const struct rewrit
 
 // The L4 checksum and ports. The headers are linear and writable, so nothing here can fail
 // half-way.
-static __always_inline void write_l4(struct __sk_buff *skb, const struct packet *packet,
+static __always_inline void write_l4(struct __sk_buff* skb, const struct packet* packet,
                                      __u8 protocol, __be16 sport, __be16 dport,
-                                     const struct rewrite *rewrite, __u32 address_diff,
+                                     const struct rewrite* rewrite, __u32 address_diff,
                                      __u64 family_flag) {
   const bool tcp = protocol == IPPROTO_TCP;
   const __u32 l4 = packet->l4_offset;
@@ -77,19 +77,19 @@ static __always_inline void write_l4(struct __sk_buff *skb, const struct packet 
   bpf_skb_store_bytes(skb, l4, ports, sizeof(ports), 0);
 }
 
-static __always_inline int send(const struct route *route) {
+static __always_inline int send(const struct route* route) {
   return route->ifindex ? bpf_redirect_neigh(route->ifindex, NULL, 0, 0) : CONTINUE;
 }
 
-static __always_inline int handle_ipv4(struct __sk_buff *skb) {
-  void *data = (void *)(long)skb->data;
-  void *end = (void *)(long)skb->data_end;
+static __always_inline int handle_ipv4(struct __sk_buff* skb) {
+  void* data = (void*)(long)skb->data;
+  void* end = (void*)(long)skb->data_end;
   struct packet packet;
   if (!parse_ipv4(data, end, skb->len, &packet)) return CONTINUE;
   if (!is_candidate(&packet.key, false)) return CONTINUE;
-  struct iphdr *ip = data + ETH_LEN;
-  if ((void *)(ip + 1) > end) return CONTINUE;
-  const struct portolan_flow_key4 *key = &packet.key.v4;
+  struct iphdr* ip = data + ETH_LEN;
+  if ((void*)(ip + 1) > end) return CONTINUE;
+  const struct portolan_flow_key4* key = &packet.key.v4;
   struct route route = {.ttl = ip->ttl};
 
   struct rewrite rewrite;
@@ -118,21 +118,21 @@ static __always_inline int handle_ipv4(struct __sk_buff *skb) {
   if (route.ifindex) {
     __u8 now[2] = {route.ttl, key->protocol};
     __u8 next[2] = {route.ttl - 1, key->protocol};
-    bpf_l3_csum_replace(skb, IPV4_CHECK_OFFSET, *(__be16 *)now, *(__be16 *)next, 2);
+    bpf_l3_csum_replace(skb, IPV4_CHECK_OFFSET, *(__be16*)now, *(__be16*)next, 2);
     bpf_skb_store_bytes(skb, IPV4_TTL_WORD, next, sizeof(next), 0);
   }
   return send(&route);
 }
 
-static __always_inline int handle_ipv6(struct __sk_buff *skb) {
-  void *data = (void *)(long)skb->data;
-  void *end = (void *)(long)skb->data_end;
+static __always_inline int handle_ipv6(struct __sk_buff* skb) {
+  void* data = (void*)(long)skb->data;
+  void* end = (void*)(long)skb->data_end;
   struct packet packet;
   if (!parse_ipv6(data, end, skb->len, &packet)) return CONTINUE;
   if (!is_candidate(&packet.key, true)) return CONTINUE;
-  struct ipv6hdr *ip = data + ETH_LEN;
-  if ((void *)(ip + 1) > end) return CONTINUE;
-  const struct portolan_flow_key6 *key = &packet.key.v6;
+  struct ipv6hdr* ip = data + ETH_LEN;
+  if ((void*)(ip + 1) > end) return CONTINUE;
+  const struct portolan_flow_key6* key = &packet.key.v6;
   struct route route = {.ttl = ip->hop_limit};
 
   struct rewrite rewrite;
@@ -154,7 +154,7 @@ static __always_inline int handle_ipv6(struct __sk_buff *skb) {
   }
   // Source and destination lie side by side in the key and in the rewrite, as in the header.
   const __u32 size = sizeof(rewrite.saddr) + sizeof(rewrite.daddr);
-  const __u32 diff = bpf_csum_diff((__be32 *)key->saddr, size, rewrite.saddr, size, 0);
+  const __u32 diff = bpf_csum_diff((__be32*)key->saddr, size, rewrite.saddr, size, 0);
   bpf_skb_store_bytes(skb, IPV6_ADDRESSES, rewrite.saddr, size, 0);
   write_l4(skb, &packet, key->protocol, key->sport, key->dport, &rewrite, diff, l4_csum_ipv6_flag);
   if (route.ifindex) {
@@ -165,7 +165,7 @@ static __always_inline int handle_ipv6(struct __sk_buff *skb) {
 }
 
 SEC("tc")
-int portolan_lb_tc(struct __sk_buff *skb) {
+int portolan_lb_tc(struct __sk_buff* skb) {
   const __be16 protocol = skb->protocol;
   if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6)) return CONTINUE;
   if (skb->vlan_present || skb->pkt_type != PACKET_HOST) return CONTINUE;

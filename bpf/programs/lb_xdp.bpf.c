@@ -13,20 +13,20 @@
 
 // Ports and checksum. False, with nothing written: the header is not there; the parser has seen
 // it, but the verifier has forgotten.
-static __always_inline bool write_l4(void *data, void *end, const struct packet *packet,
-                                     __u8 protocol, const struct rewrite *rewrite,
+static __always_inline bool write_l4(void* data, void* end, const struct packet* packet,
+                                     __u8 protocol, const struct rewrite* rewrite,
                                      __u64 address_diff) {
-  void *l4 = data + (packet->l4_offset & 0x7f);
+  void* l4 = data + (packet->l4_offset & 0x7f);
   if (l4 + sizeof(struct udphdr) > end) return false;
-  __be16 *ports = l4;
+  __be16* ports = l4;
   const __u64 diff =
       address_diff + csum_diff(ports[0], rewrite->sport) + csum_diff(ports[1], rewrite->dport);
   if (protocol == IPPROTO_TCP) {
-    struct tcphdr *tcp = l4;
-    if ((void *)(tcp + 1) > end) return false;
+    struct tcphdr* tcp = l4;
+    if ((void*)(tcp + 1) > end) return false;
     tcp->check = csum_apply(tcp->check, diff);
   } else {
-    struct udphdr *udp = l4;
+    struct udphdr* udp = l4;
     const __sum16 check = csum_apply(udp->check, diff);
     // 0 says that the sender has not summed, and must stay 0; a sum of 0 is written as ones.
     if (udp->check != 0) udp->check = check == 0 ? 0xffff : check;
@@ -36,15 +36,15 @@ static __always_inline bool write_l4(void *data, void *end, const struct packet 
   return true;
 }
 
-static __always_inline int handle_ipv4(void *data, void *end) {
+static __always_inline int handle_ipv4(void* data, void* end) {
   struct packet packet;
   const __u32 length = end - data;
   if (!parse_ipv4(data, end, length, &packet)) return XDP_PASS;
   if (!is_candidate(&packet.key, false)) return XDP_PASS;
   const __u8 protocol = packet.key.v4.protocol;
   if (packet.l4_check == csum_pseudo(&packet, false)) return XDP_PASS;
-  struct iphdr *ip = data + ETH_LEN;
-  if ((void *)(ip + 1) > end) return XDP_PASS;
+  struct iphdr* ip = data + ETH_LEN;
+  if ((void*)(ip + 1) > end) return XDP_PASS;
 
   struct rewrite rewrite;
   switch (balance(&packet, length, &rewrite, false, false)) {
@@ -64,15 +64,15 @@ static __always_inline int handle_ipv4(void *data, void *end) {
   return XDP_PASS;
 }
 
-static __always_inline int handle_ipv6(void *data, void *end) {
+static __always_inline int handle_ipv6(void* data, void* end) {
   struct packet packet;
   const __u32 length = end - data;
   if (!parse_ipv6(data, end, length, &packet)) return XDP_PASS;
   if (!is_candidate(&packet.key, true)) return XDP_PASS;
   const __u8 protocol = packet.key.v6.protocol;
   if (packet.l4_check == csum_pseudo(&packet, true)) return XDP_PASS;
-  struct ipv6hdr *ip = data + ETH_LEN;
-  if ((void *)(ip + 1) > end) return XDP_PASS;
+  struct ipv6hdr* ip = data + ETH_LEN;
+  if ((void*)(ip + 1) > end) return XDP_PASS;
 
   struct rewrite rewrite;
   switch (balance(&packet, length, &rewrite, true, false)) {
@@ -91,11 +91,11 @@ static __always_inline int handle_ipv6(void *data, void *end) {
 }
 
 SEC("xdp")
-int portolan_lb_xdp(struct xdp_md *context) {
-  void *data = (void *)(long)context->data;
-  void *end = (void *)(long)context->data_end;
-  struct ethhdr *ethernet = data;
-  if ((void *)(ethernet + 1) > end) return XDP_PASS;
+int portolan_lb_xdp(struct xdp_md* context) {
+  void* data = (void*)(long)context->data;
+  void* end = (void*)(long)context->data_end;
+  struct ethhdr* ethernet = data;
+  if ((void*)(ethernet + 1) > end) return XDP_PASS;
   if (ethernet->h_proto == bpf_htons(ETH_P_IP)) return handle_ipv4(data, end);
   if (ethernet->h_proto == bpf_htons(ETH_P_IPV6)) return handle_ipv6(data, end);
   return XDP_PASS;

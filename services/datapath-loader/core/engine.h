@@ -1,0 +1,220 @@
+// The datapath's decisions: services, backends and allocations in, map changes and status out.
+//
+// Pure: the same events at the same times give the same effects. One batch is with the kernel at a
+// time; what happens meanwhile is collected for the next one. Nothing is written before the maps
+// were read back (KernelReady) and every input was synced once (InputsSynced): until then the
+// kernel forwards as it did.
+//
+// An address that lost its allocation is carried on for `removal_delay`, so that announcers can
+// withdraw it first, unless another service gets it. Status of a service is only said when the
+// kernel has answered for it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "services/datapath-loader/core/map_image.h"
+#include "services/datapath-loader/core/programmer.h"
+#include "services/datapath-loader/core/types.h"
+
+namespace portolan::datapath {
+
+// ---- events ----
+
+struct ServiceChanged {
+  Service service;
+};
+struct ServiceRemoved {
+  std::string key;
+};
+struct BackendsChanged {
+  BackendSet set;
+};
+struct BackendsRemoved {
+  std::string key;
+};
+struct AllocationChanged {
+  Allocation allocation;
+};
+struct AllocationRemoved {
+  std::string key;
+};
+// Only this node's own entry matters; the others are ignored.
+struct NodeChanged {
+  Node node;
+};
+struct NodeRemoved {
+  std::string name;
+};
+struct SettingsChanged {
+  Settings settings;
+};
+// All streams have been synced at least once.
+struct InputsSynced {};
+// The maps are there, with this content.
+struct KernelReady {
+  Limits limits;
+  MapImage image;
+};
+struct KernelUnavailable {
+  std::string reason;  // kebab-case
+  std::string message;
+  std::string remedy;
+};
+struct HostChanged {
+  int attached_interfaces = 0;
+  bool ipv4_forwarding = false;
+  bool ipv6_forwarding = false;
+};
+// Answers ApplyBatch; one result per operation.
+struct BatchDone {
+  std::vector<absl::Status> results;
+};
+struct TimerFired {};
+
+using Event =
+    std::variant<ServiceChanged, ServiceRemoved, BackendsChanged, BackendsRemoved,
+                 AllocationChanged, AllocationRemoved, NodeChanged, NodeRemoved, SettingsChanged,
+                 InputsSynced, KernelReady, KernelUnavailable, HostChanged, BatchDone, TimerFired>;
+
+// ---- effects ----
+
+enum class State { kPending, kReady, kDegraded, kRejected, kFailed };
+
+struct Finding {
+  std::string subject;
+  std::string reason;
+  std::string message;
+  friend bool operator==(const Finding&, const Finding&) = default;
+};
+
+struct ServiceStatus {
+  std::string key;
+  uint64_t generation = 0;
+  State state = State::kPending;
+  std::string reason;
+  std::string message;
+  std::string remedy;
+  std::vector<Finding> findings;
+  std::vector<net::IpAddress> addresses;  // that this node carries, sorted
+  friend bool operator==(const ServiceStatus&, const ServiceStatus&) = default;
+};
+
+// A frontend in force; `id` is the index of its counters.
+struct FrontendView {
+  FrontendKey key;
+  std::string service;
+  uint32_t id = 0;
+  uint32_t backends = 0;
+  friend bool operator==(const FrontendView&, const FrontendView&) = default;
+};
+
+struct ApplyBatch {
+  std::shared_ptr<const MapBatch> batch;
+};
+struct PublishStatus {
+  ServiceStatus status;
+};
+struct RemoveStatus {
+  std::string key;
+};
+struct PublishFrontend {
+  FrontendView view;
+};
+struct RemoveFrontend {
+  FrontendKey key;
+};
+// TimerFired is wanted at this time; replaces the previous wish.
+struct ArmTimer {
+  absl::Time at;
+};
+
+using Effect = std::variant<ApplyBatch, PublishStatus, RemoveStatus, PublishFrontend,
+                            RemoveFrontend, ArmTimer>;
+
+class Engine {
+ public:
+  // `node`: this machine's name in the configuration.
+  explicit Engine(std::string node) : node_(std::move(node)) {}
+
+  std::vector<Effect> Handle(const Event& event, absl::Time now);
+
+ private:
+  struct Record {
+    std::optional<Service> service;
+    bool service_gone = false;  // `service` is the last that we knew
+    std::optional<BackendSet> backends;
+    absl::Time backends_until = absl::InfiniteFuture();  // they are gone, and forgotten then
+    std::optional<Allocation> allocation;
+    std::map<net::IpAddress, absl::Time> lingering;  // owned without an allocation, until
+    std::vector<Finding> findings;                   // of the last Refresh()
+    std::optional<ServiceStatus> status;             // as published
+    std::map<FrontendKey, FrontendView> views;       // as published
+  };
+
+  void On(const ServiceChanged& event, absl::Time now);
+  void On(const ServiceRemoved& event, absl::Time now);
+  void On(const BackendsChanged& event, absl::Time now);
+  void On(const BackendsRemoved& event, absl::Time now);
+  void On(const AllocationChanged& event, absl::Time now);
+  void On(const AllocationRemoved& event, absl::Time now);
+  void On(const NodeChanged& event, absl::Time now);
+  void On(const NodeRemoved& event, absl::Time now);
+  void On(const SettingsChanged& event, absl::Time now);
+  void On(const InputsSynced& event, absl::Time now);
+  void On(const KernelReady& event, absl::Time now);
+  void On(const KernelUnavailable& event, absl::Time now);
+  void On(const HostChanged& event, absl::Time now);
+  void On(const BatchDone& event, absl::Time now);
+  void On(const TimerFired&, absl::Time) {}
+
+  // Who owns an address: the first claimer, as long as it claims it. Replaces the claims of the
+  // record's allocation by `addresses`.
+  void SetClaims(const std::string& key, const std::vector<net::IpAddress>& addresses,
+                 absl::Time now);
+  void Settle(const net::IpAddress& address);
+  void Expire(absl::Time now);
+  void TouchAll();
+  void Touch(const std::string& key);
+
+  // Desired state of one service.
+  void Refresh(const std::string& key, Record& record);
+  std::set<net::IpAddress> OwnedAddresses(const std::string& key, const Record& record) const;
+  std::vector<WantedBackend> BackendsFor(Record& record, const ServicePort& port,
+                                         net::Family family) const;
+  std::optional<net::IpAddress> SourceFor(const Backend& backend) const;
+
+  void Advance(absl::Time now, std::vector<Effect>& effects);
+  void Report(absl::Time now, std::vector<Effect>& effects);
+  void ReportFrontends(const std::string& key, Record& record, std::vector<Effect>& effects);
+  ServiceStatus StatusOf(const std::string& key, const Record& record) const;
+  ServiceStatus StatusOfProgrammed(ServiceStatus status, const Record& record) const;
+  std::vector<net::IpAddress> Programmed(const std::string& key, const Record& record) const;
+  absl::Time NextTimer() const;
+
+  const std::string node_;
+  Node self_;
+  Settings settings_;
+  bool inputs_synced_ = false;
+  bool pruned_ = false;
+  std::optional<KernelUnavailable> unavailable_;
+  HostChanged host_;
+  std::optional<Programmer> programmer_;
+  std::shared_ptr<const MapBatch> in_flight_;
+  std::map<std::string, Record> records_;
+  std::map<net::IpAddress, std::set<std::string>> claims_;  // allocations that name it
+  std::map<net::IpAddress, std::string> owners_;
+  std::set<std::string> timed_;       // records with something that ends by itself
+  std::set<std::string> stale_;       // to be refreshed
+  std::set<std::string> unreported_;  // status to be said
+  absl::Time armed_ = absl::InfiniteFuture();
+};
+
+}  // namespace portolan::datapath

@@ -1,0 +1,24 @@
+#include "services/datapath-loader/core/types.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace portolan::datapath {
+
+std::string ProtocolName(uint8_t protocol) {
+  switch (protocol) {
+    case kTcp:
+      return "tcp";
+    case kUdp:
+      return "udp";
+    case 132:
+      return "sctp";
+    default:
+      return absl::StrCat("protocol-", protocol);
+  }
+}
+
+std::string FrontendKey::ToString() const {
+  return absl::StrCat(address.ToString(), "/", ProtocolName(protocol), "/", port);
+}
+
+}  // namespace portolan::datapath

@@ -1,0 +1,89 @@
+// What the engine is told about services, in value types of its own. Pure; no protobuf.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "services/base/net/ip_address.h"
+
+namespace portolan::datapath {
+
+// IANA protocol numbers that the programs carry.
+constexpr uint8_t kTcp = 6;
+constexpr uint8_t kUdp = 17;
+
+// "tcp", "udp", or "protocol-N".
+std::string ProtocolName(uint8_t protocol);
+
+// What a client connects to.
+struct FrontendKey {
+  net::IpAddress address;
+  uint16_t port = 0;
+  uint8_t protocol = kTcp;
+
+  // "20.0.10.1/tcp/80"
+  std::string ToString() const;
+  friend bool operator==(const FrontendKey&, const FrontendKey&) = default;
+  friend std::strong_ordering operator<=>(const FrontendKey&, const FrontendKey&) = default;
+};
+
+struct ServicePort {
+  std::string name;
+  uint8_t protocol = kTcp;  // any; what is not carried is reported
+  uint16_t port = 0;
+  friend bool operator==(const ServicePort&, const ServicePort&) = default;
+};
+
+struct Service {
+  std::string key;  // "NAMESPACE/NAME"
+  uint64_t generation = 0;
+  std::vector<ServicePort> ports;
+  friend bool operator==(const Service&, const Service&) = default;
+};
+
+struct Backend {
+  std::string id;
+  net::IpAddress address;
+  std::map<std::string, uint16_t> ports;  // by ServicePort name
+  uint32_t weight = 1;                    // 0: keeps its flows, takes no new ones
+  std::string node;                       // empty: reachable from everywhere as it is
+  // The address that this machine itself would use towards it, if the shell found one.
+  std::optional<net::IpAddress> local_source;
+  friend bool operator==(const Backend&, const Backend&) = default;
+};
+
+struct BackendSet {
+  std::string key;
+  uint64_t generation = 0;
+  std::vector<Backend> backends;
+  friend bool operator==(const BackendSet&, const BackendSet&) = default;
+};
+
+struct Allocation {
+  std::string key;
+  uint64_t generation = 0;
+  std::vector<net::IpAddress> addresses;
+  friend bool operator==(const Allocation&, const Allocation&) = default;
+};
+
+// A node's own addresses, as configured; absent: the shell's `local_source` counts.
+struct Node {
+  std::string name;
+  std::optional<net::IpAddress> ipv4;
+  std::optional<net::IpAddress> ipv6;
+  friend bool operator==(const Node&, const Node&) = default;
+};
+
+struct Settings {
+  absl::Duration removal_delay = absl::Seconds(1);
+  uint32_t hash_seed = 0;
+  friend bool operator==(const Settings&, const Settings&) = default;
+};
+
+}  // namespace portolan::datapath
