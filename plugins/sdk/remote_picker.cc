@@ -39,12 +39,18 @@ RemotePicker::RemotePicker(std::string endpoint, absl::Duration deadline)
       stub_(std::make_unique<Stub>(endpoint_)) {}
 
 RemotePicker::~RemotePicker() {
-  absl::MutexLock lock(&mutex_);
-  stopping_ = true;
-  waiting_.clear();
-  for (const std::unique_ptr<Call>& call : in_flight_) call->context.TryCancel();
-  mutex_.Await(absl::Condition(
-      +[](std::vector<std::unique_ptr<Call>>* calls) { return calls->empty(); }, &in_flight_));
+  std::deque<std::unique_ptr<Call>> never_sent;
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+    never_sent.swap(waiting_);
+    for (const std::unique_ptr<Call>& call : in_flight_) call->context.TryCancel();
+    mutex_.Await(absl::Condition(
+        +[](std::vector<std::unique_ptr<Call>>* calls) { return calls->empty(); }, &in_flight_));
+  }
+  for (const std::unique_ptr<Call>& call : never_sent) {
+    call->callback({absl::CancelledError(absl::StrCat(endpoint_, " is no longer asked")), ""});
+  }
 }
 
 void RemotePicker::Pick(Question question, Callback callback) {
@@ -60,7 +66,6 @@ void RemotePicker::Pick(Question question, Callback callback) {
   Call* started = call.get();
   {
     absl::MutexLock lock(&mutex_);
-    if (stopping_) return;
     if (in_flight_.size() >= kMaxInFlight) {
       waiting_.push_back(std::move(call));
       return;

@@ -2,8 +2,8 @@
 //
 // Pick() returns at once; the answer comes through the callback, on a thread of gRPC, within the
 // deadline. At most kMaxInFlight questions are out at a time; the others wait here, and their
-// deadline begins when they are sent. Thread-safe. The destructor cancels what is out and waits for
-// it; callbacks of questions that were never sent are not called.
+// deadline begins when they are sent. Thread-safe. The destructor cancels what is out, and every
+// question is answered before it returns.
 #pragma once
 
 #include <deque>

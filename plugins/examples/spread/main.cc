@@ -12,8 +12,8 @@
 #include "plugins/examples/spread/spread.h"
 
 int main(int argc, char** argv) {
-  if (argc != 2 || !absl::StartsWith(argv[1], "unix:")) {
-    std::fprintf(stderr, "usage: %s unix:PATH\n", argv[0]);
+  if (argc != 2 || !absl::StartsWith(argv[1], "unix")) {
+    std::fprintf(stderr, "usage: %s unix:PATH | unix-abstract:NAME\n", argv[0]);
     return 2;
   }
   // Blocked before gRPC starts its threads, so that only sigwait() gets them.

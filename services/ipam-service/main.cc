@@ -1,0 +1,13 @@
+// ipam-service: gives Services their addresses.
+#include "services/base/process/main.h"
+
+#include "plugins/builtin/builtin.h"
+#include "services/ipam-service/shell/service.h"
+
+int main(int argc, char** argv) {
+  using portolan::process::Context;
+  const portolan::plugin::Registry registry = portolan::plugin::NewBuiltinRegistry();
+  return portolan::process::Main(argc, argv, "ipam-service", [&](const Context& context) {
+    return portolan::ipam::NewIpamService(context, &registry);
+  });
+}

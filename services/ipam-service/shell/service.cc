@@ -1,0 +1,185 @@
+#include "services/ipam-service/shell/service.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "api/proto/status/v1alpha1/status.pb.h"
+#include "services/base/status/status_macros.h"
+#include "services/base/store/sqlite_store.h"
+#include "services/ipam-service/shell/convert.h"
+
+namespace portolan::ipam {
+namespace {
+
+const char* StateName(State state) {
+  switch (state) {
+    case State::kPending:
+      return "pending";
+    case State::kReady:
+      return "ready";
+    case State::kDegraded:
+      return "degraded";
+    case State::kRejected:
+      return "rejected";
+    case State::kFailed:
+      return "failed";
+  }
+  return "";
+}
+
+}  // namespace
+
+IpamService::IpamService(const process::Context& context, Engine::Options options,
+                         const plugin::Registry* registry, std::unique_ptr<store::Store> store)
+    : context_(context),
+      engine_(std::move(options)),
+      pickers_(context.loop, registry, [this](const Event& event) { Send(event); }),
+      store_(std::move(store)),
+      allocations_(context.hub->NewWriter<allocation::v1alpha1::Allocation>()),
+      pool_states_(context.hub->NewWriter<allocation::v1alpha1::PoolState>()),
+      statuses_(context.hub->NewWriter<status::v1alpha1::ObjectStatus>()) {}
+
+IpamService::~IpamService() {
+  if (timer_ != 0) context_.loop->Cancel(timer_);
+}
+
+absl::Status IpamService::Start(const process::Upstreams& upstreams) {
+  if (store_ == nullptr) {
+    const std::string path = absl::StrCat(context_.state_dir, "/ipam.sqlite");
+    absl::StatusOr<std::unique_ptr<store::Store>> store = store::OpenSqlite(path);
+    if (!store.ok()) return Annotate(store.status(), "ipam-service cannot open its journal");
+    store_ = *std::move(store);
+  }
+  journal_ = std::make_unique<Journal>(context_.loop, std::move(store_),
+                                       [this](const JournalDone& done) { OnJournalDone(done); });
+  absl::StatusOr<JournalLoaded> loaded = journal_->Load();
+  if (!loaded.ok()) return Annotate(loaded.status(), "ipam-service cannot read its journal");
+  for (const net::IpAddress& address : loaded->unreadable) {
+    context_.log->Error("journal row cannot be read; its address is given to nobody",
+                        {{"address", address.ToString()}});
+  }
+  context_.log->Info("journal loaded", {{"addresses", absl::StrCat(loaded->rows.size())}});
+  Send(*std::move(loaded));
+  Read(upstreams);
+  return absl::OkStatus();
+}
+
+void IpamService::Read(const process::Upstreams& upstreams) {
+  const auto synced = [this](Source source) { return [this, source] { Send(Synced{source}); }; };
+  pools_.emplace(context_.loop, upstreams.config,
+                 wire::Handlers<config::v1alpha1::Pool>{
+                     .on_upsert =
+                         [this](const std::string&, const config::v1alpha1::Pool& pool) {
+                           Send(PoolChanged{FromProto(pool)});
+                         },
+                     .on_remove = [this](const std::string& key) { Send(PoolRemoved{key}); },
+                     .on_synced = synced(Source::kPools)});
+  settings_.emplace(
+      context_.loop, upstreams.config,
+      wire::Handlers<config::v1alpha1::IpamSettings>{
+          .on_upsert =
+              [this](const std::string&, const config::v1alpha1::IpamSettings& settings) {
+                Send(SettingsChanged{settings.address_picker()});
+              },
+          .on_remove = [this](const std::string&) { Send(SettingsChanged{}); },
+          .on_synced = synced(Source::kSettings)});
+  plugins_.emplace(context_.loop, upstreams.config,
+                   wire::Handlers<config::v1alpha1::Plugin>{
+                       .on_upsert =
+                           [this](const std::string& key, const config::v1alpha1::Plugin& plugin) {
+                             pickers_.Upsert(key, plugin);
+                           },
+                       .on_remove = [this](const std::string& key) { pickers_.Remove(key); },
+                       .on_synced = synced(Source::kPickers)});
+  services_.emplace(
+      context_.loop, upstreams.intent,
+      wire::Handlers<intent::v1alpha1::ServiceIntent>{
+          .on_upsert =
+              [this](const std::string&, const intent::v1alpha1::ServiceIntent& intent) {
+                Send(ServiceChanged{FromProto(intent)});
+              },
+          .on_remove = [this](const std::string& key) { Send(ServiceRemoved{key}); },
+          .on_synced = synced(Source::kServices)});
+}
+
+void IpamService::Send(const Event& event) {
+  const Moment now{context_.clock->Now(), context_.clock->WallNow()};
+  for (const Effect& effect : engine_.Handle(event, now)) {
+    std::visit([this](const auto& e) { Execute(e); }, effect);
+  }
+}
+
+void IpamService::OnJournalDone(const JournalDone& done) {
+  if (done.status.ok() == journal_fails_ && !absl::IsAlreadyExists(done.status)) {
+    journal_fails_ = !done.status.ok();
+    if (journal_fails_) {
+      context_.log->Error("journal refuses writes; new addresses wait",
+                          {{"error", done.status.ToString()}});
+    } else {
+      context_.log->Info("journal works again");
+    }
+  }
+  Send(done);
+}
+
+void IpamService::Execute(const JournalCommit& effect) { journal_->Commit(effect); }
+
+void IpamService::Execute(const PublishAllocation& effect) {
+  allocations_.Upsert(effect.allocation.key, ToProto(effect.allocation));
+}
+
+void IpamService::Execute(const WithdrawAllocation& effect) {
+  context_.log->Info("addresses withdrawn", {{"key", effect.key}});
+  allocations_.Remove(effect.key);
+}
+
+void IpamService::Execute(const PublishPoolState& effect) {
+  pool_states_.Upsert(effect.state.name, ToProto(effect.state));
+}
+
+void IpamService::Execute(const WithdrawPoolState& effect) { pool_states_.Remove(effect.name); }
+
+void IpamService::Execute(const PublishStatus& effect) {
+  const StatusReport& report = effect.report;
+  context_.log->Info(report.kind == ObjectKind::kService ? "service status" : "pool status",
+                     {{"key", report.key},
+                      {"generation", absl::StrCat(report.generation)},
+                      {"state", StateName(report.state)},
+                      {"reason", report.reason},
+                      {"message", report.message}});
+  statuses_.Upsert(StatusKey(report.kind, report.key), ToProto(report));
+}
+
+void IpamService::Execute(const WithdrawStatus& effect) {
+  statuses_.Remove(StatusKey(effect.kind, effect.key));
+}
+
+void IpamService::Execute(const AskPicker& effect) { pickers_.Ask(effect); }
+
+void IpamService::Execute(const ArmTimer& effect) {
+  if (timer_ != 0) context_.loop->Cancel(timer_);
+  const absl::Duration delay = std::max(effect.at - context_.clock->Now(), absl::ZeroDuration());
+  timer_ = context_.loop->RunAfter(delay, [this] {
+    timer_ = 0;
+    Send(Tick{});
+  });
+}
+
+void IpamService::Execute(const MarkSynced&) {
+  allocations_.MarkSynced();
+  pool_states_.MarkSynced();
+  statuses_.MarkSynced();
+}
+
+absl::StatusOr<std::unique_ptr<process::Service>> NewIpamService(const process::Context& context,
+                                                                 const plugin::Registry* registry) {
+  ASSIGN_OR_RETURN(Engine::Options options, OptionsFrom(*registry));
+  std::unique_ptr<process::Service> service =
+      std::make_unique<IpamService>(context, std::move(options), registry, nullptr);
+  return service;
+}
+
+}  // namespace portolan::ipam

@@ -1,0 +1,72 @@
+// The shell of ipam-service: streams in, journal, plugins, streams out.
+//
+// One loop owns everything here. Reads Pool, IpamSettings, Plugin (config) and ServiceIntent
+// (intent); publishes Allocation, PoolState and ObjectStatus of component "ipam". The journal is
+// STATE_DIR/ipam.sqlite. While an upstream is away, the last state stays in force.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "api/proto/allocation/v1alpha1/allocation.pb.h"
+#include "api/proto/config/v1alpha1/config.pb.h"
+#include "api/proto/intent/v1alpha1/intent.pb.h"
+#include "plugins/sdk/registry.h"
+#include "services/base/process/service.h"
+#include "services/base/store/store.h"
+#include "services/base/wire/hub.h"
+#include "services/base/wire/reader.h"
+#include "services/ipam-service/core/engine.h"
+#include "services/ipam-service/shell/journal.h"
+#include "services/ipam-service/shell/pickers.h"
+
+namespace portolan::ipam {
+
+class IpamService : public process::Service {
+ public:
+  // `registry` outlives the service. `store` null: STATE_DIR/ipam.sqlite is opened by Start().
+  IpamService(const process::Context& context, Engine::Options options,
+              const plugin::Registry* registry, std::unique_ptr<store::Store> store);
+  ~IpamService() override;
+
+  // Opens and loads the journal (blocks), then begins to read. FAILED_PRECONDITION when another
+  // process holds the journal, DATA_LOSS when it is damaged.
+  absl::Status Start(const process::Upstreams& upstreams) override;
+
+ private:
+  void Read(const process::Upstreams& upstreams);
+  void Send(const Event& event);
+  void OnJournalDone(const JournalDone& done);
+  void Execute(const JournalCommit& effect);
+  void Execute(const PublishAllocation& effect);
+  void Execute(const WithdrawAllocation& effect);
+  void Execute(const PublishPoolState& effect);
+  void Execute(const WithdrawPoolState& effect);
+  void Execute(const PublishStatus& effect);
+  void Execute(const WithdrawStatus& effect);
+  void Execute(const AskPicker& effect);
+  void Execute(const ArmTimer& effect);
+  void Execute(const MarkSynced& effect);
+
+  const process::Context context_;
+  Engine engine_;
+  Pickers pickers_;
+  std::unique_ptr<store::Store> store_;  // until Start()
+  std::unique_ptr<Journal> journal_;
+  bool journal_fails_ = false;
+  Loop::TimerId timer_ = 0;
+  wire::Writer allocations_;
+  wire::Writer pool_states_;
+  wire::Writer statuses_;
+  std::optional<wire::TypedReader<config::v1alpha1::Pool>> pools_;
+  std::optional<wire::TypedReader<config::v1alpha1::IpamSettings>> settings_;
+  std::optional<wire::TypedReader<config::v1alpha1::Plugin>> plugins_;
+  std::optional<wire::TypedReader<intent::v1alpha1::ServiceIntent>> services_;
+};
+
+// `registry` outlives the service.
+absl::StatusOr<std::unique_ptr<process::Service>> NewIpamService(const process::Context& context,
+                                                                 const plugin::Registry* registry);
+
+}  // namespace portolan::ipam
