@@ -72,7 +72,7 @@ class Story:
         self._until_explained("tenant-b/service-green", lambda s: _reason(s, "ipam") == "selector-mismatch")
         told = self._explain("tenant-b/service-green", expect=3)
         self.narrator.expect(
-            "color In [yellow, red, blue]" in told and "pool-primary" in told,
+            "color In [blue, red, yellow]" in told and "pool-primary" in told,
             "explain names the pool and the selector that did not match",
         )
         self._apply("pool-green", configuration.pool("pool-green", ["40.0.10.0/24"], match_label=("color", "green")))
