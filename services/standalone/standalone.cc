@@ -32,7 +32,7 @@ std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry, bool wit
         {"ipam", [&](const Context& c) { return ipam::NewIpamService(c, &registry); }});
   }
   stages.push_back({"datapath", [](const Context& c) { return datapath::NewDatapathService(c); }});
-  stages.push_back({"l2", [&](const Context& c) { return l2::NewL2Service(c, &registry); }});
+  stages.push_back({"l2", [&](const Context& c) { return l2::NewL2Service(c, registry); }});
   stages.push_back({"bgp", [](const Context& c) { return bgp::NewBgpService(c); }});
   return stages;
 }

@@ -45,7 +45,7 @@ int GetServices(const Places& places, Output output) {
   std::set<std::string> keys;
   for (const auto& [key, intent] : tables->intents) keys.insert(key);
   for (const auto& [key, allocation] : tables->allocations) keys.insert(key);
-  Printer printer({"SERVICE", "ADDRESSES", "ANNOUNCERS", "BGP PEERS", "BACKENDS", "STATE"});
+  Printer printer({"SERVICE", "ADDRESSES[]", "ANNOUNCERS[]", "BGP PEERS[]", "BACKENDS", "STATE"});
   for (const std::string& key : keys) {
     const ServiceStory story = TellStory(*tables, key);
     printer.Add({Cell{key}, story.addresses, story.announced_by, story.bgp_peers,
@@ -95,7 +95,7 @@ int GetAnnouncements(const Places& places, Output output) {
   if (!client.ok()) return Fail(client.status());
   const absl::StatusOr<Tables> tables = ReadTables(*client);
   if (!tables.ok()) return Fail(tables.status());
-  Printer printer({"ADDRESS", "SERVICE", "BY", "NODE", "WHERE", "STATE", "DETAIL"});
+  Printer printer({"ADDRESS", "SERVICE", "BY", "NODE", "WHERE", "STATE", "DETAIL[]"});
   for (const auto& [key, announcement] : tables->announcements) {
     printer.Add({{announcement.address()},
                  {announcement.service()},

@@ -6,9 +6,17 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 
 namespace portolan::cli {
+
+Printer::Printer(const std::vector<std::string>& columns) {
+  for (absl::string_view title : columns) {
+    const bool is_list = absl::ConsumeSuffix(&title, "[]");
+    columns_.push_back({std::string(title), is_list});
+  }
+}
 
 void Printer::Print(std::ostream& out, Output output) const {
   if (output == Output::kJson) {
@@ -19,7 +27,8 @@ void Printer::Print(std::ostream& out, Output output) const {
 }
 
 void Printer::PrintTable(std::ostream& out) const {
-  std::vector<std::vector<std::string>> lines = {columns_};
+  std::vector<std::vector<std::string>> lines(1);
+  for (const Column& column : columns_) lines[0].push_back(column.title);
   for (const auto& row : rows_) {
     std::vector<std::string>& line = lines.emplace_back();
     for (const auto& cell : row) line.push_back(cell.empty() ? "-" : absl::StrJoin(cell, ","));
@@ -44,9 +53,8 @@ void Printer::PrintJson(std::ostream& out) const {
     nlohmann::ordered_json object;
     for (size_t i = 0; i < columns_.size(); ++i) {
       const std::string name =
-          absl::StrReplaceAll(absl::AsciiStrToLower(columns_[i]), {{" ", "-"}});
-      // Plural columns are lists even with one value, so that a program sees one shape.
-      if (name.back() == 's') {
+          absl::StrReplaceAll(absl::AsciiStrToLower(columns_[i].title), {{" ", "-"}});
+      if (columns_[i].is_list) {
         object[name] = row[i];
       } else {
         object[name] = absl::StrJoin(row[i], ",");

@@ -12,8 +12,9 @@ enum class Output { kTable, kJson };
 
 class Printer {
  public:
-  // Column titles in upper case; their lower-case forms with '-' for ' ' are the JSON names.
-  explicit Printer(std::vector<std::string> columns) : columns_(std::move(columns)) {}
+  // Column titles in upper case; their lower-case forms with '-' for ' ' are the JSON names. A
+  // title that ends in "[]" (not printed) is a list in JSON, however many values a cell has.
+  explicit Printer(const std::vector<std::string>& columns);
 
   // As many cells as columns; each cell is a list of values, joined by "," in a table.
   void Add(std::vector<std::vector<std::string>> cells) { rows_.push_back(std::move(cells)); }
@@ -23,7 +24,11 @@ class Printer {
   void PrintTable(std::ostream& out) const;
   void PrintJson(std::ostream& out) const;
 
-  std::vector<std::string> columns_;
+  struct Column {
+    std::string title;
+    bool is_list = false;
+  };
+  std::vector<Column> columns_;
   std::vector<std::vector<std::vector<std::string>>> rows_;
 };
 

@@ -16,7 +16,7 @@ std::string Print(const Printer& printer, Output output) {
 }
 
 TEST(PrinterTest, AlignsColumnsAndLeavesNoSpacesAtTheEnd) {
-  Printer printer({"SERVICE", "ADDRESSES", "STATE"});
+  Printer printer({"SERVICE", "ADDRESSES[]", "STATE"});
   printer.Add({{"tenant-a/blue"}, {"20.0.10.0", "2001:db8::"}, {"ready"}});
   printer.Add({{"b/c"}, {}, {"pending"}});
   EXPECT_EQ(Print(printer, Output::kTable),
@@ -26,11 +26,11 @@ TEST(PrinterTest, AlignsColumnsAndLeavesNoSpacesAtTheEnd) {
 }
 
 TEST(PrinterTest, JsonHasOneShapeWhetherACellHasNoneOneOrTwoValues) {
-  Printer printer({"SERVICE", "BGP PEERS"});
+  Printer printer({"ADDRESS", "BGP PEERS[]"});
   printer.Add({{"a/b"}, {}});
   printer.Add({{"a/c"}, {"tor"}});
   const auto json = nlohmann::json::parse(Print(printer, Output::kJson));
-  EXPECT_EQ(json[0]["service"], "a/b");
+  EXPECT_EQ(json[0]["address"], "a/b");
   EXPECT_EQ(json[0]["bgp-peers"], nlohmann::json::array());
   EXPECT_EQ(json[1]["bgp-peers"], nlohmann::json::array({"tor"}));
 }
