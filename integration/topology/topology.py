@@ -70,9 +70,10 @@ class Host:
         return process.run(self.command(argv), self.name, timeout, check, env, stdin_text, cwd)
 
     def spawn(self, argv, name=None, env=None, cwd=None):
-        """Starts a Process that the topology stops at its end. Its log is LOG_DIR/HOST-NAME.log."""
+        """Starts a Process that the topology stops at its end. Its log is LOG_DIR/HOST-NAME.log, for a second one of
+        that name HOST-NAME-2.log and so on: what an earlier one printed is never taken for its words."""
         name = name or os.path.basename(str(argv[0]))
-        log_path = os.path.join(self.topology.log_dir, f"{self.name}-{name}.log")
+        log_path = self.topology.new_log(f"{self.name}-{name}")
         started = process.Process(self.command(argv), f"{self.name}/{name}", log_path, env, cwd)
         self.topology.processes.append(started)
         return started
@@ -140,7 +141,8 @@ class Topology:
         self.hosts = {}
         self.processes = []
         self.run_dir = run_dir_of(self.prefix)
-        self.log_dir = log_dir or os.environ.get("TEST_UNDECLARED_OUTPUTS_DIR") or os.path.join(self.run_dir, "log")
+        outputs = os.environ.get("TEST_UNDECLARED_OUTPUTS_DIR")
+        self.log_dir = log_dir or (os.path.join(outputs, self.prefix) if outputs else os.path.join(self.run_dir, "log"))
         self._handlers = {}
 
     def __enter__(self):
@@ -221,6 +223,13 @@ class Topology:
             _kill_inside(netns)
             _tool("ip", "netns", "delete", netns)
         shutil.rmtree(directory, ignore_errors=True)
+
+    def new_log(self, name):
+        """The path of a log that does not exist yet."""
+        for suffix in itertools.chain([""], (f"-{number}" for number in itertools.count(2))):
+            path = os.path.join(self.log_dir, f"{name}{suffix}.log")
+            if not os.path.exists(path):
+                return path
 
     def _add(self, host, forwarding):
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,14}", host.name):

@@ -175,6 +175,16 @@ class TopologyTest(unittest.TestCase):
         for target in ("192.0.2.2", "2001:db8::2"):
             self.assertEqual(client.run([sys.executable, "-c", ASK_BY_UDP, target]).stdout, "blue\n")
 
+    def test_ARestartedProgramHasALogOfItsOwn(self):
+        host = self.lab().host("a")
+        host.spawn(["bash", "-c", "echo ready"]).wait_for_log("ready")
+        again = host.spawn(["bash", "-c", "echo something else"])
+        again.wait(10)
+        self.assertEqual(again.log(), "something else\n")
+
+    def test_TwoLaboratoriesOfOneTestHaveTheirOwnLogs(self):
+        self.assertNotEqual(self.lab().log_dir, self.lab().log_dir)
+
     def test_ASnifferSeesTheArpRequest(self):
         lab = self.lab()
         lab.link(lab.host("a"), lab.host("b"), ["192.0.2.1/24"], ["192.0.2.2/24"])

@@ -17,7 +17,7 @@ def is_test(path):
     return bool(
         re.search(r"_(test|fuzz|fuzz_corpus|benchmark|bench)\.(cc|h)$", name)
         or name.startswith(("fake_", "testing_"))
-        or re.search(r"(^|/)(test|testing|testdata|fakes)/", path)
+        or re.search(r"(^|/)(test|testing|testdata|fakes|interop|integration)/", path)
     )
 
 

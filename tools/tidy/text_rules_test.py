@@ -7,6 +7,7 @@ from tools.tidy.testing_tree import TreeTest
 
 # Spelled so that this file keeps the rules that it tests.
 NOTE = "TO" + "DO"
+TEMPORARY = "/t" + "mp"
 HOME = "/ho" + "me/someone"
 
 
@@ -24,10 +25,10 @@ class MachinePathsTest(TreeTest):
         self.assert_finds(text_rules.check_machine_paths, {"a.cc": f'Open("{HOME}/x");\n'}, r"^a.cc:1: \[machine-paths\]")
 
     def test_ATemporaryFileWithAFixedNameIsFound(self):
-        self.assert_finds(text_rules.check_machine_paths, {"a.sh": "cp a /t" + "mp/a\n"}, "machine-paths")
+        self.assert_finds(text_rules.check_machine_paths, {"a.sh": f"cp a {TEMPORARY}/a\n"}, "machine-paths")
 
     def test_OtherPathsAreNone(self):
-        text = "/usr/bin/env /run/netns/a https://example.org/home/page services/work/x ./home/x\n"
+        text = "/usr/bin/env /run/netns/a https://example.org/home/page services/work/x ./home/x " + TEMPORARY + "/x-XXXXXX\n"
         self.assert_clean(text_rules.check_machine_paths, {"a.md": text})
 
 
