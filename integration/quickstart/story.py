@@ -106,16 +106,12 @@ class Story:
     def the_router_learns(self):
         self.narrator.step("6. BGP: the router learns exactly what the selector chose")
         self._apply("bgp", configuration.bgp(laboratory.ROUTER_V4, ("color", "in", ["red", "green"])))
-        self._apply(
-            "service-green-dual-pool",
-            configuration.pool("pool-green", ["40.0.10.0/24"], match_label=("color", "green")),
-        )
         chosen = self._addresses("tenant-b/service-red") + self._addresses("tenant-b/service-green")
         self._until_routes(chosen)
         self._show_routes()
         for address in chosen:
             self._curl(self.lab.remote, "remote client behind the router", _url(address))
-        self._add_dual_color_service()
+        self._an_ipv6_route_too()
         gone = self._addresses("tenant-b/service-green")
         self._delete("/portolan-service:services/service[namespace='tenant-b'][name='service-green']")
         self._until_routes(
@@ -123,8 +119,8 @@ class Story:
         )
         self.narrator.say(f"  removing the Service withdrew {', '.join(gone)}")
 
-    def _add_dual_color_service(self):
-        """An IPv6 route too: a Service of both families that the advertisement's selector chooses."""
+    def _an_ipv6_route_too(self):
+        """A Service of both families that the advertisement's selector chooses."""
         rebel = ("org", "rebel")
         self._apply("rebel-pool", configuration.pool("rebel", ["20.0.20.0/24", "2001:db8:2::/64"], match_label=rebel))
         self._apply("rebel", configuration.service("tenant-c", "service-rebel", "red", dual=True, label=rebel))
