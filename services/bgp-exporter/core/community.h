@@ -1,4 +1,5 @@
-// BGP standard communities as text. Pure functions.
+// BGP standard communities (RFC 1997) as text and as numbers. Pure functions over value types;
+// errors are sentences for the person who wrote the text.
 #pragma once
 
 #include <cstdint>

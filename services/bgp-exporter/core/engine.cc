@@ -187,6 +187,7 @@ void Engine::On(const WriteBlocked& event) {
   Entry* entry = EntryOf(event.connection);
   if (entry == nullptr) return;
   entry->peer.WriteBlocked(event.connection, now_);
+  entry->blocked = entry->peer.established() && entry->peer.connection() == event.connection;
   Touched(*entry, effects_.size());
 }
 
@@ -194,6 +195,10 @@ void Engine::On(const WriteProgress& event) {
   Entry* entry = EntryOf(event.connection);
   if (entry == nullptr) return;
   entry->peer.WriteProgress(event.connection, event.drained, now_);
+  if (event.drained && entry->blocked) {
+    entry->blocked = false;
+    flush_due_ = true;
+  }
   Touched(*entry, effects_.size());
 }
 
@@ -257,6 +262,7 @@ void Engine::SessionChanged(Entry& entry) {
     effects_.push_back(RemoveRoute{entry.peer.config().key(), prefix});
   }
   entry.rib.Reset();
+  entry.blocked = false;
   entry.refresh.clear();
   entry.end_of_rib_due.clear();
   FindNextHops(entry);
@@ -313,7 +319,7 @@ void Engine::Flush() {
     Settle();
     UpdateServices();
     for (auto& [key, entry] : peers_) {
-      if (entry.peer.established()) SendRoutes(entry);
+      if (entry.peer.established() && !entry.blocked) SendRoutes(entry);
     }
   }
   if (ConfigSynced()) PublishStatuses();

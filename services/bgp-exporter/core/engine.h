@@ -49,6 +49,7 @@ class Engine {
     AdjRibOut::NextHops next_hops;                   // of the established session
     std::map<net::Family, std::string> without_hop;  // agreed families that have none, and why
     uint64_t seen_epoch = 0;
+    bool blocked = false;  // the transport is full: changes wait, and the latest ones win
     std::set<net::Family> refresh;
     std::set<net::Family> end_of_rib_due;
     std::string seen_error;

@@ -9,7 +9,7 @@ import unittest
 
 from integration.topology import FrrRouter, wait_until
 
-lab_module = importlib.import_module("services.bgp-exporter.interop.laboratory")
+lab_module = importlib.import_module("services.bgp-exporter.shell.interop.laboratory")
 NODE_V4, NODE_V6, NODE_AS = lab_module.NODE_V4, lab_module.NODE_V6, lab_module.NODE_AS
 ROUTER_V4, ROUTER_V6, ROUTER_AS = lab_module.ROUTER_V4, lab_module.ROUTER_V6, lab_module.ROUTER_AS
 
@@ -279,6 +279,27 @@ class FrrTest(unittest.TestCase):
         self.lab.serve("red", "20.0.10.1", "2001:db8:beef::1")
         self.lab.start()
         self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False), "2001:db8:beef::1/128": (NODE_V6, False)})
+
+    def test_ipv4_routes_with_an_ipv6_next_hop(self):
+        extra = f" neighbor {NODE_V6} capability extended-nexthop"
+        frr = Frr(self.lab.router, frr_config(extra=extra).replace(NODE_V4, NODE_V6))
+        families = [{"family": "IP_FAMILY_IPV4", "next_hop": NODE_V6}]
+        self.lab.configure(peer={"address": ROUTER_V6, "families": families})
+        self.lab.serve("red", "20.0.10.1")
+        self.lab.start()
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V6, False)})
+
+    def test_an_edited_next_hop_replaces_the_old_one_in_the_same_session(self):
+        frr = Frr(self.lab.router, frr_config())
+        self.lab.configure()
+        self.lab.serve("red", "20.0.10.1")
+        self.lab.start()
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False)})
+        other = "10.99.0.77"
+        families = [{"family": "IP_FAMILY_IPV4", "next_hop": other}, {"family": "IP_FAMILY_IPV6"}]
+        self.lab.set_peer(families=families)
+        self.wait_routes(frr, {"20.0.10.1/32": (other, False)})
+        self.assertEqual(frr.show(f"bgp neighbors {NODE_V4}")[NODE_V4]["connectionsEstablished"], 1)
 
     def test_a_family_that_the_router_lacks_is_told_and_the_other_goes_on(self):
         both = f" address-family ipv6 unicast\n  neighbor {NODE_V4} activate\n"
