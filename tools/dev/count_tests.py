@@ -15,14 +15,18 @@ import xml.etree.ElementTree as xml
 # Bazel's exit codes that say no more than the events do: tests failed, a build was incomplete, a filter left no test.
 _TOLD_BY_EVENTS = {"SUCCESS", "TESTS_FAILED", "BUILD_FAILURE", "PARSING_FAILURE", "NO_TESTS_FOUND"}
 
+# How much of a failed test's log is shown.
+_LOG_LINES = 60
+
 
 class Count:
-    """What happened: number of passed cases, one line for each failure, reasons of skipped cases."""
+    """What happened: number of passed cases, one line for each failure, reasons of skipped cases, {label: log}."""
 
     def __init__(self):
         self.passed = 0
         self.failures = []
         self.skipped = collections.Counter()
+        self.failed_logs = {}
 
     def add_case(self, label, case):
         """Counts one <testcase> element of GoogleTest, of Bazel or of tools/bazel/python_test.py."""
@@ -62,17 +66,30 @@ def read_events(path):
 
 
 def _count_result(count, label, result):
-    files = {output.get("name"): output.get("uri", "") for output in result.get("testActionOutput", [])}
+    outputs = {output.get("name"): output.get("uri", "") for output in result.get("testActionOutput", [])}
+    files = {name: urllib.parse.unquote(urllib.parse.urlparse(uri).path) for name, uri in outputs.items()}
     failures_before = len(count.failures)
     try:
-        path = urllib.parse.unquote(urllib.parse.urlparse(files.get("test.xml", "")).path)
-        for case in xml.parse(path).getroot().iter("testcase"):
+        for case in xml.parse(files.get("test.xml", "")).getroot().iter("testcase"):
             count.add_case(label, case)
     except (OSError, xml.ParseError):
         pass
     status = result.get("status", "NO_STATUS")
     if status not in ("PASSED", "FLAKY") and len(count.failures) == failures_before:
         count.failures.append(f"{label} {status}")
+    if len(count.failures) > failures_before:
+        count.failed_logs[label] = files.get("test.log", "")
+
+
+def print_log(label, path):
+    """The end of the log of a failed test: Bazel's own copy may be far above, or filtered."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    print(f"---- {label}: {path}")
+    print("\n".join(lines[-_LOG_LINES:]))
 
 
 def count_invocations(invocations):
@@ -109,6 +126,8 @@ def count_invocations(invocations):
 
 def main(paths):
     count = count_invocations([(path.rsplit("/", 1)[-1].removesuffix(".json"), read_events(path)) for path in paths])
+    for label, path in count.failed_logs.items():
+        print_log(label, path)
     print()
     for reason, number in sorted(count.skipped.items()):
         print(f"skipped {number}: {reason}")

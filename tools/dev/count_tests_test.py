@@ -96,6 +96,19 @@ class MainTest(unittest.TestCase):
             self.assertEqual(count_tests.main(["/nonexistent/build.json"]), 1)
         self.assertEqual(out.getvalue().splitlines()[-1], "0 passed, 1 failed, 0 skipped")
 
+    def test_TheEndOfAFailedTestsLogIsShown(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
+            log.write("early\n" * 100 + "expected 3, found 4\n")
+            log.flush()
+            result = {
+                "id": {"testResult": {"label": "//a:t"}},
+                "testResult": {"status": "FAILED", "testActionOutput": [{"name": "test.log", "uri": f"file://{log.name}"}]},
+            }
+            code, lines = self.run_main(result, FINISHED)
+        self.assertEqual((code, lines[-1]), (1, "0 passed, 1 failed, 0 skipped"))
+        self.assertIn("expected 3, found 4", lines)
+        self.assertLess(lines.count("early"), 100)
+
     def test_TheLastLineIsTheClosingLine(self):
         with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
             file.write(GOOGLETEST.format(more=""))

@@ -21,6 +21,7 @@ _BASE = ("base", "api", "bpf/include")
 
 # The first pattern that matches a package decides.
 LAYERS = (
+    Layer("testdata", r".*/testdata(/.*)?", ()),
     Layer("bpf/include", r"bpf/include", ()),
     Layer("bpf", r"bpf(/.*)?", ("bpf/include", "bpf")),
     Layer("api", r"api(/.*)?", ("api",)),
