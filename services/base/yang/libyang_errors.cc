@@ -149,6 +149,29 @@ std::string RuleOf(const ly_err_item& error) {
   }
 }
 
+// The last names of "/a:pools/a:pool/a:name" are "pool" and "name".
+std::string StepFromEnd(absl::string_view path, size_t index) {
+  const std::vector<absl::string_view> steps = absl::StrSplit(path, '/', absl::SkipEmpty());
+  if (steps.size() <= index) return "";
+  const absl::string_view step = steps[steps.size() - 1 - index];
+  return std::string(step.substr(step.find(':') + 1));
+}
+
+// libyang's words where a person would not understand them.
+std::string Reword(const std::string& message) {
+  if (absl::StartsWith(message, "Invalid leafref value \"")) {
+    const std::string value = Between(message, "value \"", "\" - no target");
+    const std::string target = Between(message, "target instance \"", "\" with the same");
+    return absl::StrCat("there is no ", StepFromEnd(target, 1), " with the ",
+                        StepFromEnd(target, 0), " \"", value, "\"");
+  }
+  if (absl::StartsWith(message, "Invalid union value \"")) {
+    return absl::StrCat("\"", Between(message, "value \"", "\" - no matching"),
+                        "\" has none of the forms that are allowed here");
+  }
+  return message;
+}
+
 // A finding without a place in the data becomes one for each entry that lacks the node.
 std::vector<Finding> AtEntries(const ly_ctx* ctx, const lyd_node* root,
                                const std::string& schema_path, const Finding& finding) {
@@ -198,7 +221,7 @@ std::vector<Finding> TakeErrors(const ly_ctx* ctx, const lyd_node* root) {
     const absl::string_view place = e->path == nullptr ? "" : e->path;
     Finding finding;
     finding.rule = RuleOf(*e);
-    finding.message = OneLine(e->msg == nullptr ? "" : e->msg);
+    finding.message = Reword(OneLine(e->msg == nullptr ? "" : e->msg));
     finding.path = DataPath(place);
     std::string line = Between(place, "line number ", ".");
     if (line.empty()) line = Between(place, "Line number ", ".");

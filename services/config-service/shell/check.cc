@@ -7,6 +7,7 @@
 #include "services/config-service/core/validate.h"
 #include "services/config-service/shell/files.h"
 #include "services/config-service/shell/model.h"
+#include "services/config-service/shell/problems.h"
 
 namespace portolan::config {
 
@@ -14,9 +15,13 @@ absl::StatusOr<std::vector<Problem>> CheckFile(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, SystemFiles()->Read(path));
   ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model, Model::Create());
   Prepared prepared = model->Replace(text, yang::Format::kGuess, path);
-  if (!prepared.candidate.has_value()) return std::move(prepared.problems);
-  std::vector<Problem> problems = Validate(prepared.candidate->snapshot);
-  for (Problem& problem : problems) problem.source = path;
+  std::vector<Problem> problems = prepared.candidate.has_value()
+                                      ? Validate(prepared.candidate->snapshot)
+                                      : std::move(prepared.problems);
+  AddLines(text, path, &problems);
+  for (Problem& problem : problems) {
+    if (problem.source.empty()) problem.source = path;
+  }
   return problems;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/yang/place.h"
 
 namespace portolan::config {
 namespace {
@@ -60,6 +61,16 @@ Problem ToProblem(const yang::Finding& finding, const std::string& source,
     absl::StrAppend(&problem.message, " (line ", finding.line, ")");
   problem.remedy = RemedyFor(finding, context);
   return problem;
+}
+
+void AddLines(const std::string& text, const std::string& source, std::vector<Problem>* problems) {
+  if (source.empty()) return;
+  for (size_t i = 0; i < std::min(problems->size(), kMaxLines); ++i) {
+    Problem& problem = (*problems)[i];
+    if (problem.path.empty() || (!problem.source.empty() && problem.source != source)) continue;
+    const int line = yang::LineOf(text, problem.path);
+    problem.source = line > 0 ? absl::StrCat(source, ":", line) : source;
+  }
 }
 
 std::string ToText(const Problem& problem) {

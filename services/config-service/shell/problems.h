@@ -14,6 +14,10 @@ namespace portolan::config {
 Problem ToProblem(const yang::Finding& finding, const std::string& source,
                   const yang::Context& context);
 
+// Appends the line to the sources of the first ten problems that have none, where `text`, which is
+// that of `source`, has their path.
+void AddLines(const std::string& text, const std::string& source, std::vector<Problem>* problems);
+
 // "home.json:12: /portolan-ipam:ipam/...: message [rule]; remedy: ...", one line.
 std::string ToText(const Problem& problem);
 

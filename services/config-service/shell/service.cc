@@ -90,9 +90,9 @@ absl::Status ConfigService::LoadFileAtStart(bool restored) {
                                context_.clock->Now());
     }
     problems = std::get<Answer>(effects.back()).problems;
-    for (Problem& problem : problems) problem.source = options_.file;
-    current_.reset();
+    edit = *std::exchange(current_, std::nullopt);
   }
+  NameSource(edit, &problems);
   if (!problems.empty() && !restored) {
     return absl::InvalidArgumentError(absl::StrCat("the configuration file ", options_.file,
                                                    " is refused, and there is no earlier "
@@ -142,7 +142,7 @@ Prepared ConfigService::Prepare(Edit* edit) {
     case Edit::Kind::kLoadFile:
       break;
   }
-  const absl::StatusOr<std::string> text = files_->Read(edit->source);
+  absl::StatusOr<std::string> text = files_->Read(edit->source);
   if (!text.ok()) {
     return {std::nullopt,
             {{.source = edit->source,
@@ -150,8 +150,9 @@ Prepared ConfigService::Prepare(Edit* edit) {
               .message = absl::StrCat("cannot be read: ", text.status().message()),
               .remedy = "put the file there, readable by this process"}}};
   }
-  edit->fingerprint = Fingerprint(*text);
-  return model_->Replace(*text, yang::Format::kGuess, edit->source);
+  edit->data = *std::move(text);
+  edit->fingerprint = Fingerprint(edit->data);
+  return model_->Replace(edit->data, yang::Format::kGuess, edit->source);
 }
 
 void ConfigService::OnPrepared(Prepared prepared) {
@@ -199,14 +200,19 @@ void ConfigService::Execute(std::vector<Effect> effects) {
   }
 }
 
+void ConfigService::NameSource(const Edit& edit, std::vector<Problem>* problems) {
+  AddLines(edit.data, edit.source, problems);
+  for (Problem& problem : *problems) {
+    if (problem.source.empty()) problem.source = edit.source;
+  }
+}
+
 void ConfigService::FinishEdit(const Answer& answer) {
   const Edit edit = *std::move(current_);
   current_.reset();
   candidate_.reset();
   std::vector<Problem> problems = answer.problems;
-  for (Problem& problem : problems) {
-    if (problem.source.empty()) problem.source = edit.source;
-  }
+  NameSource(edit, &problems);
   if (!edit.dry_run) {
     if (problems.empty()) {
       context_.log->Info("configuration committed",

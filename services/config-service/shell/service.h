@@ -58,7 +58,7 @@ class ConfigService : public process::Service {
     uint64_t id = 0;
     Kind kind = Kind::kReplace;
     bool dry_run = false;
-    std::string data;
+    std::string data;  // with kLoadFile, the file's text once it was read
     yang::Format format = yang::Format::kGuess;
     std::string path;
     std::string source;
@@ -73,6 +73,8 @@ class ConfigService : public process::Service {
   void OnPrepared(Prepared prepared);
   void Execute(std::vector<Effect> effects);
   void FinishEdit(const Answer& answer);
+  // "FILE:LINE" where the line is known.
+  static void NameSource(const Edit& edit, std::vector<Problem>* problems);
   void OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply);
   void OnEdit(const v1alpha1::EditRequest& request, bool dry_run, ConfigRpc::EditReply reply);
   void ReportFile(const std::vector<Problem>& problems);
