@@ -402,6 +402,7 @@ void Engine::SendRoutes(Entry& entry) {
   for (const auto& [prefix, route] : diff.announce) {
     effects_.push_back(PublishRoute{
         {key, prefix, route.attributes.next_hop, route.service, route.attributes.communities}});
+    status_dirty_services_.insert(route.service);
   }
   if (!diff.empty()) PublishPeerView(entry);
 }
