@@ -44,7 +44,7 @@ class Laboratory:
         self.state_dir = os.path.join(self.topology.run_dir, "state")
         os.mkdir(self.run_dir)
         self.upstreams = subprocess.Popen(
-            [os.path.abspath(f"{_BINARIES}/shell/interop/upstreams"), self.run_dir],
+            [os.path.abspath(f"{_BINARIES}/interop/upstreams"), self.run_dir],
             encoding="utf-8",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

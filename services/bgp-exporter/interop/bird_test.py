@@ -7,7 +7,7 @@ import unittest
 
 from integration.topology import wait_until
 
-lab_module = importlib.import_module("services.bgp-exporter.shell.interop.laboratory")
+lab_module = importlib.import_module("services.bgp-exporter.interop.laboratory")
 NODE_V4, NODE_V6, NODE_AS = lab_module.NODE_V4, lab_module.NODE_V6, lab_module.NODE_AS
 
 _CONFIG = f"""
