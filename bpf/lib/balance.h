@@ -98,16 +98,33 @@ static __always_inline int claim_reverse(const union flow_key* key, union flow_v
   return PORTOLAN_DROP_NO_PORT;
 }
 
+// The first two fields of a backend, which change together when it is retired: read as one word, so
+// that an epoch is never taken together with another life's flags.
+struct backend_life {
+  __u16 epoch;
+  __u16 flags;
+};
+
+static __always_inline struct backend_life life_of(const struct portolan_backend* backend) {
+  union {
+    __u32 word;
+    struct backend_life life;
+  } both;
+  both.word = *(const volatile __u32*)backend;
+  return both.life;
+}
+
 // The entry of a new flow to `backend`, but for its source port.
-static __always_inline void new_flow(const union flow_key* key,
-                                     const struct portolan_frontend* frontend,
-                                     const struct portolan_backend* backend, __u32 backend_id,
-                                     __u32 now, union flow_value* value, const bool v6) {
-  const bool snat = backend->flags & PORTOLAN_BACKEND_SNAT;
+static __always_inline void new_flow(const union flow_key *key,
+                                     const struct portolan_frontend *frontend,
+                                     const struct portolan_backend *backend,
+                                     struct backend_life life, __u32 backend_id, __u32 now,
+                                     union flow_value *value, const bool v6) {
+  const bool snat = life.flags & PORTOLAN_BACKEND_SNAT;
   value->flow.frontend = frontend->id;
   value->flow.backend = backend_id;
   value->flow.frontend_epoch = frontend->epoch;
-  value->flow.backend_epoch = backend->epoch;
+  value->flow.backend_epoch = life.epoch;
   value->flow.last = now;
   value->flow.flags = snat ? PORTOLAN_FLOW_SNAT : 0;
   value->flow.dport = backend->port;
@@ -151,11 +168,13 @@ static __always_inline enum verdict start_flow(const struct packet* packet, __u3
   __u32 id = maglev_lookup(frontend, hash);
   if (id == 0) return VERDICT_PASS;
   struct portolan_backend* backend = bpf_map_lookup_elem(&backends, &id);
-  if (!backend || !(backend->flags & PORTOLAN_BACKEND_ALIVE)) return VERDICT_PASS;
-  if ((backend->flags & PORTOLAN_BACKEND_SNAT) && !can_snat) return VERDICT_LEAVE;
+  if (!backend) return VERDICT_PASS;
+  const struct backend_life life = life_of(backend);
+  if (!(life.flags & PORTOLAN_BACKEND_ALIVE)) return VERDICT_PASS;
+  if ((life.flags & PORTOLAN_BACKEND_SNAT) && !can_snat) return VERDICT_LEAVE;
 
   union flow_value value;
-  new_flow(key, frontend, backend, id, now, &value, v6);
+  new_flow(key, frontend, backend, life, id, now, &value, v6);
   if (packet->tcp_flags & TCP_FIN) value.flow.flags |= PORTOLAN_FLOW_FIN_FORWARD;
   if (packet->tcp_flags & TCP_RST) value.flow.flags |= PORTOLAN_FLOW_RST;
   int drop = claim_reverse(key, &value, settings, hash, now, v6);

@@ -1,0 +1,132 @@
+#include "services/datapath-loader/shell/convert.h"
+
+#include <gtest/gtest.h>
+
+namespace portolan::datapath {
+namespace {
+
+net::IpAddress Ip(const char* text) { return *net::IpAddress::Parse(text); }
+
+TEST(ConvertTest, AServiceKeepsItsPorts) {
+  intent::v1alpha1::ServiceIntent message;
+  message.set_key("ns/web");
+  message.set_generation(3);
+  auto* port = message.add_ports();
+  port->set_name("http");
+  port->set_protocol(intent::v1alpha1::PROTOCOL_UDP);
+  port->set_port(80);
+  message.add_ports()->set_port(70000);
+  Problems problems;
+  const Service service = FromProto(message, problems);
+  EXPECT_EQ(service, (Service{"ns/web", 3, {{"http", kUdp, 80}, {"", kTcp, 0}}}));
+  EXPECT_TRUE(problems.empty());
+}
+
+TEST(ConvertTest, ABackendOfNoAddressIsLeftOutAndNamed) {
+  intent::v1alpha1::BackendSet message;
+  message.set_key("ns/web");
+  auto* good = message.add_backends();
+  good->set_id("one");
+  good->set_address("10.0.0.1");
+  good->set_weight(5);
+  good->set_node("b");
+  auto* port = good->add_ports();
+  port->set_name("http");
+  port->set_port(8080);
+  auto* bad = message.add_backends();
+  bad->set_id("two");
+  bad->set_address("10.0.0.x");
+  Problems problems;
+  const BackendSet set = FromProto(message, problems);
+  ASSERT_EQ(set.backends.size(), 1u);
+  EXPECT_EQ(set.backends[0].address, Ip("10.0.0.1"));
+  EXPECT_EQ(set.backends[0].ports.at("http"), 8080);
+  EXPECT_EQ(set.backends[0].weight, 5u);
+  EXPECT_EQ(set.backends[0].node, "b");
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_NE(problems[0].find("ns/web/two"), std::string::npos);
+}
+
+TEST(ConvertTest, AnAllocationIsItsAddresses) {
+  allocation::v1alpha1::Allocation message;
+  message.set_key("ns/web");
+  message.set_generation(2);
+  message.add_grants()->set_address("20.0.10.1");
+  message.add_grants()->set_address("2001:db8::1");
+  Problems problems;
+  EXPECT_EQ(FromProto(message, problems),
+            (Allocation{"ns/web", 2, {Ip("20.0.10.1"), Ip("2001:db8::1")}}));
+}
+
+TEST(ConvertTest, NoSettingsMeansTheModulesDefaults) {
+  const auto defaults = DefaultSettings();
+  EXPECT_EQ(EngineSettings(defaults), (Settings{absl::Seconds(1), 1347375700}));
+  EXPECT_EQ(ToProgramSettings(defaults).tcp_idle, absl::Seconds(8000));
+  EXPECT_EQ(ToProgramSettings(defaults).udp_idle, absl::Seconds(300));
+}
+
+TEST(ConvertTest, SettingsReachAllThreeReaders) {
+  config::v1alpha1::DatapathSettings message;
+  message.set_max_flows(1);
+  message.set_max_frontends(2);
+  message.set_max_backends(3);
+  message.set_tcp_idle_timeout_s(4);
+  message.set_udp_idle_timeout_s(5);
+  message.set_removal_delay_ms(6);
+  message.set_hash_seed(7);
+  EXPECT_EQ(EngineSettings(message), (Settings{absl::Milliseconds(6), 7}));
+  const ProgramSettings program = ToProgramSettings(message);
+  EXPECT_EQ(program.hash_seed, 7u);
+  EXPECT_EQ(program.tcp_idle, absl::Seconds(4));
+  EXPECT_EQ(program.udp_idle, absl::Seconds(5));
+  EXPECT_EQ(ToSizes(message).max_flows, 1u);
+  EXPECT_EQ(ToSizes(message).max_frontends, 2u);
+  EXPECT_EQ(ToSizes(message).max_backends, 3u);
+}
+
+TEST(ConvertTest, AnInterfaceWithoutNodesIsForAll) {
+  config::v1alpha1::DatapathInterface message;
+  EXPECT_TRUE(Concerns(message, "a"));
+  message.add_nodes("b");
+  EXPECT_FALSE(Concerns(message, "a"));
+  EXPECT_TRUE(Concerns(message, "b"));
+}
+
+TEST(ConvertTest, AStatusKeepsItsWords) {
+  const ServiceStatus status{.key = "ns/web",
+                             .generation = 4,
+                             .state = State::kDegraded,
+                             .reason = "r",
+                             .message = "m",
+                             .remedy = "do",
+                             .findings = {{"s", "fr", "fm"}},
+                             .addresses = {Ip("20.0.10.1")}};
+  const auto message = ToProto(status, "a");
+  EXPECT_EQ(StatusKey(message), "datapath/a/service/ns/web");
+  EXPECT_EQ(message.generation(), 4u);
+  EXPECT_EQ(message.state(), status::v1alpha1::STATE_DEGRADED);
+  EXPECT_EQ(message.reason(), "r");
+  EXPECT_EQ(message.message(), "m");
+  EXPECT_EQ(message.remedy(), "do");
+  ASSERT_EQ(message.findings_size(), 1);
+  EXPECT_EQ(message.findings(0).subject(), "s");
+  ASSERT_EQ(message.addresses_size(), 1);
+  EXPECT_EQ(message.addresses(0), "20.0.10.1");
+}
+
+TEST(ConvertTest, AFrontendsKeyNamesNodeAddressProtocolAndPort) {
+  const FrontendView view{
+      .key = {Ip("20.0.10.0"), 80, kTcp}, .service = "ns/web", .id = 3, .backends = 2};
+  portolan_counter counter{};
+  counter.packets = 10;
+  counter.bytes = 1000;
+  const auto message = ToProto(view, counter, "a");
+  EXPECT_EQ(FrontendStateKey(view.key, "a"), "a/20.0.10.0/tcp/80");
+  EXPECT_EQ(message.service(), "ns/web");
+  EXPECT_EQ(message.packets(), 10u);
+  EXPECT_EQ(message.bytes(), 1000u);
+  EXPECT_EQ(message.backends(), 2u);
+}
+
+}  // namespace
+}  // namespace portolan::datapath

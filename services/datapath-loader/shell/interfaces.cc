@@ -1,0 +1,150 @@
+#include "services/datapath-loader/shell/interfaces.h"
+
+#include <unistd.h>
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/datapath-loader/shell/host.h"
+#include "services/datapath-loader/shell/pins.h"
+
+namespace portolan::datapath {
+namespace {
+
+std::string ConfigurationOf(const std::string& name) {
+  return absl::StrCat("/portolan-datapath:datapath/interfaces/interface[name='", name, "']");
+}
+
+InterfaceReport Failed(const std::string& name, std::string reason, std::string message,
+                       std::string remedy) {
+  return {.name = name,
+          .mode = "",
+          .state = State::kFailed,
+          .reason = std::move(reason),
+          .message = std::move(message),
+          .remedy = std::move(remedy)};
+}
+
+}  // namespace
+
+std::vector<InterfaceReport> Interfaces::Reconcile() {
+  DropUnwanted();
+  std::vector<InterfaceReport> reports;
+  for (const auto& [name, mode] : wanted_) reports.push_back(Carry(name, mode));
+  RemoveForeignPins();
+  return reports;
+}
+
+void Interfaces::DropUnwanted() {
+  for (auto it = carried_.begin(); it != carried_.end();) {
+    auto& [name, carried] = *it;
+    const auto wanted = wanted_.find(name);
+    const bool same = wanted != wanted_.end() && InterfaceIndex(name) == carried.ifindex &&
+                      carried.tc->IsAlive() && (!carried.xdp.has_value() || carried.xdp->IsAlive());
+    if (same) {
+      ++it;
+      continue;
+    }
+    if (carried.xdp.has_value()) carried.xdp->Detach().IgnoreError();
+    carried.tc->Detach().IgnoreError();
+    it = carried_.erase(it);
+  }
+}
+
+// Links of an earlier life for interfaces that are gone, or not wanted (in that mode) any more.
+void Interfaces::RemoveForeignPins() const {
+  std::set<std::string> ours;
+  for (const auto& [name, carried] : carried_) {
+    ours.insert(LinkPinPath(directory_, false, carried.ifindex));
+    if (carried.xdp.has_value()) ours.insert(LinkPinPath(directory_, true, carried.ifindex));
+  }
+  for (const LinkPin& pin : ListLinkPins(directory_)) {
+    if (!ours.contains(pin.path)) unlink(pin.path.c_str());
+  }
+}
+
+InterfaceReport Interfaces::Carry(const std::string& name, const std::string& mode) {
+  const uint32_t ifindex = InterfaceIndex(name);
+  if (ifindex == 0) {
+    return Failed(name, "no-interface",
+                  absl::StrCat("interface ", name, " does not exist on this node"),
+                  absl::StrCat("create it (it is then attached by itself), or remove ",
+                               ConfigurationOf(name)));
+  }
+  const auto carried = carried_.find(name);
+  if (carried != carried_.end() && carried->second.wanted_mode == mode) {
+    return Describe(name, carried->second);
+  }
+  return Attach(name, mode, ifindex);
+}
+
+InterfaceReport Interfaces::Attach(const std::string& name, const std::string& mode,
+                                   uint32_t ifindex) {
+  if (!IsEthernet(name)) {
+    return Failed(
+        name, "not-ethernet", absl::StrCat("interface ", name, " is not Ethernet"),
+        absl::StrCat("remove ", ConfigurationOf(name), "; the programs read Ethernet frames"));
+  }
+  Carried next{.ifindex = ifindex, .wanted_mode = mode, .tc = {}, .xdp = {}, .why_not_xdp = ""};
+  absl::StatusOr<Attachment> tc = Attachment::AttachTc(directory_, ifindex, objects_.tc_program());
+  if (!tc.ok()) {
+    carried_.erase(name);
+    return Failed(name, "refused",
+                  absl::StrCat("interface ", name, ": ", std::string(tc.status().message())),
+                  "see the log of datapath-loader; it is tried again by itself");
+  }
+  next.tc = *std::move(tc);
+  if (mode != "tc") {
+    absl::StatusOr<Attachment> xdp =
+        objects_.xdp_error().ok()
+            ? Attachment::AttachXdp(directory_, ifindex, objects_.xdp_program())
+            : objects_.xdp_error();
+    if (xdp.ok()) {
+      next.xdp = *std::move(xdp);
+    } else if (mode == "xdp") {
+      next.tc->Detach().IgnoreError();
+      carried_.erase(name);
+      return Failed(name, "no-xdp",
+                    absl::StrCat("interface ", name, ": ", std::string(xdp.status().message())),
+                    absl::StrCat("set ", ConfigurationOf(name), "/mode to auto or tc"));
+    } else {
+      next.why_not_xdp = std::string(xdp.status().message());
+    }
+  }
+  const auto [it, inserted] = carried_.insert_or_assign(name, std::move(next));
+  return Describe(name, it->second);
+}
+
+InterfaceReport Interfaces::Describe(const std::string& name, const Carried& carried) const {
+  InterfaceReport report;
+  report.name = name;
+  report.state = State::kReady;
+  report.reason = "attached";
+  const bool tcx = carried.tc->hook() == Attachment::Hook::kTcx;
+  const char* tc = tcx ? "tcx" : "clsact (this kernel has no tcx)";
+  if (carried.xdp.has_value()) {
+    report.mode = "xdp";
+    report.message = absl::StrCat("native XDP, and ", tc,
+                                  " for flows to backends of other nodes and for packets "
+                                  "whose checksum is left to the hardware");
+  } else {
+    report.mode = "tc";
+    report.message = tc;
+    if (!carried.why_not_xdp.empty()) {
+      absl::StrAppend(&report.message, ", because ", carried.why_not_xdp);
+    }
+  }
+  if (HasStrictReversePath(name)) {
+    report.state = State::kDegraded;
+    report.reason = "strict-reverse-path";
+    absl::StrAppend(&report.message, "; the kernel drops answers of backends behind ", name,
+                    ", because their source is a service's address");
+    report.remedy = absl::StrCat("set net.ipv4.conf.", name,
+                                 ".rp_filter (and net.ipv4.conf.all.rp_filter) to 0, or to 2 "
+                                 "where there is a default route");
+  }
+  return report;
+}
+
+}  // namespace portolan::datapath

@@ -1,0 +1,65 @@
+// Keeps the programs on the interfaces that the configuration names: attaches when one appears,
+// attaches anew when it comes back under another index, detaches what is no longer named.
+//
+// Every interface gets the tc program; mode "xdp", and "auto" where the driver can, get the XDP
+// program before it. An interface has everything that its mode says, or nothing: never a half.
+// Single-threaded.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "services/datapath-loader/core/engine.h"
+#include "services/datapath-loader/shell/attachment.h"
+#include "services/datapath-loader/shell/objects.h"
+
+namespace portolan::datapath {
+
+struct InterfaceReport {
+  std::string name;
+  std::string mode;  // in force: "xdp", "tc", or empty
+  State state = State::kFailed;
+  std::string reason;
+  std::string message;
+  std::string remedy;
+  friend bool operator==(const InterfaceReport&, const InterfaceReport&) = default;
+};
+
+class Interfaces {
+ public:
+  // `objects` must outlive this.
+  Interfaces(std::string pin_directory, const Objects& objects)
+      : directory_(std::move(pin_directory)), objects_(objects) {}
+
+  // Mode ("auto", "xdp", "tc") by name; replaces what was wanted before.
+  void Want(std::map<std::string, std::string> modes) { wanted_ = std::move(modes); }
+  // Does what can be done now; one report per wanted interface, by name.
+  std::vector<InterfaceReport> Reconcile();
+  // Interfaces that carry the datapath, as of the last Reconcile().
+  int attached() const { return static_cast<int>(carried_.size()); }
+
+ private:
+  struct Carried {
+    uint32_t ifindex = 0;
+    std::string wanted_mode;
+    std::optional<Attachment> tc;
+    std::optional<Attachment> xdp;
+    std::string why_not_xdp;  // in mode "auto"
+  };
+
+  void DropUnwanted();
+  void RemoveForeignPins() const;
+  InterfaceReport Carry(const std::string& name, const std::string& mode);
+  InterfaceReport Attach(const std::string& name, const std::string& mode, uint32_t ifindex);
+  InterfaceReport Describe(const std::string& name, const Carried& carried) const;
+
+  const std::string directory_;
+  const Objects& objects_;
+  std::map<std::string, std::string> wanted_;
+  std::map<std::string, Carried> carried_;
+};
+
+}  // namespace portolan::datapath

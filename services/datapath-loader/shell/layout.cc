@@ -1,0 +1,107 @@
+#include "services/datapath-loader/shell/layout.h"
+
+#include <arpa/inet.h>
+
+#include <cstring>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "services/base/status/status_macros.h"
+
+namespace portolan::datapath {
+namespace {
+
+void PutAddress(const net::IpAddress& address, __be32 words[4]) {
+  const std::string bytes = address.ToBytes();
+  memset(words, 0, 16);
+  memcpy(words, bytes.data(), bytes.size());
+}
+
+absl::StatusOr<net::IpAddress> GetAddress(uint8_t family, const __be32 words[4]) {
+  if (family != PORTOLAN_FAMILY_IPV4 && family != PORTOLAN_FAMILY_IPV6) {
+    return absl::InvalidArgumentError(absl::StrCat("no such family: ", family));
+  }
+  const size_t size = family == PORTOLAN_FAMILY_IPV4 ? 4 : 16;
+  return net::IpAddress::FromBytes(
+      absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(words), size));
+}
+
+uint8_t FamilyOf(const net::IpAddress& address) {
+  return address.is_ipv4() ? PORTOLAN_FAMILY_IPV4 : PORTOLAN_FAMILY_IPV6;
+}
+
+}  // namespace
+
+portolan_frontend_key ToKernel(const FrontendKey& key) {
+  portolan_frontend_key kernel{};
+  PutAddress(key.address, kernel.address);
+  kernel.port = htons(key.port);
+  kernel.protocol = key.protocol;
+  kernel.family = FamilyOf(key.address);
+  return kernel;
+}
+
+portolan_frontend ToKernel(const FrontendEntry& entry) {
+  portolan_frontend kernel{};
+  kernel.id = entry.id;
+  kernel.group = entry.group;
+  kernel.table_offset = entry.table_offset;
+  kernel.table_size = entry.table_size;
+  kernel.backends = entry.backends;
+  kernel.epoch = entry.epoch;
+  return kernel;
+}
+
+portolan_backend ToKernel(const BackendEntry& entry) {
+  portolan_backend kernel{};
+  kernel.epoch = entry.epoch;
+  kernel.flags = PORTOLAN_BACKEND_ALIVE;
+  kernel.port = htons(entry.port);
+  kernel.family = FamilyOf(entry.address);
+  kernel.protocol = entry.protocol;
+  kernel.group = entry.group;
+  PutAddress(entry.address, kernel.address);
+  if (entry.source.has_value()) {
+    kernel.flags |= PORTOLAN_BACKEND_SNAT;
+    PutAddress(*entry.source, kernel.source);
+  }
+  return kernel;
+}
+
+absl::StatusOr<FrontendKey> FromKernel(const portolan_frontend_key& kernel) {
+  FrontendKey key;
+  ASSIGN_OR_RETURN(key.address, GetAddress(kernel.family, kernel.address));
+  key.port = ntohs(kernel.port);
+  key.protocol = kernel.protocol;
+  return key;
+}
+
+FrontendEntry FromKernel(const portolan_frontend& kernel) {
+  return {.id = kernel.id,
+          .epoch = kernel.epoch,
+          .group = kernel.group,
+          .table_offset = kernel.table_offset,
+          .table_size = kernel.table_size,
+          .backends = kernel.backends};
+}
+
+absl::StatusOr<BackendEntry> FromKernel(const portolan_backend& kernel) {
+  BackendEntry entry;
+  entry.epoch = kernel.epoch;
+  entry.group = kernel.group;
+  ASSIGN_OR_RETURN(entry.address, GetAddress(kernel.family, kernel.address));
+  entry.port = ntohs(kernel.port);
+  entry.protocol = kernel.protocol;
+  if (kernel.flags & PORTOLAN_BACKEND_SNAT) {
+    ASSIGN_OR_RETURN(entry.source, GetAddress(kernel.family, kernel.source));
+  }
+  return entry;
+}
+
+uint32_t FilterIndex(const net::IpAddress& address) {
+  __be32 words[4];
+  PutAddress(address, words);
+  return address.is_ipv4() ? portolan_filter_index4(words[0]) : portolan_filter_index6(words);
+}
+
+}  // namespace portolan::datapath

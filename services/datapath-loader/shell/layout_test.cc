@@ -1,0 +1,54 @@
+#include "services/datapath-loader/shell/layout.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+namespace portolan::datapath {
+namespace {
+
+net::IpAddress Ip(const char* text) { return *net::IpAddress::Parse(text); }
+
+TEST(LayoutTest, FrontendKeysSurviveTheKernel) {
+  for (const char* address : {"20.0.10.1", "2001:db8::1", "0.0.0.0", "::"}) {
+    for (const uint8_t protocol : {kTcp, kUdp}) {
+      const FrontendKey key{Ip(address), 8443, protocol};
+      EXPECT_EQ(*FromKernel(ToKernel(key)), key) << key.ToString();
+    }
+  }
+}
+
+TEST(LayoutTest, FrontendsSurviveTheKernel) {
+  const FrontendEntry entry{
+      .id = 7, .epoch = 65535, .group = 3, .table_offset = 1024, .table_size = 251, .backends = 2};
+  EXPECT_EQ(FromKernel(ToKernel(entry)), entry);
+}
+
+TEST(LayoutTest, BackendsSurviveTheKernelWithAndWithoutASource) {
+  BackendEntry entry{.epoch = 9,
+                     .group = 4,
+                     .address = Ip("2001:db8::9"),
+                     .port = 8080,
+                     .protocol = kUdp,
+                     .source = std::nullopt};
+  EXPECT_EQ(*FromKernel(ToKernel(entry)), entry);
+  entry.source = Ip("2001:db8::1");
+  EXPECT_EQ(*FromKernel(ToKernel(entry)), entry);
+}
+
+TEST(LayoutTest, AddressesAndPortsStandInNetworkOrder) {
+  const portolan_frontend_key key = ToKernel(FrontendKey{Ip("20.0.10.1"), 0x1234, kTcp});
+  const unsigned char address[16] = {20, 0, 10, 1};
+  EXPECT_EQ(memcmp(key.address, address, sizeof(address)), 0);
+  const unsigned char port[2] = {0x12, 0x34};
+  EXPECT_EQ(memcmp(&key.port, port, sizeof(port)), 0);
+}
+
+TEST(LayoutTest, AnUnknownFamilyIsAnError) {
+  portolan_frontend_key key{};
+  key.family = 5;
+  EXPECT_FALSE(FromKernel(key).ok());
+}
+
+}  // namespace
+}  // namespace portolan::datapath

@@ -1,0 +1,276 @@
+#include "services/datapath-loader/shell/objects.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "bpf/include/datapath_maps.h"
+#include "bpf/programs/object.h"
+#include "services/base/status/status_macros.h"
+#include "services/datapath-loader/shell/file_descriptor.h"
+#include "services/datapath-loader/shell/pins.h"
+
+namespace portolan::datapath {
+namespace {
+
+constexpr Sizes kDefaults{.max_flows = 262144, .max_frontends = 16384, .max_backends = 65536};
+constexpr char kCommitMark[] = "settings_map";
+constexpr uint64_t kBpfFIpv6 = 1 << 7;  // flag of bpf_l4_csum_replace(), Linux 6.16
+constexpr size_t kLogTail = 600;
+
+// What libbpf says while an object is loaded, the verifier's log included.
+thread_local std::string* captured = nullptr;
+
+int Capture(enum libbpf_print_level level, const char* format, va_list arguments) {
+  if (captured == nullptr || level == LIBBPF_DEBUG) return 0;
+  char line[8192];
+  vsnprintf(line, sizeof(line), format, arguments);
+  captured->append(line);
+  return 0;
+}
+
+absl::Status KernelError(const std::string& what, int error, const std::string& log = "") {
+  std::string message = absl::StrCat(what, ": ", strerror(error));
+  if (!log.empty()) {
+    absl::StrAppend(&message, "; the kernel's last words: ",
+                    log.substr(log.size() - std::min(log.size(), kLogTail)));
+  }
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      // The verifier says EACCES too, with a log.
+      if (absl::StrContains(log, "BEGIN PROG LOAD LOG")) return absl::UnavailableError(message);
+      return absl::PermissionDeniedError(message);
+    case ENOMEM:
+    case E2BIG:
+      return absl::ResourceExhaustedError(message);
+    default:
+      return absl::UnavailableError(message);
+  }
+}
+
+Sizes OrDefaults(Sizes sizes) {
+  if (sizes.max_flows == 0) sizes.max_flows = kDefaults.max_flows;
+  if (sizes.max_frontends == 0) sizes.max_frontends = kDefaults.max_frontends;
+  if (sizes.max_backends == 0) sizes.max_backends = kDefaults.max_backends;
+  return sizes;
+}
+
+// Tables of ordinary services take up to 400 slots per backend, most of them less; two of the
+// largest fit in any case.
+uint32_t TableChunks(const Sizes& sizes) {
+  constexpr uint32_t kLargest = 65537 / PORTOLAN_CHUNK_SLOTS + 1;
+  return sizes.max_backends * (256 / PORTOLAN_CHUNK_SLOTS) + 2 * kLargest;
+}
+
+std::map<std::string, uint32_t> MapEntries(const Sizes& sizes) {
+  return {{"flows4", 2 * sizes.max_flows},  // two directions
+          {"flows6", 2 * sizes.max_flows},
+          {"frontends", sizes.max_frontends},
+          {"frontend_info", sizes.max_frontends + 1},  // ids begin at 1
+          {"counters", sizes.max_frontends + 1},
+          {"backends", sizes.max_backends + 1},
+          {"maglev", TableChunks(sizes)}};
+}
+
+absl::StatusOr<bpf_object*> Open(const bpf::Object& bytes, const Sizes& sizes) {
+  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = bytes.name);
+  bpf_object* object = bpf_object__open_mem(bytes.data, bytes.size, &options);
+  if (object == nullptr) return KernelError(absl::StrCat("cannot open ", bytes.name), errno);
+  for (const auto& [name, entries] : MapEntries(sizes)) {
+    bpf_map__set_max_entries(bpf_object__find_map_by_name(object, name.c_str()), entries);
+  }
+  return object;
+}
+
+absl::Status LoadObject(bpf_object* object, const char* name) {
+  std::string log;
+  captured = &log;
+  const int error = bpf_object__load(object);
+  captured = nullptr;
+  if (error == 0) return absl::OkStatus();
+  return KernelError(absl::StrCat("the kernel refused ", name), -error, log);
+}
+
+// Does the kernel's bpf_l4_csum_replace() know that a checksum is IPv6's?
+bool KernelHasIpv6ChecksumFlag() {
+  btf* types = btf__load_vmlinux_btf();
+  if (types == nullptr) return false;
+  bool found = false;
+  for (__u32 id = 1; !found && id < btf__type_cnt(types); id++) {
+    const btf_type* type = btf__type_by_id(types, id);
+    if (!btf_is_enum(type)) continue;
+    for (int i = 0; !found && i < btf_vlen(type); i++) {
+      const char* value = btf__name_by_offset(types, btf_enum(type)[i].name_off);
+      found = value != nullptr && strcmp(value, "BPF_F_IPV6") == 0;
+    }
+  }
+  btf__free(types);
+  return found;
+}
+
+// The only constant of lb_tc: l4_csum_ipv6_flag.
+absl::Status SetConstants(bpf_object* object) {
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    if (!absl::EndsWith(bpf_map__name(map), ".rodata")) continue;
+    const uint64_t flag = KernelHasIpv6ChecksumFlag() ? kBpfFIpv6 : 0;
+    if (bpf_map__set_initial_value(map, &flag, sizeof(flag)) == 0) return absl::OkStatus();
+  }
+  return absl::InternalError("lb_tc has no constant l4_csum_ipv6_flag of 8 bytes");
+}
+
+std::string MapPath(const std::string& directory, const char* name) {
+  return absl::StrCat(directory, "/maps/", name);
+}
+
+std::string Describe(uint32_t type, uint32_t key, uint32_t value, uint32_t entries) {
+  return absl::StrCat("type ", type, ", ", entries, " entries of ", key, "+", value, " bytes");
+}
+
+// Makes `map` use what is pinned, if that is what it would be.
+absl::Status AdoptMap(bpf_map* map, const std::string& directory) {
+  const std::string path = MapPath(directory, bpf_map__name(map));
+  const FileDescriptor fd(bpf_obj_get(path.c_str()));
+  bpf_map_info info{};
+  __u32 size = sizeof(info);
+  if (!fd.ok() || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) {
+    return KernelError(absl::StrCat("cannot open ", path), errno);
+  }
+  const std::string there = Describe(info.type, info.key_size, info.value_size, info.max_entries);
+  const std::string wanted = Describe(bpf_map__type(map), bpf_map__key_size(map),
+                                      bpf_map__value_size(map), bpf_map__max_entries(map));
+  if (there != wanted) {
+    return absl::FailedPreconditionError(absl::StrCat("map ", bpf_map__name(map), " pinned at ",
+                                                      path, " has ", there,
+                                                      ", and this configuration needs ", wanted));
+  }
+  if (bpf_map__reuse_fd(map, fd.get()) != 0) {
+    return KernelError(absl::StrCat("cannot use ", path), errno);
+  }
+  return absl::OkStatus();
+}
+
+// Is a pinned link still attached to an interface?
+bool IsLinkAlive(const std::string& path) {
+  const FileDescriptor fd(bpf_obj_get(path.c_str()));
+  bpf_link_info info{};
+  __u32 size = sizeof(info);
+  if (!fd.ok() || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) return false;
+  return info.xdp.ifindex != 0;  // a tcx link keeps it at the same place
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Objects>> Objects::Load(const std::string& directory,
+                                                       const Sizes& configured, const Log& log) {
+  libbpf_set_print(Capture);
+  const Sizes sizes = OrDefaults(configured);
+  std::unique_ptr<Objects> objects(new Objects);
+  objects->limits_ = {.frontends = sizes.max_frontends,
+                      .backends = sizes.max_backends,
+                      .table_slots = TableChunks(sizes) * PORTOLAN_CHUNK_SLOTS,
+                      .chunk_slots = PORTOLAN_CHUNK_SLOTS};
+  RETURN_IF_ERROR(objects->DiscardOrAccept(directory));
+  RETURN_IF_ERROR(objects->LoadTc(directory, sizes));
+  objects->xdp_error_ = objects->LoadXdp(sizes);
+  if (!objects->xdp_error_.ok()) {
+    log.Warning("no XDP", {{"error", std::string(objects->xdp_error_.message())}});
+  }
+  if (!objects->adopted_) RETURN_IF_ERROR(objects->PinMaps(directory));
+  return objects;
+}
+
+Objects::~Objects() {
+  if (xdp_ != nullptr) bpf_object__close(xdp_);
+  if (tc_ != nullptr) bpf_object__close(tc_);
+}
+
+absl::Status Objects::DiscardOrAccept(const std::string& directory) {
+  const FileDescriptor mark(bpf_obj_get(MapPath(directory, kCommitMark).c_str()));
+  if (!mark.ok() && errno != ENOENT) {
+    return KernelError(absl::StrCat("cannot open ", MapPath(directory, kCommitMark)), errno);
+  }
+  portolan_settings settings{};
+  const uint32_t zero = 0;
+  if (mark.ok()) {
+    bpf_map_info info{};
+    __u32 size = sizeof(info);
+    bpf_obj_get_info_by_fd(mark.get(), &info, &size);
+    if (info.value_size != sizeof(settings) ||
+        bpf_map_lookup_elem(mark.get(), &zero, &settings) != 0 ||
+        settings.layout_version != PORTOLAN_LAYOUT_VERSION) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the maps pinned at ", directory, " are of another version"));
+    }
+    ASSIGN_OR_RETURN(const uint64_t cookie, NetworkNamespaceCookie());
+    adopted_ = settings.netns_cookie == cookie;
+    if (adopted_) return absl::OkStatus();
+    for (const LinkPin& pin : ListLinkPins(directory)) {
+      if (!IsLinkAlive(pin.path)) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("the maps pinned at ", directory, " serve another network namespace"));
+    }
+  }
+  // A leftover: of a namespace that is gone, or from before anything was attached.
+  RETURN_IF_ERROR(RemovePins(directory));
+  return PreparePinDirectory(directory);
+}
+
+absl::Status Objects::LoadTc(const std::string& directory, const Sizes& sizes) {
+  ASSIGN_OR_RETURN(tc_, Open(bpf::LbTc(), sizes));
+  RETURN_IF_ERROR(SetConstants(tc_));
+  if (adopted_) {
+    bpf_map* map;
+    bpf_object__for_each_map(map, tc_) {
+      if (!bpf_map__is_internal(map)) RETURN_IF_ERROR(AdoptMap(map, directory));
+    }
+  }
+  RETURN_IF_ERROR(LoadObject(tc_, "lb_tc"));
+  tc_program_ = bpf_program__fd(bpf_object__find_program_by_name(tc_, "portolan_lb_tc"));
+  return absl::OkStatus();
+}
+
+absl::Status Objects::LoadXdp(const Sizes& sizes) {
+  ASSIGN_OR_RETURN(xdp_, Open(bpf::LbXdp(), sizes));
+  bpf_map* map;
+  bpf_object__for_each_map(map, xdp_) {
+    if (!bpf_map__is_internal(map)) bpf_map__reuse_fd(map, this->map(bpf_map__name(map)));
+  }
+  RETURN_IF_ERROR(LoadObject(xdp_, "lb_xdp"));
+  xdp_program_ = bpf_program__fd(bpf_object__find_program_by_name(xdp_, "portolan_lb_xdp"));
+  return absl::OkStatus();
+}
+
+absl::Status Objects::PinMaps(const std::string& directory) {
+  portolan_settings settings{};
+  settings.layout_version = PORTOLAN_LAYOUT_VERSION;
+  ASSIGN_OR_RETURN(settings.netns_cookie, NetworkNamespaceCookie());
+  const uint32_t zero = 0;
+  if (bpf_map_update_elem(map(kCommitMark), &zero, &settings, BPF_ANY) != 0) {
+    return KernelError("map settings_map", errno);
+  }
+  bpf_map* map;
+  const auto pin = [&](const char* name) {
+    const std::string path = MapPath(directory, name);
+    if (bpf_obj_pin(this->map(name), path.c_str()) == 0) return absl::OkStatus();
+    return KernelError(absl::StrCat("cannot pin ", path), errno);
+  };
+  bpf_object__for_each_map(map, tc_) {
+    if (bpf_map__is_internal(map) || strcmp(bpf_map__name(map), kCommitMark) == 0) continue;
+    RETURN_IF_ERROR(pin(bpf_map__name(map)));
+  }
+  return pin(kCommitMark);
+}
+
+int Objects::map(const char* name) const { return bpf_object__find_map_fd_by_name(tc_, name); }
+
+}  // namespace portolan::datapath

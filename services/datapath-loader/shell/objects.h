@@ -1,0 +1,64 @@
+// The two BPF objects in the kernel over one set of pinned maps: found there and adopted, or made.
+//
+// What is pinned is only adopted when it is exactly what this version and configuration would make
+// (type, key, value, entries, layout version, network namespace); otherwise it is left as it is and
+// refused. The pin of "settings_map" is made last: without it the rest is a leftover of a process
+// that died before anything was attached, and is made anew.
+//
+// Blocks for as long as the verifier takes (below a second). Single-threaded.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/base/log/log.h"
+#include "services/datapath-loader/core/map_image.h"
+
+struct bpf_object;
+
+namespace portolan::datapath {
+
+// As configured; 0 stands for the default.
+struct Sizes {
+  uint32_t max_flows = 0;
+  uint32_t max_frontends = 0;
+  uint32_t max_backends = 0;
+};
+
+class Objects {
+ public:
+  // `directory` as prepared by PreparePinDirectory(). Errors: PERMISSION_DENIED (no privilege),
+  // FAILED_PRECONDITION (what is pinned is not ours to use), RESOURCE_EXHAUSTED (no memory for the
+  // maps), UNAVAILABLE (the kernel refused; the end of its reasons is in the message).
+  static absl::StatusOr<std::unique_ptr<Objects>> Load(const std::string& directory,
+                                                       const Sizes& sizes, const Log& log);
+  ~Objects();
+
+  bool adopted() const { return adopted_; }
+  Limits limits() const { return limits_; }
+  int map(const char* name) const;  // descriptor, lives as long as this object
+  int tc_program() const { return tc_program_; }
+  // -1 when the kernel refused it: `xdp_error` says why. The tc program does without.
+  int xdp_program() const { return xdp_program_; }
+  const absl::Status& xdp_error() const { return xdp_error_; }
+
+ private:
+  Objects() = default;
+  absl::Status DiscardOrAccept(const std::string& directory);
+  absl::Status LoadTc(const std::string& directory, const Sizes& sizes);
+  absl::Status LoadXdp(const Sizes& sizes);
+  absl::Status PinMaps(const std::string& directory);
+
+  bpf_object* tc_ = nullptr;
+  bpf_object* xdp_ = nullptr;
+  bool adopted_ = false;
+  Limits limits_;
+  int tc_program_ = -1;
+  int xdp_program_ = -1;
+  absl::Status xdp_error_;
+};
+
+}  // namespace portolan::datapath

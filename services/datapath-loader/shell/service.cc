@@ -1,0 +1,387 @@
+#include "services/datapath-loader/shell/service.h"
+
+#include <net/if.h>
+
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "api/proto/allocation/v1alpha1/allocation.pb.h"
+#include "api/proto/config/v1alpha1/config.pb.h"
+#include "api/proto/datapath/v1alpha1/datapath.pb.h"
+#include "api/proto/intent/v1alpha1/intent.pb.h"
+#include "api/proto/status/v1alpha1/status.pb.h"
+#include "services/base/status/status_macros.h"
+#include "services/base/wire/hub.h"
+#include "services/base/wire/reader.h"
+#include "services/datapath-loader/core/engine.h"
+#include "services/datapath-loader/shell/convert.h"
+#include "services/datapath-loader/shell/host.h"
+#include "services/datapath-loader/shell/interfaces.h"
+#include "services/datapath-loader/shell/kernel_maps.h"
+#include "services/datapath-loader/shell/objects.h"
+#include "services/datapath-loader/shell/pins.h"
+#include "services/datapath-loader/shell/publisher.h"
+
+namespace portolan::datapath {
+namespace {
+
+using config::v1alpha1::DatapathInterface;
+using config::v1alpha1::DatapathSettings;
+
+constexpr absl::Duration kTick = absl::Seconds(1);
+constexpr absl::Duration kRetryLoad = absl::Seconds(10);
+// Changes of the host come in bursts.
+constexpr absl::Duration kHostDelay = absl::Milliseconds(20);
+
+// Reason and remedy of a datapath that cannot be loaded.
+KernelUnavailable Explain(const absl::Status& status, const std::string& node) {
+  KernelUnavailable problem;
+  problem.message = absl::StrCat("the datapath is not loaded: ", std::string(status.message()));
+  switch (status.code()) {
+    case absl::StatusCode::kPermissionDenied:
+      problem.reason = "no-privilege";
+      problem.remedy = "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON and a bpffs";
+      break;
+    case absl::StatusCode::kFailedPrecondition:
+      problem.reason = "pins-refused";
+      problem.remedy = absl::StrCat(
+          "restore the settings that the pins were made with, choose another --bpf-dir, or give "
+          "them up with all flows: datapath-loader --detach --node ",
+          node);
+      break;
+    case absl::StatusCode::kResourceExhausted:
+      problem.reason = "no-memory";
+      problem.remedy = "lower /portolan-datapath:datapath/settings/max-flows or max-backends";
+      break;
+    default:
+      problem.reason = "kernel-refused";
+      problem.remedy =
+          "a kernel of 5.10 or newer with CONFIG_BPF_SYSCALL and CONFIG_BPF_JIT is needed";
+      break;
+  }
+  return problem;
+}
+
+class DatapathService : public process::Service {
+ public:
+  DatapathService(const process::Context& context, Options options)
+      : context_(context),
+        pin_directory_(ChoosePinDirectory(options.pin_directory, context.state_dir, context.node)),
+        publisher_(context),
+        engine_(context.node),
+        settings_(DefaultSettings()) {}
+
+  ~DatapathService() override {
+    for (const Loop::TimerId timer : {tick_timer_, engine_timer_, host_timer_, load_timer_}) {
+      if (timer != 0) context_.loop->Cancel(timer);
+    }
+  }
+
+  absl::Status Start(const process::Upstreams& upstreams) override;
+
+ private:
+  template <typename M>
+  void Follow(const std::shared_ptr<grpc::Channel>& channel,
+              std::function<void(const M&)> on_upsert,
+              std::function<void(const std::string&)> on_remove);
+  template <typename M, typename Changed, typename Removed>
+  void FollowObjects(const std::shared_ptr<grpc::Channel>& channel);
+
+  void OnSynced(const std::string& type);
+  void OnSettings(const DatapathSettings& settings);
+  void OnBackends(const intent::v1alpha1::BackendSet& message);
+  void ResolveSources(BackendSet& set) const;
+  void OnInterfaces();
+  void OnHost();
+  void OnTick();
+
+  void TryLoad();
+  absl::Status Load();
+  void Send(const Event& event);
+  void Run(const Effect& effect);
+  void Run(const ApplyBatch& effect);
+  void Run(const ArmTimer& effect);
+  void SayNode();
+  void MarkSyncedWhenSettled();
+
+  const process::Context context_;
+  const std::string pin_directory_;
+  Publisher publisher_;
+  Engine engine_;
+  std::set<std::string> unsynced_;  // streams
+  bool inputs_synced_ = false;
+  int batches_ = 0;  // on their way to the engine
+
+  DatapathSettings settings_;
+  std::map<std::string, DatapathInterface> interfaces_config_;
+  std::map<std::string, BackendSet> backend_sets_;  // as last sent to the engine
+
+  std::unique_ptr<Objects> objects_;
+  std::unique_ptr<KernelMaps> maps_;
+  std::unique_ptr<Interfaces> interfaces_;
+  std::optional<KernelUnavailable> unavailable_;
+  Sizes loaded_sizes_;
+
+  Loop::TimerId tick_timer_ = 0;
+  Loop::TimerId engine_timer_ = 0;
+  Loop::TimerId host_timer_ = 0;
+  Loop::TimerId load_timer_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what is posted
+  std::unique_ptr<HostWatch> host_watch_;
+  std::vector<std::shared_ptr<void>> readers_;  // last: they call into the above
+};
+
+// ---- inputs ----
+
+template <typename M>
+void DatapathService::Follow(const std::shared_ptr<grpc::Channel>& channel,
+                             std::function<void(const M&)> on_upsert,
+                             std::function<void(const std::string&)> on_remove) {
+  const std::string type = M::descriptor()->full_name();
+  unsynced_.insert(type);
+  wire::Handlers<M> handlers;
+  handlers.on_upsert = [on_upsert = std::move(on_upsert)](const std::string&, const M& message) {
+    on_upsert(message);
+  };
+  handlers.on_remove = std::move(on_remove);
+  handlers.on_synced = [this, type] { OnSynced(type); };
+  readers_.push_back(
+      std::make_shared<wire::TypedReader<M>>(context_.loop, channel, std::move(handlers)));
+}
+
+template <typename M, typename Changed, typename Removed>
+void DatapathService::FollowObjects(const std::shared_ptr<grpc::Channel>& channel) {
+  Follow<M>(
+      channel,
+      [this](const M& message) {
+        Problems problems;
+        const Event event = Changed{FromProto(message, problems)};
+        publisher_.Log(problems);
+        Send(event);
+      },
+      [this](const std::string& key) { Send(Removed{key}); });
+}
+
+absl::Status DatapathService::Start(const process::Upstreams& upstreams) {
+  FollowObjects<intent::v1alpha1::ServiceIntent, ServiceChanged, ServiceRemoved>(upstreams.intent);
+  FollowObjects<allocation::v1alpha1::Allocation, AllocationChanged, AllocationRemoved>(
+      upstreams.allocation);
+  FollowObjects<config::v1alpha1::Node, NodeChanged, NodeRemoved>(upstreams.config);
+  Follow<intent::v1alpha1::BackendSet>(
+      upstreams.intent,
+      [this](const intent::v1alpha1::BackendSet& message) { OnBackends(message); },
+      [this](const std::string& key) {
+        backend_sets_.erase(key);
+        Send(BackendsRemoved{key});
+      });
+  Follow<DatapathSettings>(
+      upstreams.config, [this](const DatapathSettings& message) { OnSettings(message); },
+      [this](const std::string&) { OnSettings(DefaultSettings()); });
+  Follow<DatapathInterface>(
+      upstreams.config,
+      [this](const DatapathInterface& message) {
+        interfaces_config_[message.name()] = message;
+        OnInterfaces();
+      },
+      [this](const std::string& key) {
+        interfaces_config_.erase(key);
+        OnInterfaces();
+      });
+  host_watch_ = std::make_unique<HostWatch>(context_.loop, [this] {
+    if (host_timer_ != 0) return;
+    host_timer_ = context_.loop->RunAfter(kHostDelay, [this] {
+      host_timer_ = 0;
+      OnHost();
+    });
+  });
+  tick_timer_ = context_.loop->RunAfter(kTick, [this] { OnTick(); });
+  return absl::OkStatus();
+}
+
+void DatapathService::OnSynced(const std::string& type) {
+  unsynced_.erase(type);
+  if (inputs_synced_ || !unsynced_.empty()) return;
+  inputs_synced_ = true;
+  TryLoad();
+  Send(InputsSynced{});
+  MarkSyncedWhenSettled();
+}
+
+void DatapathService::OnSettings(const DatapathSettings& settings) {
+  settings_ = settings;
+  Send(SettingsChanged{EngineSettings(settings_)});
+  if (maps_ == nullptr) return;
+  const absl::Status status = maps_->Write(ToProgramSettings(settings_));
+  if (!status.ok()) {
+    context_.log->Error("settings not written", {{"error", std::string(status.message())}});
+  }
+  SayNode();
+}
+
+void DatapathService::OnBackends(const intent::v1alpha1::BackendSet& message) {
+  Problems problems;
+  BackendSet set = FromProto(message, problems);
+  publisher_.Log(problems);
+  ResolveSources(set);
+  backend_sets_[set.key] = set;
+  Send(BackendsChanged{std::move(set)});
+}
+
+void DatapathService::ResolveSources(BackendSet& set) const {
+  for (Backend& backend : set.backends) {
+    if (backend.node.empty() || backend.node == context_.node) continue;
+    backend.local_source = SourceTowards(backend.address);
+  }
+}
+
+void DatapathService::OnInterfaces() {
+  if (interfaces_ == nullptr) return;
+  std::map<std::string, std::string> modes;
+  for (const auto& [name, interface] : interfaces_config_) {
+    if (Concerns(interface, context_.node)) modes[name] = interface.mode();
+  }
+  interfaces_->Want(std::move(modes));
+  publisher_.Interfaces(interfaces_->Reconcile());
+  Send(HostChanged{.attached_interfaces = interfaces_->attached(),
+                   .ipv4_forwarding = IsForwarding(net::Family::kIpv4),
+                   .ipv6_forwarding = IsForwarding(net::Family::kIpv6)});
+}
+
+void DatapathService::OnHost() {
+  OnInterfaces();
+  for (auto& [key, set] : backend_sets_) {
+    BackendSet resolved = set;
+    ResolveSources(resolved);
+    if (resolved == set) continue;
+    set = resolved;
+    Send(BackendsChanged{std::move(resolved)});
+  }
+}
+
+void DatapathService::OnTick() {
+  tick_timer_ = context_.loop->RunAfter(kTick, [this] { OnTick(); });
+  OnInterfaces();
+  if (maps_ != nullptr) publisher_.Counters(*maps_);
+}
+
+// ---- the kernel ----
+
+void DatapathService::TryLoad() {
+  const absl::Status status = Load();
+  if (status.ok()) {
+    unavailable_.reset();
+    OnInterfaces();
+    SayNode();
+    return;
+  }
+  interfaces_.reset();
+  maps_.reset();
+  objects_.reset();
+  KernelUnavailable problem = Explain(status, context_.node);
+  if (!unavailable_.has_value() || unavailable_->message != problem.message) {
+    context_.log->Error("datapath not loaded",
+                        {{"error", std::string(status.message())}, {"remedy", problem.remedy}});
+  }
+  unavailable_ = problem;
+  Send(problem);
+  SayNode();
+  load_timer_ = context_.loop->RunAfter(kRetryLoad, [this] {
+    load_timer_ = 0;
+    TryLoad();
+  });
+}
+
+absl::Status DatapathService::Load() {
+  RETURN_IF_ERROR(PreparePinDirectory(pin_directory_));
+  loaded_sizes_ = ToSizes(settings_);
+  ASSIGN_OR_RETURN(objects_, Objects::Load(pin_directory_, loaded_sizes_, *context_.log));
+  ASSIGN_OR_RETURN(maps_, KernelMaps::Open(*objects_));
+  RETURN_IF_ERROR(maps_->Write(ToProgramSettings(settings_)));
+  ASSIGN_OR_RETURN(MapImage image, maps_->Read());
+  context_.log->Info("datapath loaded", {{"pins", pin_directory_},
+                                         {"adopted", objects_->adopted() ? "yes" : "no"},
+                                         {"frontends", absl::StrCat(image.frontends.size())},
+                                         {"backends", absl::StrCat(image.backends.size())}});
+  interfaces_ = std::make_unique<Interfaces>(pin_directory_, *objects_);
+  Send(KernelReady{objects_->limits(), std::move(image)});
+  return absl::OkStatus();
+}
+
+void DatapathService::Send(const Event& event) {
+  for (const Effect& effect : engine_.Handle(event, context_.clock->Now())) Run(effect);
+}
+
+void DatapathService::Run(const Effect& effect) {
+  if (const auto* batch = std::get_if<ApplyBatch>(&effect)) {
+    Run(*batch);
+  } else if (const auto* timer = std::get_if<ArmTimer>(&effect)) {
+    Run(*timer);
+  } else {
+    publisher_.Publish(effect);
+  }
+}
+
+void DatapathService::Run(const ApplyBatch& effect) {
+  batches_++;
+  context_.loop->Post([this, alive = std::weak_ptr<bool>(alive_), batch = effect.batch] {
+    if (alive.expired()) return;
+    batches_--;
+    if (maps_ == nullptr) return;
+    Send(BatchDone{maps_->Execute(*batch)});
+    MarkSyncedWhenSettled();
+  });
+}
+
+void DatapathService::Run(const ArmTimer& effect) {
+  if (engine_timer_ != 0) context_.loop->Cancel(engine_timer_);
+  const absl::Duration delay = std::max(effect.at - context_.clock->Now(), absl::ZeroDuration());
+  // A timer counts in whole milliseconds: never early.
+  engine_timer_ = context_.loop->RunAfter(delay + absl::Milliseconds(1), [this] {
+    engine_timer_ = 0;
+    Send(TimerFired{});
+  });
+}
+
+// The datapath as a whole.
+void DatapathService::SayNode() {
+  NodeReport report;
+  report.unavailable = unavailable_;
+  if (objects_ != nullptr) {
+    report.pin_directory = pin_directory_;
+    report.adopted = objects_->adopted();
+    const Sizes now = ToSizes(settings_);
+    report.sizes_changed = now.max_flows != loaded_sizes_.max_flows ||
+                           now.max_frontends != loaded_sizes_.max_frontends ||
+                           now.max_backends != loaded_sizes_.max_backends;
+  }
+  report.local_ports = LocalPortRange();
+  report.settings = ToProgramSettings(settings_);
+  report.ipv4_forwarding = IsForwarding(net::Family::kIpv4);
+  report.ipv6_forwarding = IsForwarding(net::Family::kIpv6);
+  publisher_.Node(report);
+}
+
+void DatapathService::MarkSyncedWhenSettled() {
+  if (inputs_synced_ && batches_ == 0) publisher_.MarkSynced();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<process::Service>> NewDatapathService(
+    const process::Context& context, Options options) {
+  return std::make_unique<DatapathService>(context, std::move(options));
+}
+
+absl::Status Detach(const std::string& node, const std::string& state_dir, const Options& options) {
+  struct if_nameindex* interfaces = if_nameindex();
+  for (struct if_nameindex* i = interfaces; i != nullptr && i->if_index != 0; i++) {
+    DetachClsact(i->if_index).IgnoreError();  // most have none
+  }
+  if (interfaces != nullptr) if_freenameindex(interfaces);
+  return RemovePins(ChoosePinDirectory(options.pin_directory, state_dir, node));
+}
+
+}  // namespace portolan::datapath

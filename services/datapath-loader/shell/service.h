@@ -1,0 +1,34 @@
+// datapath-loader's shell: streams in, maps and interfaces, status out.
+//
+// It reads ServiceIntent, BackendSet, Allocation, Node, DatapathInterface and DatapathSettings, and
+// publishes InterfaceState, FrontendState and ObjectStatus (component "datapath"; kinds "service",
+// "interface", and "node" for the datapath as a whole). Nothing is loaded before all six streams
+// are synced. When the datapath cannot be loaded the service goes on, says so in every status, and
+// tries again every ten seconds.
+//
+// Its end, orderly or not, detaches nothing: pinned maps and links go on forwarding, and the next
+// start adopts them. Detach() ends it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/base/process/service.h"
+
+namespace portolan::datapath {
+
+struct Options {
+  // Directory on a BPF file system for pins; empty: see ChoosePinDirectory().
+  std::string pin_directory;
+};
+
+absl::StatusOr<std::unique_ptr<process::Service>> NewDatapathService(
+    const process::Context& context, Options options = {});
+
+// Takes a node's datapath off its interfaces and forgets its maps, with all flows. For the network
+// namespace and the pin directory of a datapath that does not run.
+absl::Status Detach(const std::string& node, const std::string& state_dir, const Options& options);
+
+}  // namespace portolan::datapath
