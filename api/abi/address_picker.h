@@ -40,25 +40,25 @@ typedef struct portolan_range {
  * cost O(log fragments) and return 1 and fill *out, or 0 when there is no such range. */
 typedef struct portolan_free_space {
   size_t size;
-  void *host; /* to be handed back to the functions */
+  void* host; /* to be handed back to the functions */
   /* The lowest free range at or above *from, cut to begin there. */
-  int (*first_free)(void *host, const portolan_address *from, portolan_range *out);
+  int (*first_free)(void* host, const portolan_address* from, portolan_range* out);
   /* The highest free range at or below *to, cut to end there. */
-  int (*last_free)(void *host, const portolan_address *to, portolan_range *out);
+  int (*last_free)(void* host, const portolan_address* to, portolan_range* out);
 } portolan_free_space;
 
 /* Owned by the host, valid during one pick(). */
 typedef struct portolan_pick_request {
   size_t size;
-  const char *service; /* "NAMESPACE/NAME", ends with a zero */
-  const char *pool;    /* ends with a zero */
+  const char* service; /* "NAMESPACE/NAME", ends with a zero */
+  const char* pool;    /* ends with a zero */
   uint32_t family;     /* 4 or 6 */
   uint32_t reserved;   /* 0 */
   uint64_t seed;       /* the same for the life of an installation */
   /* What the pool may hand out at all, taken or not: lowest first, disjoint, at least one. */
-  const portolan_range *usable;
+  const portolan_range* usable;
   size_t usable_count;
-  const portolan_free_space *free; /* at least one address is free */
+  const portolan_free_space* free; /* at least one address is free */
 } portolan_pick_request;
 
 enum {
@@ -78,19 +78,19 @@ typedef struct portolan_address_picker {
   size_t size;
   uint32_t abi_version; /* PORTOLAN_ADDRESS_PICKER_ABI_VERSION */
   uint32_t reserved;    /* 0 */
-  const char *name;     /* for people */
+  const char* name;     /* for people */
   /* A stage out of JSON settings ("" or "{}": defaults), both owned by the caller. The stage is
    * owned by the host, which ends it with destroy(). NULL: the settings do not fit, and `error`
    * (a buffer of the host, error_size octets) says why and names the field. */
-  void *(*create)(const char *settings, char *error, size_t error_size);
-  void (*destroy)(void *stage);
+  void* (*create)(const char* settings, char* error, size_t error_size);
+  void (*destroy)(void* stage);
   /* One of PORTOLAN_PICK_*. */
-  int32_t (*pick)(const void *stage, const portolan_pick_request *request,
-                  portolan_pick_result *result);
+  int32_t (*pick)(const void* stage, const portolan_pick_request* request,
+                  portolan_pick_result* result);
 } portolan_address_picker;
 
 /* The exported function's type. NULL: this object does not work on this machine. */
-typedef const portolan_address_picker *(*portolan_address_picker_entry)(void);
+typedef const portolan_address_picker* (*portolan_address_picker_entry)(void);
 
 #ifdef __cplusplus
 } /* extern "C" */

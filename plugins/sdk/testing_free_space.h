@@ -1,4 +1,5 @@
-// For tests of pickers: a FreeSpace that is a plain list.
+// For tests of pickers: a FreeSpace that is a plain list, and short ways to write addresses.
+// Single-threaded; malformed text ends the test.
 #pragma once
 
 #include <algorithm>

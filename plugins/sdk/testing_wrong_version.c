@@ -4,4 +4,4 @@
 static const portolan_address_picker kPicker = {.size = sizeof(portolan_address_picker),
                                                 .abi_version = 99};
 
-const portolan_address_picker *portolan_address_picker_v1(void) { return &kPicker; }
+const portolan_address_picker* portolan_address_picker_v1(void) { return &kPicker; }

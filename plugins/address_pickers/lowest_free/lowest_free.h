@@ -1,4 +1,5 @@
-// Address picker "lowest-free", the default: the lowest free address of the pool.
+// Address picker "lowest-free", the default: the lowest free address of the pool, whatever the
+// holes above it. The stage is pure, without settings, and usable from any thread.
 #pragma once
 
 #include <memory>

@@ -12,7 +12,7 @@
 /* A stage without settings needs no memory: any address that is not NULL will do. */
 static char the_stage;
 
-static void *Create(const char *settings, char *error, size_t error_size) {
+static void* Create(const char* settings, char* error, size_t error_size) {
   if (strcmp(settings, "") != 0 && strcmp(settings, "{}") != 0) {
     snprintf(error, error_size, "settings: highest-free has none");
     return NULL;
@@ -20,11 +20,11 @@ static void *Create(const char *settings, char *error, size_t error_size) {
   return &the_stage;
 }
 
-static void Destroy(void *stage) { (void)stage; }
+static void Destroy(void* stage) { (void)stage; }
 
-static int32_t Pick(const void *stage, const portolan_pick_request *request,
-                    portolan_pick_result *result) {
-  const portolan_range *top = &request->usable[request->usable_count - 1];
+static int32_t Pick(const void* stage, const portolan_pick_request* request,
+                    portolan_pick_result* result) {
+  const portolan_range* top = &request->usable[request->usable_count - 1];
   portolan_range found;
   (void)stage;
   if (!request->free->last_free(request->free->host, &top->last, &found)) {
@@ -44,4 +44,4 @@ static const portolan_address_picker kPicker = {
     .pick = Pick,
 };
 
-const portolan_address_picker *portolan_address_picker_v1(void) { return &kPicker; }
+const portolan_address_picker* portolan_address_picker_v1(void) { return &kPicker; }

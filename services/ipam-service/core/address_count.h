@@ -1,4 +1,5 @@
 // How many addresses: exact from 0 to 2^128, which is one more than absl::uint128 can hold.
+// A regular value type; sums and differences must stay in that interval.
 #pragma once
 
 #include <string>
@@ -13,7 +14,6 @@ class AddressCount {
   constexpr AddressCount() = default;
   constexpr explicit AddressCount(absl::uint128 value) : low_(value) {}
 
-  // The sum and the difference must stay in [0, 2^128].
   void Add(const net::Range& range) {
     Add(range.SizeMinusOne());
     Add(1);

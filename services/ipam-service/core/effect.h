@@ -1,4 +1,5 @@
-// What the ipam engine wants done, in order. Value types.
+// What the ipam engine wants done, in order. Value types, owned by whoever executes them; the
+// engine keeps no reference to what it returned.
 #pragma once
 
 #include <cstdint>

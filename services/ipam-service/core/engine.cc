@@ -50,7 +50,7 @@ void Engine::StartWhenComplete() {
   AdoptJournal();
   started_ = true;
   std::vector<ServiceRecord*> by_key;
-  for (const auto& [key, service] : services_) by_key.push_back(service.get());
+  for (const auto& service : services_) by_key.push_back(service.get());
   std::sort(by_key.begin(), by_key.end(), [](const ServiceRecord* a, const ServiceRecord* b) {
     return a->request.key < b->request.key;
   });
@@ -96,17 +96,20 @@ void Engine::AdoptJournal() {
 
 ServiceRecord* Engine::FindService(const std::string& key) {
   auto it = services_.find(key);
-  return it == services_.end() ? nullptr : it->second.get();
+  return it == services_.end() ? nullptr : it->get();
 }
 
 void Engine::On(const ServiceChanged& event) {
-  std::unique_ptr<ServiceRecord>& service = services_[event.request.key];
+  ServiceRecord* service = FindService(event.request.key);
   if (service == nullptr) {
-    service = std::make_unique<ServiceRecord>();
+    auto created = std::make_unique<ServiceRecord>();
+    created->request = event.request;
+    service = services_.insert(std::move(created)).first->get();
   } else if (service->request == event.request) {
     return;
+  } else {
+    service->request = event.request;
   }
-  service->request = event.request;
   if (!started_) return;
   ForgetAnswers(*service);
   Settle(*service);
@@ -115,8 +118,8 @@ void Engine::On(const ServiceChanged& event) {
 void Engine::On(const ServiceRemoved& event) {
   auto it = services_.find(event.key);
   if (it == services_.end()) return;
-  ServiceRecord& service = *it->second;
-  for (const net::IpAddress& address : absl::InlinedVector<net::IpAddress, 2>(service.held)) {
+  ServiceRecord& service = **it;
+  for (const net::IpAddress& address : ServiceRecord::Addresses(service.held)) {
     ReleaseAddress(service, address);
   }
   UpdatePlace(service, false);

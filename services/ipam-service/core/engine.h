@@ -117,7 +117,7 @@ class Engine {
   const uint64_t seed_;
   PoolTable pools_;
   Ledger ledger_;
-  absl::flat_hash_map<std::string, std::unique_ptr<ServiceRecord>> services_;
+  ServiceTable services_;
   absl::btree_map<uint64_t, ServiceRecord*> waiting_;  // by place
   uint64_t last_place_ = 0;
   absl::flat_hash_map<uint64_t, std::string> asks_;  // outstanding -> Service key

@@ -44,7 +44,7 @@ Wish Engine::WishFor(const ServiceRecord& service) const {
 
 // Matches what is held with the slots of the wish; what is not legal or not asked for goes.
 void Engine::KeepOrRelease(ServiceRecord& service, Wish& wish) {
-  const absl::InlinedVector<net::IpAddress, 2> held = service.held;
+  const ServiceRecord::Addresses held = service.held;
   for (const net::IpAddress& address : held) {
     const Holding& holding = *ledger_.Find(address);
     const Pool* home = HomeOf(service, address, holding);

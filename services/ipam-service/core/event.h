@@ -1,4 +1,5 @@
 // What happens to the ipam engine. Value types; a recorded list of events replays an incident.
+// Events of one source keep their order; those of different sources may come in any order.
 #pragma once
 
 #include <cstdint>

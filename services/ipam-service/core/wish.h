@@ -1,4 +1,5 @@
-// What a ServiceRequest asks for, as a list of slots that each take one address. Pure.
+// What a ServiceRequest asks for, as a list of slots that each take one address, and what in it
+// nobody can answer. Pure functions and value types.
 #pragma once
 
 #include <optional>
