@@ -181,6 +181,10 @@ void IpamProcess::Execute(const ipam::MarkSynced&) {
 bool IpamProcess::Legal(const std::string& service, const net::IpAddress& address) const {
   auto request = services_.find(service);
   if (request == services_.end()) return false;
+  const std::vector<net::Family>& families = request->second.families;
+  if (std::find(families.begin(), families.end(), address.family()) == families.end()) {
+    return false;
+  }
   return std::any_of(pools_.begin(), pools_.end(), [&](const auto& entry) {
     const ipam::PoolConfig& pool = entry.second;
     return pool.service_selector.Matches(service, request->second.labels) &&

@@ -235,7 +235,7 @@ void Engine::ReconcileService(const std::string& service) {
     if (gone) NoteGate(service, old.address, true);
     for (const auto& [interface, wanted] : old.interfaces) {
       if (!gone && now->interfaces.contains(interface)) continue;
-      if (Lan* lan = FindLan(interface)) lan->Unwant(old.address, now_, out_);
+      if (Lan* lan = FindLan(interface)) lan->Unwant(old.address, service, now_, out_);
     }
   }
   for (const AddressSelection& address : entry.selection) {

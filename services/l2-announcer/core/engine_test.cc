@@ -174,6 +174,32 @@ TEST_F(OneNode, IsSilentAtOnceWhenTheAllocationGoes) {
   EXPECT_FALSE(world["a"].statuses.contains({"service", kService}));
 }
 
+// Found by the simulation: the address was dark until the next change of its new service.
+TEST_F(OneNode, AnAddressThatGoesToAnotherServiceIsAnsweredAlthoughTheOldOneLetsGoLate) {
+  world.RunFor(kSettled);
+  world.Allocate("shop/api", {kV4});
+  EXPECT_THAT(world.Ask(kV4), ElementsAre("a"));
+  world.TellAll(AllocationChanged{kService, std::nullopt});
+  EXPECT_THAT(world.Ask(kV4), ElementsAre("a"));
+  EXPECT_EQ(world["a"].announcements.at(kV4).service, "shop/api");
+  EXPECT_THAT(world.StatusOf("a", "shop/api").addresses, ElementsAre(Ip(kV4)));
+  world.TellAll(AllocationChanged{"shop/api", std::nullopt});
+  EXPECT_THAT(world.Ask(kV4), IsEmpty());
+}
+
+// What was asked before a freeze has answers in the socket that nobody has read.
+TEST_F(OneNode, ProbesOfBeforeAFreezeAreSentAgain) {
+  world.RunFor(absl::Milliseconds(50));
+  world.Freeze("a");
+  world.RunFor(absl::Milliseconds(900));
+  world["a"].sent.clear();
+  world.Thaw("a");
+  world.RunFor(absl::Milliseconds(50));
+  EXPECT_THAT(world.Ask(kV4), IsEmpty());
+  world.RunFor(absl::Milliseconds(150));
+  EXPECT_THAT(world.Ask(kV4), ElementsAre("a"));
+}
+
 TEST_F(OneNode, IsSilentWhenTheStageIsDisabled) {
   world.RunFor(kSettled);
   world.TellAll(PipelineChanged{.announce = false, .need_datapath = true});

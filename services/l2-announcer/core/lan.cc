@@ -61,11 +61,12 @@ void Lan::Failed(const LinkFailed& failure, absl::Time now, Effects& out) {
   retry_at_ = now + kLinkRetry;
   membership_.Stop();
   AssessAll(now, out);
-  for (const auto& [address, claim] : claims_) changed_.insert(claim.wanted.service);
+  for (const auto& [address, claim] : claims_) NoteChange(claim);
 }
 
 void Lan::Close(absl::Time now, Effects& out) {
-  while (!claims_.empty()) Unwant(claims_.begin()->first, now, out);
+  for (const auto& [address, claim] : claims_) NoteChange(claim);
+  while (!claims_.empty()) Drop(claims_.begin(), now, out);
   membership_.Stop();
   out.push_back(CloseLink{name_});
 }
@@ -77,23 +78,45 @@ void Lan::SetAddresses(std::vector<IpAddress> addresses, absl::Time now, Effects
 
 // ---- the addresses ----
 
-void Lan::Want(const IpAddress& address, const Wanted& wanted, absl::Time now, Effects& out) {
-  auto [it, added] = claims_.try_emplace(address);
-  if (!added && it->second.wanted == wanted) return;
-  if (!added) changed_.insert(it->second.wanted.service);
-  it->second.wanted = wanted;
-  changed_.insert(wanted.service);
-  if (added && address.is_ipv6()) Join(address, out);
-  Assess(*it, now, out);
-  Publish(*it, now, out);
+void Lan::NoteChange(const Claim& claim) {
+  for (const auto& [service, wish] : claim.wishes) changed_.insert(service);
 }
 
-void Lan::Unwant(const IpAddress& address, absl::Time now, Effects& out) {
+void Lan::Want(const IpAddress& address, const Wanted& wanted, absl::Time now, Effects& out) {
+  auto [it, added] = claims_.try_emplace(address);
+  if (added && address.is_ipv6()) Join(address, out);
+  Wanted& wish = it->second.wishes[wanted.service];
+  if (wish == wanted) return;
+  wish = wanted;
+  Choose(*it, now, out);
+}
+
+void Lan::Unwant(const IpAddress& address, const std::string& service, absl::Time now,
+                 Effects& out) {
   auto it = claims_.find(address);
-  if (it == claims_.end()) return;
+  if (it == claims_.end() || it->second.wishes.erase(service) == 0) return;
+  changed_.insert(service);
+  if (it->second.wishes.empty()) {
+    Drop(it, now, out);
+  } else {
+    Choose(*it, now, out);
+  }
+}
+
+void Lan::Choose(Entry& entry, absl::Time now, Effects& out) {
+  Claim& claim = entry.second;
+  auto best = std::find_if(claim.wishes.begin(), claim.wishes.end(),
+                           [](const auto& wish) { return wish.second.carried; });
+  claim.wanted = best == claim.wishes.end() ? claim.wishes.begin()->second : best->second;
+  NoteChange(claim);
+  Assess(entry, now, out);
+  Publish(entry, now, out);
+}
+
+void Lan::Drop(std::map<IpAddress, Claim>::iterator it, absl::Time now, Effects& out) {
+  const IpAddress address = it->first;
   Move(*it, Phase::kNoLink, "", now, out);
   out.push_back(PublishAnnouncement{name_, address, std::nullopt});
-  changed_.insert(it->second.wanted.service);
   claims_.erase(it);
   if (!address.is_ipv6()) return;
   auto group = groups_.find(SolicitedNodeGroup(address));
@@ -111,7 +134,7 @@ void Lan::AssessAll(absl::Time now, Effects& out) {
   assessed_view_ = membership_.view();
   for (Entry& entry : claims_) {
     Assess(entry, now, out);
-    changed_.insert(entry.second.wanted.service);
+    NoteChange(entry.second);
   }
 }
 
@@ -149,7 +172,7 @@ void Lan::Move(Entry& entry, Phase phase, std::string owner, absl::Time now, Eff
   const bool entered = claim.phase != phase;
   claim.phase = phase;
   claim.owner = std::move(owner);
-  changed_.insert(claim.wanted.service);
+  NoteChange(claim);
   if (entered) {
     claim.due = absl::InfiniteFuture();
     if (phase == Phase::kProbing) {
@@ -176,6 +199,8 @@ void Lan::Step(Entry& entry, absl::Time now, Effects& out) {
     claim.due = absl::InfiniteFuture();
     Move(entry, membership_.agreed() ? Phase::kProbing : Phase::kWaiting, claim.owner, now, out);
   } else if (claim.phase == Phase::kProbing) {
+    // A probe that nobody listened to the answers of (the process was stopped) proves nothing.
+    if (now - claim.due > kProbeInterval) claim.frames_left = kProbes;
     if (claim.frames_left-- <= 0) return Move(entry, Phase::kOwner, claim.owner, now, out);
     claim.due = now + kProbeInterval;
     SendProbe(address, out);
@@ -187,7 +212,7 @@ void Lan::Step(Entry& entry, absl::Time now, Effects& out) {
     }
     if (claim.rival.has_value() && claim.rival->seen + kConflictMemory <= now) {
       claim.rival.reset();
-      changed_.insert(claim.wanted.service);
+      NoteChange(claim);
     }
   }
 }
@@ -240,7 +265,7 @@ void Lan::ClaimedBy(const IpAddress& address, const MacAddress& mac, absl::Time 
   if (claim.phase != Phase::kProbing && claim.phase != Phase::kOwner) return;
   Rival rival{.mac = mac, .node = membership_.NodeOf(mac).value_or(""), .seen = now};
   if (claim.rival.has_value()) rival.defended = claim.rival->defended;
-  changed_.insert(claim.wanted.service);
+  NoteChange(claim);
   const bool yield = claim.phase == Phase::kProbing || !rival.node.empty();
   if (yield) {
     const absl::Duration patience = Patience(address, rival);

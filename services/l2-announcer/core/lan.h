@@ -77,7 +77,9 @@ struct Claim {
     kTaken,
     kOwner
   };
-  Wanted wanted;
+  // By service. While an address goes from one to another, both may want it for a moment.
+  std::map<std::string, Wanted> wishes;
+  Wanted wanted;  // the wish that counts: one that is carried, if there is any
   Phase phase = Phase::kNoLink;
   std::string owner;  // elected; empty: none
   std::optional<Rival> rival;
@@ -106,7 +108,8 @@ class Lan {
 
   // ---- the addresses ----
   void Want(const net::IpAddress& address, const Wanted& wanted, absl::Time now, Effects& out);
-  void Unwant(const net::IpAddress& address, absl::Time now, Effects& out);
+  void Unwant(const net::IpAddress& address, const std::string& service, absl::Time now,
+              Effects& out);
   const std::map<net::IpAddress, Claim>& claims() const { return claims_; }
 
   // ---- the others ----
@@ -134,6 +137,9 @@ class Lan {
 
   Membership::Timing timing() const;
   void StartMembership(absl::Time now);
+  void Choose(Entry& entry, absl::Time now, Effects& out);
+  void Drop(std::map<net::IpAddress, Claim>::iterator it, absl::Time now, Effects& out);
+  void NoteChange(const Claim& claim);
   void AssessAll(absl::Time now, Effects& out);
   void Assess(Entry& entry, absl::Time now, Effects& out);
   void Move(Entry& entry, Claim::Phase phase, std::string owner, absl::Time now, Effects& out);
