@@ -1,4 +1,5 @@
 // The YANG sources of this folder, inside the binary: it needs no files to know its model.
+// Static storage, any thread; in the order of the names.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,6 @@ struct YangModule {
   const char* text;
 };
 
-// Static storage.
 extern const YangModule kYangModules[];
 extern const size_t kYangModuleCount;
 

@@ -1,4 +1,5 @@
-// What is wrong with a text or a tree, one entry per place. A regular value type.
+// What is wrong with a text or a tree, one entry per place: a regular value type, owned by whoever
+// asked. Its words are for a person; programs look at `rule` and `path`.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// What changed between two configurations, entry by entry. Pure; linear in their size.
+// What changed between two configurations, entry by entry. Pure; linear in their size. The entries
+// are copies: a Change outlives both configurations.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// One reason to refuse a configuration. A regular value type.
+// One reason to refuse a configuration: a regular value type, the same for what YANG finds and for
+// what the rules between entries find.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// Checks a configuration file without a running service.
+// Checks a configuration file without a running service: the same model and the same rules that
+// the service applies, for `portolan config check`. Blocks; any thread.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// Validated YANG data -> values. The only place that knows leaf names.
+// Validated YANG data -> values. The only place that knows leaf names. Pure; cannot fail, since
+// YANG has checked every type. What YANG does not order is sorted (see core/snapshot.h).
 #pragma once
 
 #include "services/base/yang/tree.h"

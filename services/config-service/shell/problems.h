@@ -1,4 +1,5 @@
-// What YANG found wrong, as problems that say what to do. Pure functions.
+// What YANG found wrong, as problems that say what to do, and problems as text. Pure functions, any
+// thread. The remedies lean on the descriptions in api/yang.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// Puts changes of the configuration on the streams. On the loop's thread.
+// Puts changes of the configuration on the streams: one table for each type, owned by the hub. On
+// the loop's thread. Nothing comes here before the journal has it.
 #pragma once
 
 #include <vector>

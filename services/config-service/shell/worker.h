@@ -1,4 +1,5 @@
-// One thread for work that blocks: parsing, validating and writing to disk. Jobs run in order.
+// One thread for work that blocks: parsing, validating and writing to disk. Jobs run in order, one
+// at a time; what they touch belongs to them until they post a result back to the loop.
 #pragma once
 
 #include <deque>
