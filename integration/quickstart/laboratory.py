@@ -141,7 +141,14 @@ class Laboratory:
         self.nodes = []
         for number, name in enumerate(_NODES, start=1):
             self.nodes.append(Node(lab, name, number, lan))
+        self._route_between_nodes()
         self.router = FrrRouter(self.router_host, _FRR)
+
+    def _route_between_nodes(self):
+        """What a cluster's own network does: each node reaches the other's pods through the other node."""
+        for node, other, number in ((self.nodes[0], 12, 2), (self.nodes[1], 11, 1)):
+            node.host.add_route(f"10.244.{number}.0/24", via=f"172.18.255.{other}")
+            node.host.add_route(f"fd00:244:{number}::/64", via=f"fd00:18::{other}")
 
     @property
     def log_dir(self):

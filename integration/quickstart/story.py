@@ -135,6 +135,7 @@ class Story:
     def a_crash_is_survived(self):
         self.narrator.step("7. kill -9 of Portolan on node a while flows run")
         before = self._all_addresses()
+        states = self._states()
         routes = self._bgp_prefixes()
         flows = self._start_flows()
         self.narrator.until(lambda: all(flow.lines() > 3 for flow in flows), "flows run through the datapath")
@@ -154,9 +155,7 @@ class Story:
         for key, addresses in sorted(after.items()):
             self.narrator.say(f"    {key}: {', '.join(addresses)}")
         self.narrator.until(
-            lambda: all(row["state"] == "ready" for row in self._services()),
-            "every Service is ready again",
-            timeout=30,
+            lambda: self._states() == states, "every Service is in the state that it was in", timeout=30
         )
         for flow in flows:
             flow.finish(self.narrator)
@@ -192,6 +191,9 @@ class Story:
 
     def _all_addresses(self):
         return {row["service"]: row["addresses"] for row in self._services()}
+
+    def _states(self):
+        return {row["service"]: row["state"] for row in self._services()}
 
     def _addresses(self, key):
         return self._all_addresses().get(key, [])
