@@ -1,4 +1,5 @@
 // What the engine is told about services, in value types of its own. Pure; no protobuf.
+// Regular types with value equality, owned by whoever holds them; readable from any thread.
 #pragma once
 
 #include <compare>

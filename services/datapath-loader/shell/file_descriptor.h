@@ -1,4 +1,5 @@
-// Owns one descriptor; closes it. Move-only.
+// Owns one descriptor and closes it at its end. Move-only; -1 is "none", which nobody closes.
+// Not thread-safe.
 #pragma once
 
 #include <unistd.h>

@@ -1,4 +1,6 @@
-// Core values <-> the kernel's structs (bpf/include/datapath_maps.h). Pure.
+// Core values <-> the kernel's structs (bpf/include/datapath_maps.h). Pure functions; there and
+// back gives the same value. Ports and addresses change to network order and back here, nowhere
+// else.
 #pragma once
 
 #include <cstdint>

@@ -20,6 +20,20 @@ void AddFinding(ObjectStatus& status, const std::string& subject, const std::str
   finding->set_message(message);
 }
 
+// The stable name of a reason, and what it means.
+std::pair<const char*, const char*> NameOf(portolan_drop reason) {
+  switch (reason) {
+    case PORTOLAN_DROP_NO_PORT:
+      return {"no-port", "no source port was free towards a backend of another node"};
+    case PORTOLAN_DROP_NO_ROUTE:
+      return {"no-route", "a flow to a backend of another node had no route"};
+    case PORTOLAN_DROP_TOO_BIG:
+      return {"too-big", "larger than the way to a backend of another node can carry"};
+    default:
+      return {"no-memory", "the kernel had no memory for a flow or a packet's headers"};
+  }
+}
+
 bool Overlap(const NodeReport& report) {
   return report.local_ports.has_value() && report.local_ports->first <= report.settings.port_last &&
          report.settings.port_first <= report.local_ports->second;
@@ -49,6 +63,12 @@ ObjectStatus StatusOf(const NodeReport& report, const std::string& node) {
   if (!report.ipv6_forwarding) {
     AddFinding(status, "sysctl/net.ipv6.conf.all.forwarding", "forwarding-off",
                "is 0: no IPv6 address is carried");
+  }
+  for (const auto& [reason, counter] : report.drops) {
+    if (counter.packets == 0) continue;
+    const auto [name, meaning] = NameOf(reason);
+    AddFinding(status, absl::StrCat("drops/", name), name,
+               absl::StrCat(counter.packets, " packets dropped: ", meaning));
   }
   if (Overlap(report)) {
     status.set_state(status::v1alpha1::STATE_DEGRADED);

@@ -1,4 +1,5 @@
-// What datapath-loader says: its three streams and its log lines. Single-threaded.
+// What datapath-loader says: its three streams (ObjectStatus, InterfaceState, FrontendState) and
+// its log lines, one per state change. Belongs to the service, on its loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,7 @@ struct NodeReport {
   ProgramSettings settings;
   bool ipv4_forwarding = false;
   bool ipv6_forwarding = false;
+  std::map<portolan_drop, portolan_counter> drops;
 };
 
 class Publisher {

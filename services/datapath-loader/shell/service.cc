@@ -264,7 +264,9 @@ void DatapathService::OnHost() {
 void DatapathService::OnTick() {
   tick_timer_ = context_.loop->RunAfter(kTick, [this] { OnTick(); });
   OnInterfaces();
-  if (maps_ != nullptr) publisher_.Counters(*maps_);
+  if (maps_ == nullptr) return;
+  publisher_.Counters(*maps_);
+  SayNode();
 }
 
 // ---- the kernel ----
@@ -356,6 +358,10 @@ void DatapathService::SayNode() {
     report.sizes_changed = now.max_flows != loaded_sizes_.max_flows ||
                            now.max_frontends != loaded_sizes_.max_frontends ||
                            now.max_backends != loaded_sizes_.max_backends;
+  }
+  for (int reason = 0; maps_ != nullptr && reason < PORTOLAN_DROP_REASONS; reason++) {
+    const auto drop = static_cast<portolan_drop>(reason);
+    report.drops[drop] = maps_->Drops(drop);
   }
   report.local_ports = LocalPortRange();
   report.settings = ToProgramSettings(settings_);

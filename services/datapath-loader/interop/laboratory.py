@@ -1,0 +1,193 @@
+"""Two nodes with backends and a client on one LAN; datapath-loader runs on node a.
+
+    client .10 --- lan 172.18.255.0/24, fd00:18::/64 --- .11 node a --- pods 10.244.1.0/24, fd00:244:1::/64: a1
+                                                     \\-- .12 node b --- pods 10.244.2.0/24, fd00:244:2::/64: b1
+
+The loader is the real binary with its own socket; what it reads from is played by the program `upstreams`, which
+lives as long as the laboratory. The client sends what is for 20.0.10.0/24 and 2001:db8:20::/64 to node a.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+
+from integration.topology import CommandFailed, HttpBackend, Topology, wait_until
+
+BACKEND_PORT = 8080
+VIP_V4, VIP_V6 = "20.0.10.1", "2001:db8:20::1"
+NODE_A = {4: "172.18.255.11", 6: "fd00:18::11"}
+CLIENT = {4: "172.18.255.10", 6: "fd00:18::10"}
+BACKENDS = {
+    "a1": ("a", {4: "10.244.1.11", 6: "fd00:244:1::11"}),
+    "b1": ("b", {4: "10.244.2.11", 6: "fd00:244:2::11"}),
+}
+_BINARIES = "services/datapath-loader"
+
+
+class Laboratory:
+    """`with Laboratory() as lab:`"""
+
+    def __init__(self):
+        self.topology = Topology()
+        self.loader = None
+
+    def __enter__(self):
+        self.topology.__enter__()
+        try:
+            self._build()
+        except BaseException:
+            self.topology.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error):
+        self.upstreams.stdin.close()
+        self.topology.__exit__(*error)
+        self.upstreams.terminate()
+        self.upstreams.wait()
+        self.upstreams.stdout.close()
+        shutil.rmtree(self.pins, ignore_errors=True)
+
+    def _build(self):
+        lab = self.topology
+        lan = lab.bridge("lan")
+        self.client = lab.host("client")
+        lab.connect(self.client, lan, addresses=[f"{CLIENT[4]}/24", f"{CLIENT[6]}/64"])
+        self.client.add_route("20.0.10.0/24", via=NODE_A[4])
+        self.client.add_route("2001:db8:20::/64", via=NODE_A[6])
+        self.node_a = self._node("a", 1, lan)
+        self.node_b = self._node("b", 2, lan)
+        self.node_a.add_route("10.244.2.0/24", via="172.18.255.12")
+        self.node_a.add_route("fd00:244:2::/64", via="fd00:18::12")
+        self.run_dir = os.path.join(lab.run_dir, "run")
+        self.state_dir = os.path.join(lab.run_dir, "state")
+        os.mkdir(self.run_dir)
+        self.pins = f"/sys/fs/bpf/portolan/{lab.prefix}"
+        self.upstreams = subprocess.Popen(
+            [os.path.abspath(f"{_BINARIES}/interop/upstreams"), self.run_dir],
+            encoding="utf-8",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._expect_ok()
+
+    def _node(self, name, number, lan):
+        lab = self.topology
+        host = lab.host(f"node-{name}", forwarding=True)
+        lab.connect(host, lan, addresses=[f"172.18.255.{10 + number}/24", f"fd00:18::{10 + number}/64"])
+        backend = lab.host(f"{name}1")
+        lab.link(
+            *(host, backend, [f"10.244.{number}.1/24", f"fd00:244:{number}::1/64"]),
+            *([f"10.244.{number}.11/24", f"fd00:244:{number}::11/64"], "pods", "eth0"),
+        )
+        backend.add_route("default", via=f"10.244.{number}.1")
+        backend.add_route("default", via=f"fd00:244:{number}::1")
+        HttpBackend(backend, port=BACKEND_PORT)
+        return host
+
+    # ---- the loader ----
+
+    def arguments(self, *extra):
+        return [
+            *(os.path.abspath(f"{_BINARIES}/datapath-loader"), "--node", "a", "--bpf-dir", self.pins),
+            *("--state-dir", self.state_dir, *extra),
+        ]
+
+    def start(self, before=()):
+        """Starts the loader on node a; `before` are words in front of the command."""
+        self.loader = self.node_a.spawn([*before, *self.arguments("--run-dir", self.run_dir)], name="datapath-loader")
+        return self.loader
+
+    def detach(self):
+        self.node_a.run(self.arguments("--detach"))
+
+    # ---- its inputs and outputs ----
+
+    def tell(self, line):
+        """One line to the upstreams, see upstreams.cc; returns the rows before its "ok"."""
+        self.upstreams.stdin.write(line + "\n")
+        self.upstreams.stdin.flush()
+        return self._expect_ok()
+
+    def _expect_ok(self):
+        rows = []
+        while True:
+            line = self.upstreams.stdout.readline().rstrip("\n")
+            if line == "ok":
+                return rows
+            if " {" not in line:
+                raise CommandFailed(f"upstreams: {line}")
+            rows.append(line)
+
+    def set(self, table, key, /, **fields):
+        self.tell(f"set {table} {key} {json.dumps(fields)}")
+
+    def remove(self, table, key):
+        self.tell(f"remove {table} {key}")
+
+    def published(self, table):
+        """Key -> row of InterfaceState, FrontendState or ObjectStatus; empty while the loader is away."""
+        try:
+            rows = (line.split(" ", 1) for line in self.tell(f"get {table}"))
+        except CommandFailed:
+            return {}
+        return {key: json.loads(text) for key, text in rows}
+
+    def status(self, kind, key):
+        return self.published("ObjectStatus").get(f"datapath/a/{kind}/{key}", {})
+
+    def configure(self, lan_mode="xdp"):
+        for name, mode in (("lan", lan_mode), ("pods", "tc")):
+            self.set("DatapathInterface", name, name=name, mode=mode)
+        self.set("DatapathSettings", "settings", max_flows=4096, max_frontends=64, max_backends=256, hash_seed=1)
+        self.set("Node", "a", name="a", ipv4_address=NODE_A[4], ipv6_address=NODE_A[6])
+        self.tell("sync")
+
+    def serve(self, backends=("a1", "b1"), key="ns/web", addresses=(VIP_V4, VIP_V6)):
+        """A service of both families over TCP and UDP, port 80."""
+        ports = [
+            {"name": "tcp", "protocol": "PROTOCOL_TCP", "port": 80},
+            {"name": "udp", "protocol": "PROTOCOL_UDP", "port": 80},
+        ]
+        self.set("ServiceIntent", key, key=key, generation=1, ports=ports)
+        self.set_backends(backends, key)
+        grants = [{"address": address, "pool": "main"} for address in addresses]
+        self.set("Allocation", key, key=key, generation=1, grants=grants)
+
+    def set_backends(self, backends, key="ns/web"):
+        ports = [{"name": "tcp", "port": BACKEND_PORT}, {"name": "udp", "port": BACKEND_PORT}]
+        entries = [
+            {"id": f"{name}-{family}", "address": address, "ports": ports, "weight": 1, "node": BACKENDS[name][0]}
+            for name in backends
+            for family, address in BACKENDS[name][1].items()
+        ]
+        self.set("BackendSet", key, key=key, generation=1, backends=entries)
+
+    def wait_ready(self, key="ns/web"):
+        wait_until(lambda: self.status("service", key).get("state") == "STATE_READY", what=f"{key} is ready")
+
+    # ---- traffic ----
+
+    def ask(self, address, path="/", host=None):
+        """What HTTP GET of the service says; empty when it does not answer."""
+        where = f"[{address}]" if ":" in address else address
+        result = (host or self.client).run(
+            ["curl", "-s", "--noproxy", "*", "--max-time", "3", f"http://{where}:80{path}"], check=False
+        )
+        return result.stdout.strip()
+
+    def ask_udp(self, address):
+        script = (
+            "import socket,sys\n"
+            "family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET\n"
+            "s = socket.socket(family, socket.SOCK_DGRAM); s.settimeout(3)\n"
+            "s.connect((sys.argv[1], 80)); s.send(b'who'); print(s.recv(100).decode().strip())\n"
+        )
+        return self.client.run(["/usr/bin/python3", "-c", script, address], check=False).stdout.strip()
+
+    def drip(self, address, seconds=20):
+        """A download that lasts; its log grows by a line "NAME COUNT" every 100 ms."""
+        where = f"[{address}]" if ":" in address else address
+        command = ["curl", "-sN", "--noproxy", "*", f"http://{where}:80/drip?seconds={seconds}"]
+        return self.client.spawn(command, name="drip")
