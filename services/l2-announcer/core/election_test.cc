@@ -70,6 +70,7 @@ TEST_F(ThreeNodes, EachAddressHasOneOwnerAndTheLoadSpreads) {
 TEST_F(ThreeNodes, NobodyAnswersWhileTheyListen) {
   World fresh;
   fresh.StartAll({"a", "b", "c"});
+  fresh.Kill("c");
   fresh.Allocate(kService, {kV4});
   fresh.RunFor(absl::Milliseconds(2999));
   EXPECT_THAT(fresh.Ask(kV4), IsEmpty());

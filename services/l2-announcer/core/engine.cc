@@ -106,6 +106,10 @@ void Engine::On(const NodeChanged& event) {
   } else {
     config_.nodes.erase(event.name);
   }
+  around_.others.clear();
+  for (const auto& [name, labels] : config_.nodes) {
+    if (name != around_.node) around_.others.insert(name);
+  }
   around_.alone =
       config_.nodes.empty() || (config_.nodes.size() == 1 && config_.nodes.contains(around_.node));
   if (!around_.alone) {

@@ -35,6 +35,7 @@ Membership::Timing Lan::timing() const {
 }
 
 void Lan::StartMembership(absl::Time now) {
+  membership_.Expect(around_->others);
   membership_.Start(now, timing(), /*listen=*/!around_->alone);
 }
 

@@ -44,7 +44,8 @@ struct Surroundings {
   uint64_t life = 0;  // of this process
   Settings settings;
   const plugin::OwnerElection* election = nullptr;
-  bool alone = false;  // the configuration has no other node
+  bool alone = false;            // the configuration has no other node
+  std::set<std::string> others;  // that it names
   std::set<net::MacAddress> own_macs;
 };
 
@@ -119,6 +120,7 @@ class Lan {
   void HeartbeatLost() { membership_.Lost(); }
   void SetFit(bool fit, absl::Time now) { membership_.SetFit(fit, now); }
   void KeepOnly(const std::map<std::string, Labels>& nodes, absl::Time now) {
+    membership_.Expect(around_->others);
     membership_.KeepOnly(nodes, now);
   }
   // The settings or the election in Surroundings are others now.

@@ -18,7 +18,8 @@ bool ByLife(const HeardNode& a, const HeardNode& b) { return a.life < b.life; }
 
 void Membership::Start(absl::Time now, const Timing& timing, bool listen) {
   timing_ = timing;
-  started_ = true;
+  new_life_ = !started_once_;
+  started_ = started_once_ = true;
   peers_.clear();
   listen_until_ = listen ? now + timing.dead : now;
   promised_ = timing.dead;
@@ -34,6 +35,7 @@ void Membership::Stop() {
   listened_ = ready_ = agreed_ = false;
   deaf_peer_ = dissenter_ = std::nullopt;
   twin_.reset();
+  waited_for_.clear();
   said_.clear();
   ++view_;
 }
@@ -51,24 +53,38 @@ void Membership::SetFit(bool fit, absl::Time now) {
 
 void Membership::Hear(const Heartbeat& heartbeat, absl::Time now) {
   if (!started_ || heartbeat.life == life_) return;
+  const absl::Duration promise = absl::Milliseconds(heartbeat.dead_interval_ms);
+  Peer peer{.node = heartbeat.node,
+            .mac = heartbeat.source,
+            .standing = heartbeat.standing,
+            .promise = std::min(promise, kLongestPromise),
+            .deadline = now + std::min(promise, kLongestPromise),
+            .heard = heartbeat.heard};
+  std::sort(peer.heard.begin(), peer.heard.end(), ByLife);
   // A node that was started again on the same interface is one node, not two.
   std::erase_if(peers_, [&](const auto& entry) {
-    return entry.first != heartbeat.life && entry.second.node == heartbeat.node &&
-           entry.second.mac == heartbeat.source;
+    const Peer& other = entry.second;
+    if (other.node != peer.node || other.mac != peer.mac) return false;
+    InheritStanding(other, peer);
+    return entry.first != heartbeat.life;
   });
   if (heartbeat.leaving) {
     peers_.erase(heartbeat.life);
   } else if (peers_.contains(heartbeat.life) || peers_.size() < kMaxHeard) {
-    const absl::Duration promise = absl::Milliseconds(heartbeat.dead_interval_ms);
-    Peer peer{.node = heartbeat.node,
-              .mac = heartbeat.source,
-              .standing = heartbeat.standing,
-              .deadline = now + std::min(promise, kLongestPromise),
-              .heard = heartbeat.heard};
-    std::sort(peer.heard.begin(), peer.heard.end(), ByLife);
     peers_[heartbeat.life] = std::move(peer);
   }
   Refresh(now);
+}
+
+void Membership::InheritStanding(const Peer& before, Peer& peer) const {
+  if (peer.standing.ready) return;
+  if (before.standing.ready) {
+    peer.before = before.standing;
+    peer.waited_for_until = before.deadline + before.promise;
+  } else if (before.waited_for()) {
+    peer.before = before.before;
+    peer.waited_for_until = before.waited_for_until;
+  }
 }
 
 void Membership::KeepOnly(const std::map<std::string, Labels>& nodes, absl::Time now) {
@@ -99,7 +115,10 @@ std::optional<Heartbeat> Membership::Due(absl::Time now) {
 absl::Time Membership::next_due() const {
   absl::Time due = next_heartbeat_;
   if (!listened_) due = std::min(due, listen_until_);
-  for (const auto& [life, peer] : peers_) due = std::min(due, peer.deadline);
+  for (const auto& [life, peer] : peers_) {
+    due = std::min(due, peer.deadline);
+    if (peer.waited_for()) due = std::min(due, peer.waited_for_until);
+  }
   return due;
 }
 
@@ -107,7 +126,11 @@ std::vector<Membership::Candidate> Membership::Candidates() const {
   std::vector<Candidate> candidates;
   if (ready_) candidates.push_back({node_, fit_});
   for (const auto& [life, peer] : peers_) {
-    if (peer.standing.ready) candidates.push_back({peer.node, peer.standing.fit});
+    if (peer.standing.ready) {
+      candidates.push_back({peer.node, peer.standing.fit});
+    } else if (peer.waited_for()) {
+      candidates.push_back({peer.node, peer.before.fit});
+    }
   }
   std::sort(candidates.begin(), candidates.end(),
             [](const Candidate& a, const Candidate& b) { return a.node < b.node; });
@@ -133,6 +156,26 @@ std::vector<HeardNode> Membership::ReadyNodes() const {
   std::erase_if(nodes, [](const HeardNode& node) { return !node.standing.ready; });
   std::sort(nodes.begin(), nodes.end(), ByLife);
   return nodes;
+}
+
+bool Membership::EveryExpectedNodeHearsThis() const {
+  if (expected_.empty()) return false;
+  std::set<std::string> missing = expected_;
+  for (const auto& [life, peer] : peers_) {
+    if (std::any_of(peer.heard.begin(), peer.heard.end(),
+                    [&](const HeardNode& heard) { return heard.life == life_; })) {
+      missing.erase(peer.node);
+    }
+  }
+  return missing.empty();
+}
+
+std::vector<uint64_t> Membership::WaitedFor() const {
+  std::vector<uint64_t> lives;
+  for (const auto& [life, peer] : peers_) {
+    if (peer.waited_for()) lives.push_back(life);
+  }
+  return lives;
 }
 
 void Membership::FindObstacles() {
@@ -164,8 +207,13 @@ void Membership::FindDissenter() {
 }
 
 void Membership::Refresh(absl::Time now) {
-  const auto before = std::tuple(agreed_, deaf_peer_, dissenter_, twin_, listened_);
+  const auto before = std::tuple(agreed_, deaf_peer_, dissenter_, twin_, listened_, waited_for_);
+  for (auto& [life, peer] : peers_) {
+    if (peer.waited_for_until <= now) peer.waited_for_until = absl::InfinitePast();
+  }
+  waited_for_ = WaitedFor();
   FindObstacles();
+  if (new_life_ && EveryExpectedNodeHearsThis()) listen_until_ = std::min(listen_until_, now);
   listened_ = now >= listen_until_;
   ready_ = listened_ && !deaf_peer_.has_value() && !twin_.has_value();
   FindDissenter();
@@ -178,7 +226,7 @@ void Membership::Refresh(absl::Time now) {
     ++view_;
     next_heartbeat_ = std::min(next_heartbeat_,
                                std::max(now, last_sent_ + timing_.interval / kChangesPerInterval));
-  } else if (before != std::tuple(agreed_, deaf_peer_, dissenter_, twin_, listened_)) {
+  } else if (before != std::tuple(agreed_, deaf_peer_, dissenter_, twin_, listened_, waited_for_)) {
     ++view_;
   }
 }

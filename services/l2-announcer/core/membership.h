@@ -7,6 +7,11 @@
 //    before anybody takes its addresses.
 //  - A node that overslept (stopped, frozen, suspended) longer than its own promise starts anew:
 //    it is not ready until it has listened for a dead interval.
+//  - With a new life that is over earlier, once every other node of the configuration was heard and
+//    hears it: then there is nobody else to find, and nothing that was heard can be stale.
+//  - A node that was ready and comes back with a new life is waited for: it stays a candidate until
+//    two dead intervals after its last ready heartbeat. Its datapath forwarded meanwhile, so a
+//    quick restart moves no address and breaks no flow; a node that never gets ready is given up.
 //  - A node is ready when it has listened and every ready peer hears it. A peer that does not hear
 //    it would elect without it, so it stands back: a LAN that works in one direction only, or that
 //    heals after a split, never has two owners that know of each other.
@@ -23,7 +28,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -61,6 +68,8 @@ class Membership {
   // They may have by now: Start() it again.
   bool Overslept(absl::Time now) const { return started_ && now >= given_up_at(); }
   void Hear(const Heartbeat& heartbeat, absl::Time now);
+  // The other nodes that the configuration names; none: unknown.
+  void Expect(std::set<std::string> others) { expected_ = std::move(others); }
   // Drops peers whose name is not in `nodes`.
   void KeepOnly(const std::map<std::string, Labels>& nodes, absl::Time now);
   // Drops peers that are silent for too long; ends listening.
@@ -77,7 +86,7 @@ class Membership {
   bool ready() const { return ready_; }
   bool agreed() const { return agreed_; }
   bool fit() const { return fit_; }
-  // Nodes that may own addresses, this one included, sorted by name.
+  // Nodes that may own addresses, this one and those waited for included, sorted by name.
   std::vector<Candidate> Candidates() const;
   // The living peer that sends from this hardware address, or nothing.
   std::optional<std::string> NodeOf(const net::MacAddress& mac) const;
@@ -94,12 +103,20 @@ class Membership {
     std::string node;
     net::MacAddress mac;
     Standing standing;
+    absl::Duration promise;  // its dead interval
     absl::Time deadline;
     std::vector<HeardNode> heard;  // sorted by life
+    // How its life before stood, while it is waited for; until when.
+    Standing before;
+    absl::Time waited_for_until = absl::InfinitePast();
+    bool waited_for() const { return waited_for_until != absl::InfinitePast(); }
   };
 
   // Recomputes what is derived after any change.
   void Refresh(absl::Time now);
+  void InheritStanding(const Peer& before, Peer& peer) const;
+  bool EveryExpectedNodeHearsThis() const;
+  std::vector<uint64_t> WaitedFor() const;
   void FindObstacles();
   void FindDissenter();
   std::vector<HeardNode> ReadyNodes() const;
@@ -112,6 +129,9 @@ class Membership {
   bool fit_ = false;
   absl::Time listen_until_ = absl::InfiniteFuture();
   std::map<uint64_t, Peer> peers_;  // by life
+  std::set<std::string> expected_;
+  bool started_once_ = false;
+  bool new_life_ = true;  // Start() was called once
 
   absl::Duration promised_;  // the dead interval in the last heartbeat
   absl::Time last_sent_;
@@ -126,7 +146,8 @@ class Membership {
   std::optional<std::string> deaf_peer_;
   std::optional<std::string> dissenter_;
   std::optional<net::MacAddress> twin_;
-  std::vector<HeardNode> said_;  // what the peers should know: own standing first, heard list
+  std::vector<uint64_t> waited_for_;  // lives
+  std::vector<HeardNode> said_;       // what the peers should know: own standing first, heard list
 };
 
 }  // namespace portolan::l2

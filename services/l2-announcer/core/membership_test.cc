@@ -63,6 +63,78 @@ TEST(Membership, ListensForADeadIntervalBeforeItIsReady) {
   EXPECT_THAT(Names(a), ElementsAre("a"));
 }
 
+TEST(Membership, ListensNoLongerOnceEveryConfiguredNodeHearsIt) {
+  Membership a("a", 10);
+  a.Expect({"b", "c"});
+  a.Start(kStart, kTiming, /*listen=*/true);
+  a.Hear(Beat("b", 20, {10, 30}), kStart + absl::Milliseconds(100));
+  EXPECT_FALSE(a.ready()) << "c may own addresses";
+  a.Hear(Beat("c", 30, {20}), kStart + absl::Milliseconds(150));
+  EXPECT_FALSE(a.ready()) << "c does not hear a";
+  a.Hear(Beat("c", 30, {10, 20}), kStart + absl::Milliseconds(200));
+  EXPECT_TRUE(a.ready());
+  EXPECT_FALSE(a.agreed()) << "nobody has heard yet that it is ready";
+}
+
+// What waited in the socket of a stopped process was said before the others gave it up.
+TEST(Membership, ANodeThatOversleptListensInFullWhateverItHears) {
+  Membership a("a", 10);
+  a.Expect({"b"});
+  a.Start(kStart, kTiming, /*listen=*/true);
+  a.Hear(Beat("b", 20, {10}), kStart);
+  EXPECT_TRUE(a.ready());
+  const absl::Time thawed = kStart + absl::Seconds(10);
+  ASSERT_TRUE(a.Overslept(thawed));
+  a.Start(thawed, kTiming, /*listen=*/true);
+  a.Hear(Beat("b", 20, {10}), thawed);
+  EXPECT_FALSE(a.ready());
+  a.Hear(Beat("b", 20, {10}), thawed + absl::Seconds(2));
+  a.Advance(thawed + absl::Seconds(3));
+  EXPECT_TRUE(a.ready());
+}
+
+TEST(Membership, ANodeThatWasReadyAndStartsAnewIsWaitedForTwoDeadIntervals) {
+  Membership a = Listened();
+  a.Hear(Beat("b", 20, {10}), kListened);
+  Heartbeat reborn = Beat("b", 21, {}, /*ready=*/false);
+  reborn.source = MacOf(20);
+  absl::Time now = kListened + absl::Seconds(2);
+  a.Hear(reborn, now);
+  EXPECT_THAT(Names(a), ElementsAre("a", "b"));
+  for (; now < kListened + absl::Seconds(6); now += absl::Seconds(1)) {
+    a.Hear(reborn, now);
+    a.Advance(now);
+    EXPECT_THAT(Names(a), ElementsAre("a", "b")) << now;
+  }
+  const uint64_t view = a.view();
+  a.Advance(kListened + absl::Seconds(6));
+  EXPECT_THAT(Names(a), ElementsAre("a")) << "it does not get ready";
+  EXPECT_NE(a.view(), view);
+}
+
+TEST(Membership, ANodeThatCrashesAgainAndAgainIsNotWaitedForLonger) {
+  Membership a = Listened();
+  a.Hear(Beat("b", 20, {10}), kListened);
+  for (uint64_t life = 21; life < 26; ++life) {
+    Heartbeat reborn = Beat("b", life, {}, /*ready=*/false);
+    reborn.source = MacOf(20);
+    a.Hear(reborn, kListened + absl::Seconds(life - 20));
+    EXPECT_THAT(Names(a), ElementsAre("a", "b"));
+  }
+  a.Advance(kListened + absl::Seconds(6));
+  EXPECT_THAT(Names(a), ElementsAre("a"));
+}
+
+TEST(Membership, ANodeThatWasGivenUpIsNotWaitedFor) {
+  Membership a = Listened();
+  a.Hear(Beat("b", 20, {10}), kListened);
+  a.Advance(kListened + absl::Seconds(3));
+  Heartbeat reborn = Beat("b", 21, {}, /*ready=*/false);
+  reborn.source = MacOf(20);
+  a.Hear(reborn, kListened + absl::Seconds(3));
+  EXPECT_THAT(Names(a), ElementsAre("a"));
+}
+
 TEST(Membership, ALoneNodeIsReadyAtOnce) {
   Membership a("a", 10);
   a.Start(kStart, kTiming, /*listen=*/false);
@@ -194,7 +266,7 @@ TEST(Membership, ANodeThatStartedAgainReplacesItsFormerLife) {
   Heartbeat again = Beat("b", 21, {}, /*ready=*/false);
   again.source = MacOf(20);
   a.Hear(again, kListened);
-  EXPECT_THAT(Names(a), ElementsAre("a"));
+  EXPECT_THAT(Names(a), ElementsAre("a", "b")) << "one b, which is waited for";
   EXPECT_EQ(a.NodeOf(MacOf(20)), "b");
 }
 
