@@ -65,8 +65,9 @@ void Membership::Hear(const Heartbeat& heartbeat, absl::Time now) {
   std::erase_if(peers_, [&](const auto& entry) {
     const Peer& other = entry.second;
     if (other.node != peer.node || other.mac != peer.mac) return false;
-    InheritStanding(other, peer);
-    return entry.first != heartbeat.life;
+    const bool former_life = entry.first != heartbeat.life;
+    InheritStanding(other, former_life, peer);
+    return former_life;
   });
   if (heartbeat.leaving) {
     peers_.erase(heartbeat.life);
@@ -76,14 +77,17 @@ void Membership::Hear(const Heartbeat& heartbeat, absl::Time now) {
   Refresh(now);
 }
 
-void Membership::InheritStanding(const Peer& before, Peer& peer) const {
-  if (peer.standing.ready) return;
-  if (before.standing.ready) {
-    peer.before = before.standing;
-    peer.waited_for_until = before.deadline + before.promise;
-  } else if (before.waited_for()) {
+void Membership::InheritStanding(const Peer& before, bool former_life, Peer& peer) const {
+  if (before.waited_for()) {
     peer.before = before.before;
     peer.waited_for_until = before.waited_for_until;
+  } else if (before.standing.ready && former_life) {
+    peer.before = before.standing;
+    peer.waited_for_until = before.deadline + before.promise;
+  }
+  // It is back when it stands as well as it did.
+  if (peer.standing.ready && (peer.standing.fit || !peer.before.fit)) {
+    peer.waited_for_until = absl::InfinitePast();
   }
 }
 
@@ -126,10 +130,10 @@ std::vector<Membership::Candidate> Membership::Candidates() const {
   std::vector<Candidate> candidates;
   if (ready_) candidates.push_back({node_, fit_});
   for (const auto& [life, peer] : peers_) {
-    if (peer.standing.ready) {
-      candidates.push_back({peer.node, peer.standing.fit});
-    } else if (peer.waited_for()) {
+    if (peer.waited_for()) {
       candidates.push_back({peer.node, peer.before.fit});
+    } else if (peer.standing.ready) {
+      candidates.push_back({peer.node, peer.standing.fit});
     }
   }
   std::sort(candidates.begin(), candidates.end(),

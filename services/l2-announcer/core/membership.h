@@ -106,7 +106,7 @@ class Membership {
     absl::Duration promise;  // its dead interval
     absl::Time deadline;
     std::vector<HeardNode> heard;  // sorted by life
-    // How its life before stood, while it is waited for; until when.
+    // How its former life stood, while it is waited for; until when.
     Standing before;
     absl::Time waited_for_until = absl::InfinitePast();
     bool waited_for() const { return waited_for_until != absl::InfinitePast(); }
@@ -114,7 +114,8 @@ class Membership {
 
   // Recomputes what is derived after any change.
   void Refresh(absl::Time now);
-  void InheritStanding(const Peer& before, Peer& peer) const;
+  // From the former life of a node, or from what was heard of the same life before.
+  void InheritStanding(const Peer& before, bool former_life, Peer& peer) const;
   bool EveryExpectedNodeHearsThis() const;
   std::vector<uint64_t> WaitedFor() const;
   void FindObstacles();

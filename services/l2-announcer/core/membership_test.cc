@@ -112,6 +112,22 @@ TEST(Membership, ANodeThatWasReadyAndStartsAnewIsWaitedForTwoDeadIntervals) {
   EXPECT_NE(a.view(), view);
 }
 
+TEST(Membership, ANodeIsWaitedForUntilItsDatapathCarriesEverythingAgain) {
+  Membership a = Listened();
+  a.Hear(Beat("b", 20, {10}), kListened);
+  Heartbeat reborn = Beat("b", 21, {10});
+  reborn.source = MacOf(20);
+  reborn.standing.fit = false;
+  a.Hear(reborn, kListened + absl::Seconds(1));
+  ASSERT_EQ(a.Candidates().size(), 2u);
+  EXPECT_TRUE(a.Candidates()[1].fit) << "as it was";
+  reborn.standing.fit = true;
+  a.Hear(reborn, kListened + absl::Seconds(2));
+  reborn.standing.fit = false;
+  a.Hear(reborn, kListened + absl::Seconds(3));
+  EXPECT_FALSE(a.Candidates()[1].fit) << "it was back, and then lost something";
+}
+
 TEST(Membership, ANodeThatCrashesAgainAndAgainIsNotWaitedForLonger) {
   Membership a = Listened();
   a.Hear(Beat("b", 20, {10}), kListened);
