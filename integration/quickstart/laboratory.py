@@ -24,6 +24,7 @@ BACKEND_PORT = 8080
 
 _KEPT = "portolan-quickstart"
 _NODES = ("a", "b")
+_PINS = "/sys/fs/bpf/portolan"  # a directory for each node; portolan pins its maps and links there
 
 _FRR = """
 hostname router
@@ -115,10 +116,9 @@ class Laboratory:
         return self
 
     def __exit__(self, *_):
-        if not self.topology.keep:
-            for node in getattr(self, "nodes", []):
-                remove_pins(node.name)
         self.topology.__exit__()
+        if not self.topology.keep:
+            remove_pins()
 
     def _build(self):
         lab = self.topology
@@ -155,18 +155,15 @@ class Laboratory:
         return self.topology.log_dir
 
 
-def pin_directory(node):
-    """Where a node's datapath pins its maps and links (bpffs)."""
-    return f"/sys/fs/bpf/portolan/{node}"
-
-
-def remove_pins(node):
-    """Detaches a node's datapath: without their pins the links and maps go."""
-    shutil.rmtree(pin_directory(node), ignore_errors=True)
+def remove_pins():
+    """Detaches the nodes' datapaths: without their pins the links and maps go."""
+    for node in _NODES:
+        shutil.rmtree(os.path.join(_PINS, node), ignore_errors=True)
+    if os.path.isdir(_PINS) and not os.listdir(_PINS):
+        os.rmdir(_PINS)
 
 
 def remove_kept():
     """Removes the laboratory that `--keep` left, if there is one."""
     Topology.remove(_KEPT)
-    for node in _NODES:
-        remove_pins(node)
+    remove_pins()

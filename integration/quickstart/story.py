@@ -142,11 +142,11 @@ class Story:
         self.node_a.process.kill()
         self.narrator.say(f"$ kill -9 {self.node_a.process.pid}")
         at_kill = [flow.lines() for flow in flows]
+        self.narrator.expect(self._bgp_prefixes() == routes, "the router keeps its routes (RFC 4724)")
         self.narrator.until(
             lambda: all(flow.lines() > seen + 10 for flow, seen in zip(flows, at_kill)),
             "every flow went on for another second without Portolan",
         )
-        self.narrator.expect(self._bgp_prefixes() == routes, "the router kept its routes meanwhile")
         self.node_a.start(self.portolan, "--config", os.path.join(self.lab.topology.run_dir, "base.json"))
         self._answers(self.node_a)
         after = self.narrator.until(

@@ -226,11 +226,12 @@ std::vector<WantedBackend> Engine::BackendsFor(Record& record, const ServicePort
            absl::StrCat("says no port for service port '", port.name, "'"));
       continue;
     }
-    const bool remote = !backend.node.empty() && backend.node != node_;
+    // Only where the replies are known to pass this node may the client's address stay.
+    const bool remote = backend.node != node_;
     const std::optional<net::IpAddress> source = remote ? SourceFor(backend) : std::nullopt;
     if (remote && !source.has_value()) {
       skip(backend, "no-source-address",
-           absl::StrCat("is on node ", backend.node, ", and this node has no ",
+           absl::StrCat("is not on this node, which has no ",
                         net::FamilyName(family), " address to reach it from; set it at ",
                         "/portolan-system:system/nodes/node[name='", node_, "']"));
       continue;

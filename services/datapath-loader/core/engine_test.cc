@@ -60,7 +60,7 @@ class EngineTest : public testing::Test {
     Send(ServiceChanged{{key, 1, std::move(ports)}});
   }
   void Back(const std::string& key, const std::vector<std::string>& addresses,
-            const std::string& node = "") {
+            const std::string& node = "a") {
     BackendSet set{key, 1, {}};
     for (const std::string& address : addresses) {
       set.backends.push_back({.id = address,
@@ -134,7 +134,7 @@ TEST_F(EngineTest, OneAddressServesSeveralPortsAndProtocols) {
                    .address = Ip("10.0.0.1"),
                    .ports = {{"http", 1053}, {"other", 2053}},
                    .weight = 1,
-                   .node = "",
+                   .node = "a",
                    .local_source = std::nullopt}}};
   Send(BackendsChanged{set});
   Allocate("ns/dns", {"20.0.10.1"});
@@ -154,6 +154,17 @@ TEST_F(EngineTest, ABackendOfAnotherNodeIsReachedFromThisNodesAddress) {
   Back("ns/web", {"10.0.0.1"}, "a");
   ASSERT_EQ(kernel_.image().backends.size(), 1u);
   EXPECT_EQ(kernel_.image().backends.begin()->second.source, std::nullopt);
+}
+
+// Who answers where is not known: only with this node's own address do the replies surely come back.
+TEST_F(EngineTest, ABackendWithoutANodeIsReachedFromThisNodesAddressToo) {
+  Begin();
+  Send(NodeChanged{{.name = "a", .ipv4 = Ip("172.18.0.2"), .ipv6 = std::nullopt}});
+  Declare("ns/web");
+  Back("ns/web", {"192.168.1.10"}, "");
+  Allocate("ns/web", {"20.0.10.1"});
+  ASSERT_EQ(kernel_.image().backends.size(), 1u);
+  EXPECT_EQ(kernel_.image().backends.begin()->second.source, Ip("172.18.0.2"));
 }
 
 TEST_F(EngineTest, WithoutAnAddressOfItsOwnANodeUsesWhatTheShellFound) {

@@ -108,6 +108,7 @@ void Programmer::SetHashSeed(uint32_t seed) {
 }
 
 void Programmer::Prune() {
+  pruned_ = true;
   for (const GroupName& name : GroupsOf("")) {
     groups_[name].has_table = false;
     dirty_.insert("");
@@ -123,6 +124,7 @@ Programmer::Group& Programmer::FindOrClaim(const GroupName& name, const WantedGr
   const auto it = groups_.find(name);
   if (it != groups_.end()) return it->second;
   for (const FrontendKey& key : wanted.frontends) {
+    if (pruned_) break;  // its end may be with the kernel already
     const auto slot = frontends_.find(key);
     if (slot == frontends_.end() || !slot->second.group.first.empty()) continue;
     Rename(GroupName(slot->second.group), name);

@@ -144,6 +144,7 @@ class Programmer {
   uint32_t lowest_free_group_ = 1;  // no lower id is free
   std::map<GroupName, Group> groups_;
   std::map<FrontendKey, FrontendSlot> frontends_;
+  bool pruned_ = false;          // nobody may ask any more for what was found
   std::set<std::string> dirty_;  // services; "": what was found
   std::map<std::string, Failure> failures_;
 };

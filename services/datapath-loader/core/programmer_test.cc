@@ -155,6 +155,21 @@ TEST_F(ProgrammerTest, WhatIsFoundStaysUntilItIsPruned) {
   EXPECT_EQ(kernel_.image().backends.size(), 2u);
 }
 
+// Found by the simulation: the frontend was written again under an id that was just closed.
+TEST_F(ProgrammerTest, WhatIsWantedWhileItIsPrunedIsMadeAnew) {
+  programmer_.Want("ns/a", {Group({Vip("20.0.10.1")}, {"10.0.0.1"})});
+  Settle();
+  Restart();
+  programmer_.Prune();
+  const MapBatch batch = programmer_.Plan(now_);
+  ASSERT_FALSE(batch.empty());
+  programmer_.Want("ns/a", {Group({Vip("20.0.10.1")}, {"10.0.0.1"})});
+  programmer_.Report(batch, kernel_.Execute(batch), now_);
+  Settle();
+  EXPECT_EQ(kernel_.Behind(Vip("20.0.10.1")), (std::set<std::string>{"10.0.0.1"}));
+  EXPECT_TRUE(programmer_.InSync("ns/a"));
+}
+
 TEST_F(ProgrammerTest, AFullMapFailsOneServiceAndIsRetried) {
   kernel_.refuse = [](const MapOp& op) -> absl::Status {
     if (op.service == "ns/a" && std::holds_alternative<WriteFrontend>(op.change)) {

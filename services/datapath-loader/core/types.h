@@ -53,7 +53,7 @@ struct Backend {
   net::IpAddress address;
   std::map<std::string, uint16_t> ports;  // by ServicePort name
   uint32_t weight = 1;                    // 0: keeps its flows, takes no new ones
-  std::string node;                       // empty: reachable from everywhere as it is
+  std::string node;                       // that it runs on; empty: unknown
   // The address that this machine itself would use towards it, if the shell found one.
   std::optional<net::IpAddress> local_source;
   friend bool operator==(const Backend&, const Backend&) = default;
