@@ -49,13 +49,14 @@ void DatapathProcess::OnKill() {
   carried_.End();
   if (batch_ == nullptr) return;
   const auto batch = std::exchange(batch_, nullptr);
-  kernel_.Execute({batch->begin(), batch->begin() + rng().Below(batch->size() + 1)});
+  Apply({batch->begin(), batch->begin() + rng().Below(batch->size() + 1)});
 }
 
-bool DatapathProcess::Forwards(const net::IpAddress& address) const {
-  const datapath::MapImage image = kernel_.image();
-  auto frontend = image.frontends.lower_bound({.address = address, .port = 0, .protocol = 0});
-  return frontend != image.frontends.end() && frontend->first.address == address;
+std::vector<absl::Status> DatapathProcess::Apply(const datapath::MapBatch& batch) {
+  std::vector<absl::Status> results = kernel_.Execute(batch);
+  forwards_.clear();
+  for (const auto& [key, entry] : kernel_.image().frontends) forwards_.insert(key.address);
+  return results;
 }
 
 void DatapathProcess::RefuseAll(bool refuse) {
@@ -115,7 +116,7 @@ void DatapathProcess::Execute(const datapath::ApplyBatch& effect) {
   batch_ = effect.batch;
   After(absl::Microseconds(rng().Below(10000)), [this] {
     const auto batch = std::exchange(batch_, nullptr);
-    Handle(datapath::BatchDone{kernel_.Execute(*batch)});
+    Handle(datapath::BatchDone{Apply(*batch)});
   });
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "integration/simulation/configuration.h"
 #include "integration/simulation/process.h"
@@ -28,7 +29,7 @@ class DatapathProcess : public Process {
 
   Stream<Carried>* carried() { return &carried_; }
   // The kernel has a frontend for it.
-  bool Forwards(const net::IpAddress& address) const;
+  bool Forwards(const net::IpAddress& address) const { return forwards_.contains(address); }
   // Every operation fails, until false.
   void RefuseAll(bool refuse);
 
@@ -39,6 +40,7 @@ class DatapathProcess : public Process {
  private:
   void ReadInputs();
   void Synced();
+  std::vector<absl::Status> Apply(const datapath::MapBatch& batch);
   void Handle(const datapath::Event& event);
   void Execute(const datapath::ApplyBatch& effect);
   void Execute(const datapath::PublishStatus& effect);
@@ -52,6 +54,7 @@ class DatapathProcess : public Process {
   Configuration* configuration_;
   Stream<ipam::Allocation>* allocations_;
   datapath::FakeKernel kernel_;
+  std::set<net::IpAddress> forwards_;  // with a frontend in the kernel
   Stream<Carried> carried_;
   std::unique_ptr<datapath::Engine> engine_;
   Timer timer_;

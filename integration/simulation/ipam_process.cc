@@ -72,6 +72,7 @@ void IpamProcess::OnKill() {
   writing_ = false;
   pools_.clear();
   services_.clear();
+  messages_.clear();
 }
 
 void IpamProcess::ReadConfiguration() {
@@ -157,6 +158,16 @@ void IpamProcess::Execute(const ipam::WithdrawAllocation& effect) {
   Log(absl::StrCat("withdraws ", effect.key));
   Check(effect.key, {});
   allocations_.Remove(effect.key);
+}
+
+void IpamProcess::Execute(const ipam::PublishStatus& effect) {
+  if (effect.report.kind != ipam::ObjectKind::kService) return;
+  messages_[effect.report.key] = effect.report.message;
+}
+
+std::string IpamProcess::MessageOf(const std::string& service) const {
+  auto message = messages_.find(service);
+  return message == messages_.end() ? "nothing" : message->second;
 }
 
 void IpamProcess::Execute(const ipam::ArmTimer& effect) {

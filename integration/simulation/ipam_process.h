@@ -28,6 +28,8 @@ class IpamProcess : public Process {
 
   Wire* wire() { return &wire_; }
   Stream<ipam::Allocation>* allocations() { return &allocations_; }
+  // What it last said of a Service.
+  std::string MessageOf(const std::string& service) const;
   // While it is not OK writes are answered so; every other one is done nevertheless.
   void FailWrites(const absl::Status& status) { write_failure_ = status; }
   absl::Duration longest_write = absl::Milliseconds(5);
@@ -46,6 +48,7 @@ class IpamProcess : public Process {
   void Execute(const ipam::JournalCommit& effect);
   void Execute(const ipam::PublishAllocation& effect);
   void Execute(const ipam::WithdrawAllocation& effect);
+  void Execute(const ipam::PublishStatus& effect);
   void Execute(const ipam::ArmTimer& effect);
   void Execute(const ipam::MarkSynced& effect);
   template <typename Other>
@@ -70,6 +73,7 @@ class IpamProcess : public Process {
   std::map<std::string, ipam::PoolConfig> pools_;
   std::map<std::string, ipam::ServiceRequest> services_;
   std::map<std::pair<std::string, net::IpAddress>, Promise> promises_;
+  std::map<std::string, std::string> messages_;  // by Service
 };
 
 }  // namespace portolan::simulation

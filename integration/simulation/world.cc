@@ -161,7 +161,7 @@ void World::CheckServed(const std::string& service, const Intent& intent) {
         if (taken.contains(*address)) continue;
         journal_.Violation(absl::StrCat(service, " has no ", net::FamilyName(family),
                                         " address although ", address->ToString(), " of ", name,
-                                        " is free"));
+                                        " is free; ipam says: ", ipam_->MessageOf(service)));
         break;
       }
     }

@@ -223,6 +223,26 @@ TEST(EngineJournal, AFailingEraseKeepsTheAddressFromEverybody) {
   EXPECT_THAT(world.problems, IsEmpty());
 }
 
+// Found by the simulation: its own row was taken for somebody else's, and the address was lost.
+TEST(EngineJournal, AWriteOfUnknownOutcomeIsRememberedWhenTheDiskIsFullAfterwards) {
+  Disk disk;
+  World world(&disk);
+  world.Start();
+  world.Add(PoolOf("p", {"10.0.0.1/32"}));
+  disk.failure = absl::UnavailableError("store away");
+  world.Add(ServiceOf("default/web"));
+  disk.rows[Address("10.0.0.1")] = {.address = Address("10.0.0.1"),
+                                    .service = "default/web",
+                                    .generation = 1,
+                                    .pool = "p"};  // it was written nevertheless
+  disk.failure = absl::ResourceExhaustedError("disk full");
+  world.Advance(absl::Seconds(1));
+  EXPECT_EQ(world.AddressesOf("default/web"), "");
+  disk.failure = absl::OkStatus();
+  world.Advance(absl::Minutes(1));
+  EXPECT_EQ(world.AddressesOf("default/web"), "10.0.0.1");
+}
+
 TEST(EngineJournal, ARowOfSomebodyElseIsRespectedAndAnotherAddressChosen) {
   Disk disk;
   World world(&disk);

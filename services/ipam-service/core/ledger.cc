@@ -100,7 +100,7 @@ void Ledger::Write(const net::IpAddress& address, Holding& holding, Effects& eff
       break;
     case Holding::State::kCreating:
       if (holding.row_may_exist) commit.erase.push_back(address);
-      holding.row_may_exist = true;
+      holding.row_might_before = std::exchange(holding.row_may_exist, true);
       commit.create.push_back(RowOf(address, holding));
       break;
     case Holding::State::kDurable:
@@ -156,8 +156,8 @@ Ledger::Outcome Ledger::Failed(const net::IpAddress& address, Holding& holding,
     holding.state = Holding::State::kForeign;
     return {Outcome::Kind::kForeign, address, owner, holding.pool};
   }
-  // A full disk has written nothing; after any other error nobody knows.
-  if (absl::IsResourceExhausted(status)) holding.row_may_exist = false;
+  // A full disk has written nothing now; after any other error nobody knows.
+  if (absl::IsResourceExhausted(status)) holding.row_may_exist = holding.row_might_before;
   failure_ = status;
   holding.stalled = true;
   stalled_.insert(address);

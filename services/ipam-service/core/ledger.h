@@ -47,6 +47,7 @@ struct Holding {
   bool stalled = false;  // the last write failed; waits for Retry()
   // kCreating: a create was sent and did not surely fail, so ours is the row that may be there.
   bool row_may_exist = false;
+  bool row_might_before = false;  // the same, before the create that was sent last
 };
 
 class Ledger {
