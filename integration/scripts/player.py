@@ -14,10 +14,10 @@
 import difflib
 import json
 import socket
-import subprocess
 
 from integration.scripts.world import plain_table
-from integration.topology import wait_until
+from integration.topology import CommandFailed, wait_until
+from integration.topology.process import run
 
 _PATIENCE_S = 15.0
 
@@ -40,7 +40,7 @@ class Player:
                 raise ScriptFailed(f"{self._script.name}:{number}: unknown command {words[0]}")
             try:
                 command(*words[1:])
-            except (ScriptFailed, TimeoutError, ValueError, TypeError, RuntimeError) as error:
+            except (ScriptFailed, TimeoutError, ValueError, TypeError, RuntimeError, CommandFailed) as error:
                 raise ScriptFailed(
                     f"{self._script.name}:{number}: {' '.join(words)}: {error}\n{self._world.logs()}"
                 ) from error
@@ -124,8 +124,8 @@ class Player:
 
     def _frontends(self):
         """What the kernel holds, read by bpftool from the pinned map."""
-        argv = ["/usr/sbin/bpftool", "--json", "map", "dump", "pinned", f"{self._world.pin_dir}/frontends"]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=True)
+        argv = ["/usr/sbin/bpftool", "--json", "map", "dump", "pinned", f"{self._world.pin_dir}/maps/frontends"]
+        done = run(argv, "map dump", timeout=10, check=True)
         lines = []
         for entry in json.loads(done.stdout):
             key, value = entry["formatted"]["key"], entry["formatted"]["value"]

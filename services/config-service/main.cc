@@ -1,11 +1,18 @@
-// config-service as its own process: RUN_DIR/config-service.sock. Edits come over the RPC.
+// config-service: the YANG configuration, checked, journalled and published.
 #include "services/base/process/main.h"
+
+#include <CLI/CLI.hpp>
 
 #include "services/config-service/shell/service.h"
 
 int main(int argc, char** argv) {
-  return portolan::process::Main(argc, argv, "config-service",
-                                 [](const portolan::process::Context& context) {
-                                   return portolan::config::NewConfigService(context, {});
-                                 });
+  portolan::config::Options options;
+  return portolan::process::Main(
+      argc, argv, "config-service",
+      [&](const portolan::process::Context& context) {
+        return portolan::config::NewConfigService(context, options);
+      },
+      [&](CLI::App& app) {
+        app.add_option("--config", options.file, "YANG instance data, JSON or XML");
+      });
 }

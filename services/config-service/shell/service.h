@@ -50,7 +50,7 @@ class ConfigService : public process::Service {
 
   // Loads the file again (SIGHUP), whatever was loaded before; its status says what became of it.
   // On the loop's thread.
-  void Reload();
+  void Reload() override;
 
  private:
   struct Edit {

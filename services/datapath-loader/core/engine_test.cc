@@ -74,6 +74,7 @@ class EngineTest : public testing::Test {
   }
   void Allocate(const std::string& key, const std::vector<std::string>& addresses) {
     Allocation allocation{key, 1, {}};
+    allocation.addresses.reserve(addresses.size());
     for (const std::string& address : addresses) allocation.addresses.push_back(Ip(address));
     Send(AllocationChanged{allocation});
   }

@@ -232,7 +232,7 @@ void DatapathService::OnBackends(const intent::v1alpha1::BackendSet& message) {
 
 void DatapathService::ResolveSources(BackendSet& set) const {
   for (Backend& backend : set.backends) {
-    if (backend.node.empty() || backend.node == context_.node) continue;
+    if (backend.node == context_.node) continue;
     backend.local_source = SourceTowards(backend.address);
   }
 }
