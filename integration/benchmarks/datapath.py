@@ -1,10 +1,24 @@
-"""Nanoseconds a packet costs in the XDP program, against an empty program under the same call."""
+"""What a packet costs: in the XDP program alone, and from a client through a node to a backend.
+
+The program alone stands against an empty one under the same call. Through the node, ours (XDP at the client's side, tc at
+the backend's) stands against nftables DNAT and against plain routing to the backend's own address, which is the floor: the
+same namespaces, cables, generator and sink.
+"""
 
 from integration.benchmarks.benchmark import Benchmark
 
+_PROGRAM = "//bpf/test:datapath_bench"
+_TRAFFIC = "//integration/benchmarks:traffic"
+_UPSTREAMS = "//services/datapath-loader/interop:upstreams"
+_SIDE = ("{python}", "-m", "integration.benchmarks.datapath_sides")
+
 BENCHMARK = Benchmark(
-    what="XDP program per packet, hot cache",
-    build=("//bpf/test:datapath_bench",),
-    ours=("{//bpf/test:datapath_bench}",),
+    what="datapath: nanoseconds a packet, connections a second",
+    build=(_PROGRAM, _TRAFFIC, _UPSTREAMS, "//services/datapath-loader"),
+    ours=(*_SIDE, "portolan", "{" + _TRAFFIC + "}", "{" + _PROGRAM + "}"),
+    rivals={
+        "nftables": (*_SIDE, "nftables", "{" + _TRAFFIC + "}"),
+        "routing": (*_SIDE, "routing", "{" + _TRAFFIC + "}"),
+    },
     root=True,
 )
