@@ -115,11 +115,11 @@ static __always_inline struct backend_life life_of(const struct portolan_backend
 }
 
 // The entry of a new flow to `backend`, but for its source port.
-static __always_inline void new_flow(const union flow_key *key,
-                                     const struct portolan_frontend *frontend,
-                                     const struct portolan_backend *backend,
+static __always_inline void new_flow(const union flow_key* key,
+                                     const struct portolan_frontend* frontend,
+                                     const struct portolan_backend* backend,
                                      struct backend_life life, __u32 backend_id, __u32 now,
-                                     union flow_value *value, const bool v6) {
+                                     union flow_value* value, const bool v6) {
   const bool snat = life.flags & PORTOLAN_BACKEND_SNAT;
   value->flow.frontend = frontend->id;
   value->flow.backend = backend_id;

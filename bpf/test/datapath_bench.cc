@@ -114,6 +114,7 @@ int Main() {
     return 1;
   }
   std::vector<double> floor;
+  floor.reserve(kRounds);
   for (int round = 0; round < kRounds; round++) floor.push_back(RunEmpty(empty, hot4));
   Print("floor_ns", Summary(floor), Summary(floor));
   const bool ok = Measure(harness, empty, "dnat_hot_ns", hot4) &&

@@ -68,6 +68,7 @@ class ProgramsTest : public testing::TestWithParam<std::tuple<Program, bool, uin
                                .protocol = protocol(),
                                .source = source});
     }
+    slots.reserve(31);
     for (int i = 0; i < 31; i++) slots.push_back(1 + i % count);
     harness_->SetFrontend(1, ipv6(), Vip(), 80, protocol(), 0, slots);
   }

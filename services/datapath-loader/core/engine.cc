@@ -231,8 +231,8 @@ std::vector<WantedBackend> Engine::BackendsFor(Record& record, const ServicePort
     const std::optional<net::IpAddress> source = remote ? SourceFor(backend) : std::nullopt;
     if (remote && !source.has_value()) {
       skip(backend, "no-source-address",
-           absl::StrCat("is not on this node, which has no ",
-                        net::FamilyName(family), " address to reach it from; set it at ",
+           absl::StrCat("is not on this node, which has no ", net::FamilyName(family),
+                        " address to reach it from; set it at ",
                         "/portolan-system:system/nodes/node[name='", node_, "']"));
       continue;
     }

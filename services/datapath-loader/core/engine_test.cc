@@ -157,7 +157,7 @@ TEST_F(EngineTest, ABackendOfAnotherNodeIsReachedFromThisNodesAddress) {
   EXPECT_EQ(kernel_.image().backends.begin()->second.source, std::nullopt);
 }
 
-// Who answers where is not known: only with this node's own address do the replies surely come back.
+// Where it answers to is not known: only with this node's own address do replies surely come back.
 TEST_F(EngineTest, ABackendWithoutANodeIsReachedFromThisNodesAddressToo) {
   Begin();
   Send(NodeChanged{{.name = "a", .ipv4 = Ip("172.18.0.2"), .ipv6 = std::nullopt}});
