@@ -25,8 +25,10 @@ void World::Act() {
   if (dice < 50) return EditPolicy();
   if (dice < 70) return FaultProcess();
   if (dice < 82) return FaultStream();
-  if (dice < 92) return FaultLan();
-  return FaultDisk();
+  if (dice < 90) return FaultLan();
+  if (dice < 94) return FaultDisk();
+  if (dice < 97) return FaultKernel();
+  return FaultRouter();
 }
 
 // ---- configuration ----
@@ -88,13 +90,14 @@ void World::EditPool() {
   pool.blocks.push_back(BlockOf(absl::StrCat("2001:db8:", which, "::10"),
                                 absl::StrCat("2001:db8:", which, "::", 10 + size)));
   if (Chance(40)) {
-    pool.service_selector = LabelSelector({{"color", LabelSelector::Operator::kIn,
+    pool.service_selector = LabelSelector({{"color",
+                                            LabelSelector::Operator::kIn,
                                             {kColors[rng_.Below(3)], kColors[rng_.Below(3)]}}});
   }
   if (Chance(30)) pool.address_picker = "stable-hash";
-  journal_.Write("user", absl::StrCat("edits ", name, ": ", size + 1, " of each family, ",
-                                      pool.service_selector.ToString(),
-                                      pool.disabled ? ", disabled" : ""));
+  journal_.Write("user",
+                 absl::StrCat("edits ", name, ": ", size + 1, " of each family, ",
+                              pool.service_selector.ToString(), pool.disabled ? ", disabled" : ""));
   configuration_.pools.Upsert(name, pool);
 }
 
@@ -119,6 +122,7 @@ std::vector<Process*> World::Processes() {
   for (auto& [name, node] : nodes_) {
     processes.push_back(node.datapath.get());
     processes.push_back(node.l2.get());
+    processes.push_back(node.bgp.get());
   }
   return processes;
 }
@@ -137,6 +141,7 @@ std::vector<std::pair<Process*, Wire*>> World::Wires() {
   for (auto& [name, node] : nodes_) {
     wires.emplace_back(node.datapath.get(), &node.datapath_wire);
     wires.emplace_back(node.l2.get(), &node.l2_wire);
+    wires.emplace_back(node.bgp.get(), &node.bgp_wire);
   }
   return wires;
 }
@@ -161,8 +166,9 @@ void World::FaultStream() {
     wire->cut = true;
   } else {
     wire->longest_delay = absl::Milliseconds(1 + rng_.Below(5000));
-    journal_.Write(process->name(),
-                   absl::StrCat("reads up to ", absl::FormatDuration(wire->longest_delay), " late"));
+    journal_.Write(
+        process->name(),
+        absl::StrCat("reads up to ", absl::FormatDuration(wire->longest_delay), " late"));
   }
 }
 
@@ -189,6 +195,19 @@ void World::FaultLan() {
         lan_.Cut(name, from);
       }
   }
+}
+
+void World::FaultKernel() {
+  const bool refuse = Chance(50);
+  Node& node = AnyNode();
+  journal_.Write(node.datapath->name(), refuse ? "is refused by its kernel" : "has its kernel");
+  node.datapath->RefuseAll(refuse);
+}
+
+void World::FaultRouter() {
+  Node& node = AnyNode();
+  journal_.Write(node.bgp->name(), node.bgp->router_up() ? "loses its router" : "has its router");
+  node.bgp->SetRouterUp(!node.bgp->router_up());
 }
 
 void World::FaultDisk() {

@@ -125,9 +125,7 @@ void DatapathProcess::Execute(const datapath::PublishStatus& effect) {
   carried_.Upsert(effect.status.key, Carried(addresses.begin(), addresses.end()));
 }
 
-void DatapathProcess::Execute(const datapath::RemoveStatus& effect) {
-  carried_.Remove(effect.key);
-}
+void DatapathProcess::Execute(const datapath::RemoveStatus& effect) { carried_.Remove(effect.key); }
 
 void DatapathProcess::Execute(const datapath::ArmTimer& effect) {
   timer_.Arm(

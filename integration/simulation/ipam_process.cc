@@ -59,9 +59,8 @@ IpamProcess::IpamProcess(const Surroundings& around, Configuration* configuratio
 void IpamProcess::OnStart() {
   engine_ = std::make_unique<ipam::Engine>(BuiltinOptions(/*seed=*/1));
   allocations_.Begin();
-  After(absl::Milliseconds(rng().Below(30)), [this] {
-    Handle(*ipam::FromRows(*disk_.List(ipam::kJournalPrefix)));
-  });
+  After(absl::Milliseconds(rng().Below(30)),
+        [this] { Handle(*ipam::FromRows(*disk_.List(ipam::kJournalPrefix))); });
   ReadConfiguration();
 }
 
@@ -76,21 +75,20 @@ void IpamProcess::OnKill() {
 }
 
 void IpamProcess::ReadConfiguration() {
-  Read<ipam::PoolConfig>(
-      &wire_, &configuration_->pools,
-      {.on_upsert =
-           [this](const std::string& key, const ipam::PoolConfig& pool) {
-             pools_[key] = pool;
-             InputsChanged();
-             Handle(ipam::PoolChanged{pool});
-           },
-       .on_remove =
-           [this](const std::string& key) {
-             pools_.erase(key);
-             InputsChanged();
-             Handle(ipam::PoolRemoved{key});
-           },
-       .on_synced = [this] { Handle(ipam::Synced{ipam::Source::kPools}); }});
+  Read<ipam::PoolConfig>(&wire_, &configuration_->pools,
+                         {.on_upsert =
+                              [this](const std::string& key, const ipam::PoolConfig& pool) {
+                                pools_[key] = pool;
+                                InputsChanged();
+                                Handle(ipam::PoolChanged{pool});
+                              },
+                          .on_remove =
+                              [this](const std::string& key) {
+                                pools_.erase(key);
+                                InputsChanged();
+                                Handle(ipam::PoolRemoved{key});
+                              },
+                          .on_synced = [this] { Handle(ipam::Synced{ipam::Source::kPools}); }});
   Read<Intent>(&wire_, &configuration_->services,
                {.on_upsert =
                     [this](const std::string& key, const Intent& intent) {
@@ -199,9 +197,8 @@ bool IpamProcess::Legal(const std::string& service, const net::IpAddress& addres
   return std::any_of(pools_.begin(), pools_.end(), [&](const auto& entry) {
     const ipam::PoolConfig& pool = entry.second;
     return pool.service_selector.Matches(service, request->second.labels) &&
-           std::any_of(pool.blocks.begin(), pool.blocks.end(), [&](const ipam::Block& block) {
-             return block.range.Contains(address);
-           });
+           std::any_of(pool.blocks.begin(), pool.blocks.end(),
+                       [&](const ipam::Block& block) { return block.range.Contains(address); });
   });
 }
 

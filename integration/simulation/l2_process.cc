@@ -37,11 +37,12 @@ L2Process::L2Process(const Surroundings& around, const std::string& node, uint8_
                      Stream<ipam::Allocation>* allocations, Stream<Carried>* carried, Segment* lan)
     : Process(around, absl::StrCat("l2@", node)),
       node_(node),
-      interface_{.index = 2,
-                 .mac = {{0x02, 0, 0, 0, 0, number}},
-                 .up = true,
-                 .ethernet = true,
-                 .addresses = {net::IpAddress::FromValue(net::Family::kIpv4, 0xac120000u + number)}},
+      interface_{
+          .index = 2,
+          .mac = {{0x02, 0, 0, 0, 0, number}},
+          .up = true,
+          .ethernet = true,
+          .addresses = {net::IpAddress::FromValue(net::Family::kIpv4, 0xac120000u + number)}},
       wire_(wire),
       configuration_(configuration),
       allocations_(allocations),
@@ -49,8 +50,8 @@ L2Process::L2Process(const Surroundings& around, const std::string& node, uint8_
       lan_(lan) {}
 
 void L2Process::OnStart() {
-  engine_ = std::make_unique<l2::Engine>(l2::Engine::Options{
-      .node = node_, .life = rng().Next(), .elections = BuiltinElections()});
+  engine_ = std::make_unique<l2::Engine>(
+      l2::Engine::Options{.node = node_, .life = rng().Next(), .elections = BuiltinElections()});
   streams_ = synced_ = 0;
   Handle(l2::InterfaceChanged{kInterface, interface_});
   ReadInputs();
@@ -83,17 +84,25 @@ void L2Process::ReadInputs() {
       [](const std::string& key, const ipam::Allocation& allocation) {
         return l2::AllocationChanged{key, AllocationOf(allocation)};
       },
-      [](const std::string& key) { return l2::AllocationChanged{key, std::nullopt}; });
+      [](const std::string& key) {
+        return l2::AllocationChanged{key, std::nullopt};
+      });
   follow(
       &configuration_->policies,
       [](const std::string& key, const l2::Policy& policy) {
         return l2::PolicyChanged{key, policy};
       },
-      [](const std::string& key) { return l2::PolicyChanged{key, std::nullopt}; });
+      [](const std::string& key) {
+        return l2::PolicyChanged{key, std::nullopt};
+      });
   follow(
       &configuration_->nodes,
-      [](const std::string& key, const Labels& labels) { return l2::NodeChanged{key, labels}; },
-      [](const std::string& key) { return l2::NodeChanged{key, std::nullopt}; });
+      [](const std::string& key, const Labels& labels) {
+        return l2::NodeChanged{key, labels};
+      },
+      [](const std::string& key) {
+        return l2::NodeChanged{key, std::nullopt};
+      });
   follow(
       &configuration_->l2_settings,
       [](const std::string&, const l2::Settings& settings) {

@@ -128,9 +128,9 @@ class Reader : public AnyReader {
     if (std::exchange(pending_, true)) return;
     const auto longest = static_cast<uint64_t>(wire_->longest_delay / absl::Microseconds(1));
     scheduler_->After(absl::Microseconds(rng_->Below(longest + 1)), life_.Guard([this] {
-                        pending_ = false;
-                        Look();
-                      }));
+      pending_ = false;
+      Look();
+    }));
   }
 
  private:

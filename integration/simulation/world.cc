@@ -29,10 +29,13 @@ World::World(uint64_t seed, bool print)
                                                       &configuration_, ipam_->allocations());
     node.l2 = std::make_unique<L2Process>(around_, name, number++, &node.l2_wire, &configuration_,
                                           ipam_->allocations(), node.datapath->carried(), &lan_);
+    node.bgp = std::make_unique<BgpProcess>(around_, name, &node.bgp_wire, &configuration_,
+                                            ipam_->allocations(), node.datapath->carried());
     configuration_.nodes.Upsert(name, Labels{{"name", name}});
   }
   configuration_.policies.Upsert("lan", l2::Policy{});
   configuration_.l2_settings.Upsert("settings", l2::Settings{.dead_interval = kDeadInterval});
+  ConfigureBgp();
   configuration_.pools.MarkSynced();
   configuration_.services.MarkSynced();
   configuration_.backends.MarkSynced();
@@ -40,6 +43,27 @@ World::World(uint64_t seed, bool print)
   configuration_.policies.MarkSynced();
   configuration_.l2_settings.MarkSynced();
   for (Process* process : Processes()) process->Start();
+}
+
+// One instance and one router for every node, and everything is advertised.
+void World::ConfigureBgp() {
+  configuration_.bgp_instances.Upsert(
+      "lab",
+      {.name = "lab", .local_as = 65001, .router_id = net::IpAddress::Parse("10.0.0.1").value()});
+  bgp::PeerConfig peer;
+  peer.instance = "lab";
+  peer.name = "router";
+  peer.address = *net::IpAddress::Parse("10.0.0.2");
+  peer.remote_as = 65000;
+  peer.families = {{net::Family::kIpv4, std::nullopt}, {net::Family::kIpv6, std::nullopt}};
+  configuration_.bgp_peers.Upsert(peer.key(), peer);
+  bgp::AdvertisementConfig advertisement;
+  advertisement.instance = "lab";
+  advertisement.name = "all";
+  configuration_.bgp_advertisements.Upsert(advertisement.key(), advertisement);
+  configuration_.bgp_instances.MarkSynced();
+  configuration_.bgp_peers.MarkSynced();
+  configuration_.bgp_advertisements.MarkSynced();
 }
 
 void World::Step() {
@@ -52,7 +76,10 @@ void World::Heal() {
   lan_.Mend();
   ipam_->FailWrites(absl::OkStatus());
   ipam_->longest_write = absl::Milliseconds(5);
-  for (auto& [name, node] : nodes_) node.datapath->RefuseAll(false);
+  for (auto& [name, node] : nodes_) {
+    node.datapath->RefuseAll(false);
+    node.bgp->SetRouterUp(true);
+  }
   for (Process* process : Processes()) {
     process->Thaw();
     process->Start();
@@ -66,7 +93,10 @@ void World::Pass(absl::Duration time) {
   const absl::Time end = scheduler_.now() + time;
   do {
     CheckOwners();
-    CheckForwarding();
+    for (auto& [name, node] : nodes_) {
+      CheckForwarding(node, *node.l2, node.l2->owned());
+      CheckForwarding(node, *node.bgp, node.bgp->advertised());
+    }
   } while (scheduler_.RunNext(end));
 }
 
@@ -87,27 +117,23 @@ void World::CheckOwners() {
   }
 }
 
-// What a node answers for its kernel forwards, but for the moment that the word needs to go round.
-void World::CheckForwarding() {
-  for (auto& [name, node] : nodes_) {
-    auto& dangling = node.dangling;
-    const auto& owned = node.l2->owned();
-    if (node.l2->frozen()) {
-      dangling.clear();
+// What a node attracts packets for its kernel forwards, but for the moment that the word needs to
+// go round.
+void World::CheckForwarding(Node& node, const Process& process,
+                            const std::map<net::IpAddress, std::string>& attracted) {
+  auto& dangling = node.dangling[process.name()];
+  if (process.frozen()) return dangling.clear();
+  std::erase_if(dangling, [&](const auto& entry) { return !attracted.contains(entry.first); });
+  for (const auto& [address, service] : attracted) {
+    if (node.datapath->Forwards(address)) {
+      dangling.erase(address);
       continue;
     }
-    std::erase_if(dangling, [&](const auto& entry) { return !owned.contains(entry.first); });
-    for (const auto& [address, service] : owned) {
-      if (node.datapath->Forwards(address)) {
-        dangling.erase(address);
-        continue;
-      }
-      const absl::Time since = dangling.emplace(address, scheduler_.now()).first->second;
-      if (scheduler_.now() - since < kLocalDelay) continue;
-      journal_.Violation(absl::StrCat(name, " answers for ", address.ToString(),
-                                      ", which its kernel does not forward"));
-      dangling[address] = scheduler_.now();
-    }
+    const absl::Time since = dangling.emplace(address, scheduler_.now()).first->second;
+    if (scheduler_.now() - since < kLocalDelay) continue;
+    journal_.Violation(absl::StrCat(process.name(), " attracts packets for ", address.ToString(),
+                                    ", which its kernel does not forward"));
+    dangling[address] = scheduler_.now();
   }
 }
 
@@ -128,10 +154,12 @@ void World::CheckConverged() {
     }
   }
   for (const auto& [name, node] : nodes_) {
-    for (const auto& [address, service] : node.l2->owned()) {
-      if (allocated.contains(address)) continue;
-      journal_.Violation(absl::StrCat(name, " answers for ", address.ToString(),
-                                      ", which nobody has"));
+    for (const auto& attracted : {node.l2->owned(), node.bgp->advertised()}) {
+      for (const auto& [address, service] : attracted) {
+        if (allocated.contains(address)) continue;
+        journal_.Violation(
+            absl::StrCat(name, " attracts packets for ", address.ToString(), ", which nobody has"));
+      }
     }
   }
 }
@@ -151,9 +179,8 @@ void World::CheckServed(const std::string& service, const Intent& intent) {
     if (pool.disabled || !pool.service_selector.Matches(service, intent.labels)) continue;
     for (const ipam::Block& block : pool.blocks) {
       const net::Family family = block.range.family();
-      if (held.contains(family) ||
-          std::find(intent.families.begin(), intent.families.end(), family) ==
-              intent.families.end()) {
+      if (held.contains(family) || std::find(intent.families.begin(), intent.families.end(),
+                                             family) == intent.families.end()) {
         continue;
       }
       for (std::optional<net::IpAddress> address = block.range.first();
@@ -175,11 +202,14 @@ void World::CheckAnnounced(const std::string& service, const ipam::Grant& grant)
     if (!node.datapath->Forwards(grant.address)) {
       journal_.Violation(absl::StrCat(name, " does not forward ", grant.address.ToString()));
     }
+    if (!node.bgp->advertised().contains(grant.address)) {
+      journal_.Violation(absl::StrCat(name, " does not advertise ", grant.address.ToString()));
+    }
     if (!node.l2->owned().contains(grant.address)) continue;
     owners.push_back(name);
     if (!policy.nodes.Matches(name, *configuration_.nodes.Find(name))) {
-      journal_.Violation(absl::StrCat(name, " answers for ", grant.address.ToString(),
-                                      " against the policy"));
+      journal_.Violation(
+          absl::StrCat(name, " answers for ", grant.address.ToString(), " against the policy"));
     }
   }
   if (owners.size() == 1) return;

@@ -1,6 +1,7 @@
-// A small installation, simulated from one seed: ipam-service, and three nodes with datapath-loader
-// and l2-announcer on one LAN. Everything that can go wrong outside the cores does: slow and
-// cut streams, new snapshots, refused writes, lost and one-way frames, kills, freezes.
+// A small installation, simulated from one seed: ipam-service, and three nodes with
+// datapath-loader, l2-announcer on one LAN and bgp-exporter with a router each. Everything that can
+// go wrong outside the cores does: slow and cut streams, new snapshots, refused writes of journal
+// and kernel, lost and one-way frames, routers that go away, kills, freezes.
 //
 // One seed decides everything: the same seed and number of steps give the same journal, line by
 // line. Step() does one thing and lets time pass; Heal() ends all faults and waits, after which
@@ -10,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "integration/simulation/bgp_process.h"
 #include "integration/simulation/configuration.h"
 #include "integration/simulation/datapath_process.h"
 #include "integration/simulation/ipam_process.h"
@@ -41,9 +44,12 @@ class World {
   struct Node {
     Wire datapath_wire;
     Wire l2_wire;
+    Wire bgp_wire;
     std::unique_ptr<DatapathProcess> datapath;
     std::unique_ptr<L2Process> l2;
-    std::map<net::IpAddress, absl::Time> dangling;  // owned, not forwarded; since when
+    std::unique_ptr<BgpProcess> bgp;
+    // By process: what it attracts packets for and the kernel does not forward, and since when.
+    std::map<std::string, std::map<net::IpAddress, absl::Time>> dangling;
   };
 
   // actions.cc: what can happen.
@@ -59,13 +65,17 @@ class World {
   std::vector<Process*> Processes();
   std::vector<std::pair<Process*, Wire*>> Wires();
   void Reconnect(Process* process, Wire* wire);
-  Node& AnyNode();
+  void FaultKernel();
+  void FaultRouter();
+  Node& AnyNode() { return std::next(nodes_.begin(), rng_.Below(nodes_.size()))->second; }
   bool Chance(int percent) { return static_cast<int>(rng_.Below(100)) < percent; }
 
   // world.cc: time and checks.
+  void ConfigureBgp();
   void Pass(absl::Duration time);
   void CheckOwners();
-  void CheckForwarding();
+  void CheckForwarding(Node& node, const Process& process,
+                       const std::map<net::IpAddress, std::string>& attracted);
   void CheckConverged();
   void CheckServed(const std::string& service, const Intent& intent);
   void CheckAnnounced(const std::string& service, const ipam::Grant& grant);
@@ -79,8 +89,6 @@ class World {
   std::unique_ptr<IpamProcess> ipam_;
   std::map<std::string, Node> nodes_;
   uint64_t generation_ = 0;
-  // Another description of the same instant: how long the LAN has not lost a frame, at most.
-  absl::Time quiet_until_ = absl::InfinitePast();
 };
 
 }  // namespace portolan::simulation
