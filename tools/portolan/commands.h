@@ -16,6 +16,8 @@ int GetServices(const Places& places, Output output);
 int GetPools(const Places& places, Output output);
 int GetPeers(const Places& places, Output output);
 int GetAnnouncements(const Places& places, Output output);
+// Every object of any kind that is not in force, with reason and remedy.
+int GetProblems(const Places& places, Output output);
 
 // `service` is NAMESPACE/NAME, or a NAME that only one namespace has.
 int ExplainService(const Places& places, const std::string& service, Output output);

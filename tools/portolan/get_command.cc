@@ -121,4 +121,26 @@ int GetAnnouncements(const Places& places, Output output) {
   return kOk;
 }
 
+int GetProblems(const Places& places, Output output) {
+  using status::v1alpha1::ObjectStatus;
+  const absl::StatusOr<Client> client = Client::Open(places);
+  if (!client.ok()) return Fail(client.status());
+  const auto statuses = client->Snapshot<ObjectStatus>();
+  if (!statuses.ok()) return Fail(statuses.status());
+  Printer printer({"COMPONENT", "NODE", "KIND", "OBJECT", "STATE", "REASON", "MESSAGE", "REMEDY"});
+  for (const auto& [key, status] : *statuses) {
+    if (!IsProblem(status)) continue;
+    printer.Add({{status.component()},
+                 status.node().empty() ? Cell{} : Cell{status.node()},
+                 {status.kind()},
+                 {status.key()},
+                 {StateName(status.state())},
+                 {status.reason()},
+                 {status.message()},
+                 status.remedy().empty() ? Cell{} : Cell{status.remedy()}});
+  }
+  printer.Print(std::cout, output);
+  return kOk;
+}
+
 }  // namespace portolan::cli

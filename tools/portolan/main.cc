@@ -73,6 +73,7 @@ class CommandLine {
     add("pools", "address pools and how full they are", GetPools);
     add("peers", "BGP peers and their sessions", GetPeers);
     add("announcements", "addresses on the LAN and routes at peers", GetAnnouncements);
+    add("problems", "whatever is not in force, why, and what to do", GetProblems);
   }
 
   void AddExplain() {

@@ -17,19 +17,12 @@ int PipelineOrder(const std::string& component) {
   return static_cast<int>(std::find(order.begin(), order.end(), component) - order.begin());
 }
 
-// Not being asked to announce is an answer, not a fault: most Services are on a LAN or on BGP, not
-// on both, and not on every node.
-bool IsFault(const ObjectStatus& step) {
-  static const std::set<std::string> not_asked = {"no-policy", "no-advertisement", "not-this-node"};
-  return step.state() != State::STATE_READY && !not_asked.contains(step.reason());
-}
-
 void Judge(ServiceStory& story) {
   story.state = "pending";
   story.why = story.known ? "ipam has not spoken yet" : "no such Service is declared";
   if (story.steps.empty()) return;
   for (const ObjectStatus& step : story.steps) {
-    if (!IsFault(step)) continue;
+    if (!IsProblem(step)) continue;
     story.state = StateName(step.state());
     story.why = step.message();
     story.remedy = step.remedy();
@@ -62,6 +55,13 @@ std::string StateName(State state) {
     default:
       return "unknown";
   }
+}
+
+// Not being asked to announce is an answer, not a fault: most Services are on a LAN or on BGP, not
+// on both, and not on every node.
+bool IsProblem(const ObjectStatus& status) {
+  static const std::set<std::string> not_asked = {"no-policy", "no-advertisement", "not-this-node"};
+  return status.state() != State::STATE_READY && !not_asked.contains(status.reason());
 }
 
 ServiceStory TellStory(const Tables& tables, const std::string& key) {

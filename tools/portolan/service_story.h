@@ -41,6 +41,9 @@ struct ServiceStory {
 // "pending" for STATE_PENDING, and so on.
 std::string StateName(status::v1alpha1::State state);
 
+// Neither ready nor merely not asked (a Service that no policy of this node selects).
+bool IsProblem(const status::v1alpha1::ObjectStatus& status);
+
 ServiceStory TellStory(const Tables& tables, const std::string& key);
 
 }  // namespace portolan::cli

@@ -29,8 +29,8 @@ class StreamTable;
 // differ); readers hear "synced" only when every writer has said so.
 class Writer {
  public:
-  Writer(Writer&& other) : table_(std::exchange(other.table_, nullptr)), id_(other.id_) {}
-  Writer& operator=(Writer&& other) {
+  Writer(Writer&& other) noexcept : table_(std::exchange(other.table_, nullptr)), id_(other.id_) {}
+  Writer& operator=(Writer&& other) noexcept {
     std::swap(table_, other.table_);
     std::swap(id_, other.id_);
     return *this;
