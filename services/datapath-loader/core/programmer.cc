@@ -184,9 +184,13 @@ MapBatch Programmer::Plan(absl::Time now) {
     const bool waits = group != groups_.end() && !group->second.lent.empty();
     if (batch.size() > before || waits) busy.insert(name.first);
   }
-  for (const std::string& service : dirty_) {
-    if (!busy.contains(service)) failures_.erase(service);
-  }
+  // Who was due and has nothing to try, because it is done or waits for another service, has no time
+  // to wait for.
+  std::set<std::string> tried;
+  for (const MapOp& op : batch) tried.insert(op.service);
+  std::erase_if(failures_, [&](const auto& failure) {
+    return failure.second.retry_at <= now && !tried.contains(failure.first);
+  });
   std::erase_if(dirty_, [&](const std::string& service) { return !busy.contains(service); });
   return batch;
 }

@@ -170,6 +170,31 @@ TEST_F(ProgrammerTest, WhatIsWantedWhileItIsPrunedIsMadeAnew) {
   EXPECT_TRUE(programmer_.InSync("ns/a"));
 }
 
+// Found by the simulation: the time to try again lay in the past for ever, and hid all others.
+TEST_F(ProgrammerTest, WhoWaitsForAnotherServiceIsNotDue) {
+  programmer_.Want("ns/a", {Group({Vip("20.0.10.1")}, {"10.0.0.1"})});
+  Settle();
+  Restart();
+  kernel_.refuse = [](const MapOp&) { return absl::UnavailableError("refused"); };
+  const auto attempt = [this] {
+    const MapBatch batch = programmer_.Plan(now_);
+    programmer_.Report(batch, kernel_.Execute(batch), now_);
+  };
+  programmer_.Prune();
+  attempt();
+  programmer_.Want("ns/a", {Group({Vip("20.0.10.1")}, {"10.0.0.1"})});
+  attempt();
+  for (int i = 0; i < 5; i++) {
+    now_ = programmer_.NextRetry();
+    attempt();
+    EXPECT_GT(programmer_.NextRetry(), now_);
+  }
+  kernel_.refuse = nullptr;
+  now_ = programmer_.NextRetry();
+  Settle();
+  EXPECT_TRUE(programmer_.InSync("ns/a"));
+}
+
 TEST_F(ProgrammerTest, AFullMapFailsOneServiceAndIsRetried) {
   kernel_.refuse = [](const MapOp& op) -> absl::Status {
     if (op.service == "ns/a" && std::holds_alternative<WriteFrontend>(op.change)) {
