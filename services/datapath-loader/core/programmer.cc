@@ -184,8 +184,8 @@ MapBatch Programmer::Plan(absl::Time now) {
     const bool waits = group != groups_.end() && !group->second.lent.empty();
     if (batch.size() > before || waits) busy.insert(name.first);
   }
-  // Who was due and has nothing to try, because it is done or waits for another service, has no time
-  // to wait for.
+  // Who was due and has nothing to try, because it is done or waits for another service, has no
+  // time to wait for.
   std::set<std::string> tried;
   for (const MapOp& op : batch) tried.insert(op.service);
   std::erase_if(failures_, [&](const auto& failure) {
