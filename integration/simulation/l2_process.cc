@@ -146,7 +146,15 @@ void L2Process::Execute(const l2::OpenLink&) {
 void L2Process::Execute(const l2::CloseLink&) { lan_->Detach(node_); }
 
 void L2Process::Execute(const l2::SendFrame& effect) {
-  if (now() < effect.expires) return lan_->Send(node_, effect.frame);
+  if (now() < effect.expires) {
+    const auto* arp = std::get_if<l2::ArpFrame>(&effect.frame);
+    const auto* advertisement = std::get_if<l2::NeighborAdvertisement>(&effect.frame);
+    if (arp != nullptr && arp->sender_ip != arp->target_ip && !arp->sender_ip.IsUnspecified()) {
+      on_answer(arp->sender_ip);
+    }
+    if (advertisement != nullptr && advertisement->solicited) on_answer(advertisement->target);
+    return lan_->Send(node_, effect.frame);
+  }
   if (!std::holds_alternative<l2::Heartbeat>(effect.frame)) return;
   After(absl::ZeroDuration(), [this] { Handle(l2::HeartbeatLost{kInterface}); });
 }

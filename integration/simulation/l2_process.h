@@ -4,10 +4,9 @@
 // far as it was told.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
-#include <optional>
-#include <set>
 #include <string>
 
 #include "integration/simulation/configuration.h"
@@ -27,6 +26,8 @@ class L2Process : public Process {
   // Addresses that it answers for, and on behalf of which Service.
   const std::map<net::IpAddress, std::string>& owned() const { return owned_; }
   const std::map<std::string, l2::Status>& statuses() const { return statuses_; }
+  // Called for each answer that it sends to somebody who asked.
+  std::function<void(const net::IpAddress&)> on_answer = [](const net::IpAddress&) {};
 
  protected:
   void OnStart() override;

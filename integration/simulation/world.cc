@@ -29,6 +29,7 @@ World::World(uint64_t seed, bool print)
                                                       &configuration_, ipam_->allocations());
     node.l2 = std::make_unique<L2Process>(around_, name, number++, &node.l2_wire, &configuration_,
                                           ipam_->allocations(), node.datapath->carried(), &lan_);
+    node.l2->on_answer = [this, name](const auto& address) { CheckAnswer(name, address); };
     node.bgp = std::make_unique<BgpProcess>(around_, name, &node.bgp_wire, &configuration_,
                                             ipam_->allocations(), node.datapath->carried());
     configuration_.nodes.Upsert(name, Labels{{"name", name}});
@@ -68,7 +69,34 @@ void World::ConfigureBgp() {
 
 void World::Step() {
   Act();
+  AskForAddresses();
   Pass(absl::Milliseconds(1 + (Chance(30) ? rng_.Below(4000) : rng_.Below(400))));
+}
+
+// A client on the LAN.
+void World::AskForAddresses() {
+  const net::MacAddress mac{{0x02, 0, 0, 0, 0, 0x77}};
+  const net::IpAddress client4 = *net::IpAddress::Parse("172.18.0.99");
+  const net::IpAddress client6 = *net::IpAddress::Parse("fe80::99");
+  for (const auto& [service, allocation] : ipam_->allocations()->values()) {
+    for (const ipam::Grant& grant : allocation.grants) {
+      if (grant.address.is_ipv4()) {
+        lan_.Send("client", l2::ArpFrame{.destination = net::MacAddress::Broadcast(),
+                                         .source = mac,
+                                         .sender_mac = mac,
+                                         .sender_ip = client4,
+                                         .target_ip = grant.address});
+      } else {
+        const net::IpAddress group = l2::SolicitedNodeGroup(grant.address);
+        lan_.Send("client", l2::NeighborSolicitation{.destination = l2::MulticastMac(group),
+                                                     .source = mac,
+                                                     .source_ip = client6,
+                                                     .destination_ip = group,
+                                                     .target = grant.address,
+                                                     .source_link = mac});
+      }
+    }
+  }
 }
 
 void World::Heal() {
@@ -101,6 +129,18 @@ void World::Pass(absl::Duration time) {
 }
 
 // ---- always ----
+
+// Nobody answers for what another one owns; also not a node that just thawed, which finds the
+// questions of the time that it was frozen.
+void World::CheckAnswer(const std::string& name, const net::IpAddress& address) {
+  if (scheduler_.now() - lan_.whole_since() < kDeadInterval) return;
+  for (const auto& [other, node] : nodes_) {
+    if (other == name || !node.l2->running() || node.l2->frozen()) continue;
+    if (!node.l2->owned().contains(address)) continue;
+    journal_.Violation(
+        absl::StrCat(name, " answers for ", address.ToString(), ", which ", other, " owns"));
+  }
+}
 
 // A LAN that has lost no frame for a dead interval has at most one node that answers.
 void World::CheckOwners() {

@@ -73,6 +73,8 @@ class World {
   // world.cc: time and checks.
   void ConfigureBgp();
   void Pass(absl::Duration time);
+  void AskForAddresses();
+  void CheckAnswer(const std::string& name, const net::IpAddress& address);
   void CheckOwners();
   void CheckForwarding(Node& node, const Process& process,
                        const std::map<net::IpAddress, std::string>& attracted);

@@ -189,7 +189,7 @@ TEST_F(OneNode, AnAddressThatGoesToAnotherServiceIsAnsweredAlthoughTheOldOneLets
 
 // What was asked before a freeze has answers in the socket that nobody has read.
 TEST_F(OneNode, ProbesOfBeforeAFreezeAreSentAgain) {
-  world.RunFor(absl::Milliseconds(50));
+  world.RunFor(absl::Milliseconds(150));  // both are sent
   world.Freeze("a");
   world.RunFor(absl::Milliseconds(900));
   world["a"].sent.clear();

@@ -136,8 +136,12 @@ std::vector<Membership::Candidate> Membership::Candidates() const {
       candidates.push_back({peer.node, peer.standing.fit});
     }
   }
-  std::sort(candidates.begin(), candidates.end(),
-            [](const Candidate& a, const Candidate& b) { return a.node < b.node; });
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.node != b.node ? a.node < b.node : a.fit > b.fit;
+  });
+  // A node whose hardware address changed is there twice until its former life is given up.
+  const auto same = [](const Candidate& a, const Candidate& b) { return a.node == b.node; };
+  candidates.erase(std::unique(candidates.begin(), candidates.end(), same), candidates.end());
   return candidates;
 }
 

@@ -286,6 +286,13 @@ TEST(Membership, ANodeThatStartedAgainReplacesItsFormerLife) {
   EXPECT_EQ(a.NodeOf(MacOf(20)), "b");
 }
 
+TEST(Membership, ANodeWithANewHardwareAddressIsOneCandidate) {
+  Membership a = Listened();
+  a.Hear(Beat("b", 20, {10}), kListened);
+  a.Hear(Beat("b", 21, {10}), kListened);
+  EXPECT_THAT(Names(a), ElementsAre("a", "b"));
+}
+
 TEST(Membership, OfTwoNodesWithOneNameTheYoungerLifeIsSilent) {
   Membership a = Listened();
   a.Hear(Beat("a", 99, {10}), kListened);

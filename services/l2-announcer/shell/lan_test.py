@@ -78,12 +78,12 @@ class Node:
     def put(self, table, name, /, **fields):
         self.tell(f"put {table} {name} {json.dumps(fields)}")
 
-    def configure(self, nodes, **policy):
+    def configure(self, nodes, dead=DEAD, **policy):
         self.put(
             "L2Settings",
             "settings",
             heartbeatIntervalMs=int(HEARTBEAT * 1000),
-            deadIntervalMs=int(DEAD * 1000),
+            deadIntervalMs=int(dead * 1000),
             gratuitousCount=3,
             gratuitousIntervalMs=500,
         )
@@ -120,9 +120,9 @@ class LanTest(unittest.TestCase):
         self.nodes[name] = Node(self.lab, name, host)
         return self.nodes[name]
 
-    def two_nodes(self):
+    def two_nodes(self, dead=DEAD):
         for number, name in enumerate("ab", start=1):
-            self.add_node(name, number).configure(["a", "b"])
+            self.add_node(name, number).configure(["a", "b"], dead)
         for node in self.nodes.values():
             node.start()
 
@@ -192,6 +192,22 @@ class LanTest(unittest.TestCase):
         self.nodes[owner].process.stop()
         wait_until(lambda: self.neighbour(V4) == self.mac(other), what="the other node's address", interval=0.02)
         self.assertLess(time.monotonic() - begin, DEAD)
+
+    def test_an_owner_that_is_started_again_at_once_keeps_its_addresses(self):
+        self.two_nodes(dead=3.0)
+        owner = self.resolve(V4)
+        other = "b" if owner == "a" else "a"
+        asker = self.client.spawn([sys.executable, "-c", ASK, "lan", V4, "0.02", "60"], name="asker")
+        seen = lambda: [line.split()[1] for line in asker.log().splitlines()]
+        wait_until(lambda: seen()[-1:] == [self.mac(owner)], what="an answer of the owner")
+        self.nodes[owner].process.send(signal.SIGKILL)
+        self.nodes[owner].process.wait(5)
+        before = len(seen())
+        self.nodes[owner].start()
+        wait_until(lambda: len(seen()) > before + 10, what="answers of the new process")
+        asker.stop()
+        self.assertEqual(set(seen()), {self.mac(owner)})
+        self.assertNotIn(f'"announcing","interface":"lan","address":"{V4}"', self.nodes[other].process.log())
 
     def test_a_frozen_owner_never_answers_while_the_other_owns(self):
         self.two_nodes()
