@@ -248,6 +248,23 @@ TEST_F(ThreeNodes, AMemberWithAnOlderConfigurationIsNotTalkedOver) {
   for (const std::string& address : Spread()) EXPECT_THAT(world.Ask(address), ElementsAre("b"));
 }
 
+// Whatever the reason is that another member announces it: two must not go on.
+TEST_F(ThreeNodes, AnOwnerYieldsToAMemberThatAnnouncesItsAddressAndAsksAgain) {
+  const std::string address = "20.0.10.1";
+  const std::string owner = Elected(address, {"a", "b", "c"});
+  const std::string other = owner == "a" ? "b" : "a";
+  const ArpFrame claim{.destination = net::MacAddress::Broadcast(),
+                       .source = World::MacOf(other),
+                       .sender_mac = World::MacOf(other),
+                       .sender_ip = Ip(address),
+                       .target_ip = Ip(address)};
+  world.Tell(owner, FrameReceived{"lan", claim});
+  EXPECT_THAT(world.Ask(address), IsEmpty());
+  EXPECT_EQ(world.StatusOf(owner, kService).reason, "still-answered");
+  world.RunFor(absl::Seconds(3));
+  EXPECT_THAT(world.Ask(address), ElementsAre(owner));
+}
+
 TEST_F(ThreeNodes, HeartbeatsOfUnknownNodesAreIgnored) {
   world.Send(Heartbeat{.source = Mac("02:00:00:00:00:66"),
                        .node = "mallory",
