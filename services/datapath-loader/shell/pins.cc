@@ -1,5 +1,6 @@
 #include "services/datapath-loader/shell/pins.h"
 
+#include <bpf/bpf.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -117,6 +118,11 @@ std::string LinkPinPath(const std::string& directory, bool xdp, uint32_t ifindex
 }
 
 absl::Status RemovePins(const std::string& directory) {
+  // Without its last reference a link is taken off its interface some time later; this does it now.
+  for (const LinkPin& pin : ListLinkPins(directory)) {
+    const FileDescriptor link(bpf_obj_get(pin.path.c_str()));
+    if (link.ok()) bpf_link_detach(link.get());
+  }
   std::error_code error;
   fs::remove_all(directory, error);
   if (!error) return absl::OkStatus();

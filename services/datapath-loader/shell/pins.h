@@ -35,7 +35,7 @@ struct LinkPin {
 std::vector<LinkPin> ListLinkPins(const std::string& directory);
 std::string LinkPinPath(const std::string& directory, bool xdp, uint32_t ifindex);
 
-// Removes every pin below `directory` and the directory: what nobody else holds is detached.
+// Takes every link below `directory` off its interface, then removes all pins and the directory.
 absl::Status RemovePins(const std::string& directory);
 
 // Names this process's network namespace for as long as the machine runs.
