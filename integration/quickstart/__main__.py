@@ -21,7 +21,7 @@ The laboratory is up. Look around:
   nsenter --net={lab.router_host.netns_path} vtysh --vty_socket {router.directory} -c "show bgp summary"
   logs: {lab.log_dir}
 Remove it:
-  /usr/bin/python3 -m integration.quickstart --remove"""
+  sudo ./quickstart --remove"""
 
 
 def _play(binary, keep):
@@ -38,7 +38,10 @@ def _play(binary, keep):
             if keep:
                 narrator.say(_how_to_look_around(lab))
             return 0
-    except (CommandFailed, FileExistsError, PermissionError) as error:
+    except FileExistsError:
+        print("\nFAILED: a laboratory that --keep left is still up; remove it: sudo ./quickstart --remove", file=sys.stderr)
+        return 1
+    except (CommandFailed, PermissionError) as error:
         print(f"\nFAILED at: {narrator.step_name}\n  {error}", file=sys.stderr)
         return 1
 
