@@ -57,11 +57,20 @@ class KernelRoutes:
     """Adds routes to the kernel's table of a host through one running `ip`, without starting a program for each."""
 
     def __init__(self, host):
+        self._host = host
         self._ip = subprocess.Popen(host.command(["ip", "-batch", "-"]), stdin=subprocess.PIPE, text=True)
 
     def add(self, address):
         self._ip.stdin.write(f"route add blackhole {address}/32 proto static\n")
         self._ip.stdin.flush()
+
+    def wait_for(self, count):
+        """Until the kernel has that many: a speaker that starts amid a burst may miss some of it."""
+
+        def arrived():
+            return len(self._host.run(["ip", "-4", "route", "show", "proto", "static"]).stdout.splitlines()) == count
+
+        wait_until(arrived, 20, f"the kernel has {count} routes")
 
     def close(self):
         self._ip.stdin.close()
@@ -80,6 +89,7 @@ class Bird:
         self._routes = KernelRoutes(host)
         for address in _TABLE:
             self._routes.add(address)
+        self._routes.wait_for(len(_TABLE))
         host.spawn(["bird", "-f", "-c", config, "-s", self._socket])
         wait_until(lambda: f"{len(_TABLE)} of" in self._ask("show route count"), 20, "BIRD has the table")
         self._poking = threading.Event()
@@ -126,6 +136,7 @@ class Frr:
         self._routes = KernelRoutes(host)
         for address in _TABLE:
             self._routes.add(address)
+        self._routes.wait_for(len(_TABLE))
         self._frr = FrrRouter(host, self._config())
         wait_until(lambda: len(self._frr.bgp_routes()) >= len(_TABLE), 20, "FRR has the table")
 
