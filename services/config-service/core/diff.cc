@@ -37,6 +37,7 @@ std::vector<Change> Diff(const Snapshot& from, const Snapshot& to) {
   DiffTable(from.nodes, to.nodes, &changes);
   DiffTable(from.ipam_settings, to.ipam_settings, &changes);
   DiffTable(from.pools, to.pools, &changes);
+  DiffTable(from.quotas, to.quotas, &changes);
   DiffTable(from.l2_settings, to.l2_settings, &changes);
   DiffTable(from.l2_policies, to.l2_policies, &changes);
   DiffTable(from.bgp_instances, to.bgp_instances, &changes);
@@ -44,6 +45,7 @@ std::vector<Change> Diff(const Snapshot& from, const Snapshot& to) {
   DiffTable(from.bgp_advertisements, to.bgp_advertisements, &changes);
   DiffTable(from.datapath_settings, to.datapath_settings, &changes);
   DiffTable(from.datapath_interfaces, to.datapath_interfaces, &changes);
+  DiffTable(from.namespaces, to.namespaces, &changes);
   DiffTable(from.services, to.services, &changes);
   std::stable_partition(changes.begin(), changes.end(), [](const Change& change) {
     return change.action == Change::Action::kRemove;

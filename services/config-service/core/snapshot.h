@@ -41,21 +41,41 @@ struct Block {
   friend bool operator==(const Block&, const Block&) = default;
 };
 
+// Which namespaces: those that are listed and those that a selector matches. Both empty: all.
+struct Namespaces {
+  std::vector<std::string> names;
+  std::map<std::string, Selector> selectors;  // by name
+  friend bool operator==(const Namespaces&, const Namespaces&) = default;
+};
+
 struct Pool {
   std::string name;
   std::vector<Block> blocks;
+  std::vector<Block> excluded;
   bool disabled = false;
   bool auto_assign = false;
   uint32_t priority = 0;
   bool allow_first_last = false;
+  bool avoid_buggy_ips = false;
   std::optional<Selector> service_selector;
-  std::vector<std::string> namespaces;
+  Namespaces namespaces;
   std::string address_picker;
   friend bool operator==(const Pool&, const Pool&) = default;
 };
 
+struct Quota {
+  std::string name;
+  Namespaces namespaces;
+  std::vector<std::string> pools;
+  uint32_t max_addresses = 0;
+  friend bool operator==(const Quota&, const Quota&) = default;
+};
+
 struct IpamSettings {
   std::string address_picker;
+  uint32_t drain_time_s = 0;
+  // Not configured: the Engine sets it. The commit that made this revision may move addresses.
+  bool allow_renumber = false;
   friend bool operator==(const IpamSettings&, const IpamSettings&) = default;
 };
 
@@ -182,6 +202,22 @@ struct Backend {
 };
 
 enum class FamilyPolicy : uint8_t { kSingleStack, kPreferDualStack, kRequireDualStack };
+enum class TrafficPolicy : uint8_t { kCluster, kLocal };
+
+struct Sharing {
+  std::string key;
+  std::vector<std::string> namespaces;  // "*": all
+  TrafficPolicy traffic_policy = TrafficPolicy::kCluster;
+  std::string backend_selector;
+  bool different_backends = false;
+  friend bool operator==(const Sharing&, const Sharing&) = default;
+};
+
+struct Namespace {
+  std::string name;
+  Labels labels;
+  friend bool operator==(const Namespace&, const Namespace&) = default;
+};
 
 struct Service {
   std::string name_space;
@@ -192,6 +228,9 @@ struct Service {
   std::vector<net::Family> families;             // in the order given
   std::vector<std::string> requested_addresses;  // in the order given
   std::string requested_pool;
+  uint32_t addresses_per_family = 0;
+  std::vector<std::string> addresses_in_use;  // in the order given
+  std::optional<Sharing> sharing;
   std::vector<Backend> backends;
   friend bool operator==(const Service&, const Service&) = default;
 };
@@ -200,6 +239,7 @@ struct Service {
 struct Snapshot {
   std::map<std::string, Pool> pools;
   std::map<std::string, IpamSettings> ipam_settings;
+  std::map<std::string, Quota> quotas;
   std::map<std::string, Plugin> plugins;
   std::map<std::string, Node> nodes;
   std::map<std::string, L2Policy> l2_policies;
@@ -210,13 +250,14 @@ struct Snapshot {
   std::map<std::string, DatapathInterface> datapath_interfaces;
   std::map<std::string, DatapathSettings> datapath_settings;
   std::map<std::string, PipelineStage> pipeline_stages;
+  std::map<std::string, Namespace> namespaces;
   std::map<std::string, Service> services;
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 
 // One entry of any of the tables.
-using Object =
-    std::variant<Pool, IpamSettings, Plugin, Node, L2Policy, L2Settings, BgpInstance, BgpPeer,
-                 BgpAdvertisement, DatapathInterface, DatapathSettings, PipelineStage, Service>;
+using Object = std::variant<Pool, IpamSettings, Quota, Plugin, Node, L2Policy, L2Settings,
+                            BgpInstance, BgpPeer, BgpAdvertisement, DatapathInterface,
+                            DatapathSettings, PipelineStage, Namespace, Service>;
 
 }  // namespace portolan::config

@@ -46,6 +46,31 @@ void CopySelector(const Selector& from, v1alpha1::LabelSelector* to) {
   }
 }
 
+// The blocks passed Validate(): none is left out.
+template <typename Repeated>
+void CopyBlocks(const std::vector<Block>& from, Repeated* to) {
+  for (const Block& block : from) {
+    const absl::StatusOr<net::Range> range = ResolveBlock(block);
+    if (!range.ok()) continue;
+    v1alpha1::AddressBlock* out = to->Add();
+    out->set_id(block.id);
+    out->set_first(range->first().ToString());
+    out->set_last(range->last().ToString());
+    if (!block.cidr.empty()) {
+      out->set_prefix_length(static_cast<uint32_t>(net::Prefix::Parse(block.cidr)->length()));
+    }
+  }
+}
+
+// Into a Pool or a Quota.
+template <typename Message>
+void CopyNamespaces(const Namespaces& from, Message* to) {
+  Copy(from.names, to->mutable_namespaces());
+  for (const auto& [name, selector] : from.selectors) {
+    CopySelector(selector, to->add_namespace_selectors());
+  }
+}
+
 intent_pb::IpFamily ToProto(net::Family family) {
   return family == net::Family::kIpv4 ? intent_pb::IP_FAMILY_IPV4 : intent_pb::IP_FAMILY_IPV6;
 }
@@ -62,6 +87,16 @@ intent_pb::FamilyPolicy ToProto(FamilyPolicy policy) {
   return intent_pb::FAMILY_POLICY_UNSPECIFIED;
 }
 
+void CopySharing(const Sharing& from, intent_pb::Sharing* to) {
+  to->set_key(from.key);
+  Copy(from.namespaces, to->mutable_namespaces());
+  to->set_traffic_policy(from.traffic_policy == TrafficPolicy::kLocal
+                             ? intent_pb::TRAFFIC_POLICY_LOCAL
+                             : intent_pb::TRAFFIC_POLICY_CLUSTER);
+  to->set_backend_selector(from.backend_selector);
+  to->set_different_backends(from.different_backends);
+}
+
 std::string KeyOf(const Service& service) {
   return absl::StrCat(service.name_space, "/", service.name);
 }
@@ -71,25 +106,17 @@ std::string KeyOf(const Service& service) {
 v1alpha1::Pool ToProto(const Pool& pool) {
   v1alpha1::Pool proto;
   proto.set_name(pool.name);
-  for (const Block& block : pool.blocks) {
-    const absl::StatusOr<net::Range> range = ResolveBlock(block);
-    if (!range.ok()) continue;  // Validate() refused it
-    v1alpha1::AddressBlock* out = proto.add_blocks();
-    out->set_id(block.id);
-    out->set_first(range->first().ToString());
-    out->set_last(range->last().ToString());
-    if (!block.cidr.empty()) {
-      out->set_prefix_length(static_cast<uint32_t>(net::Prefix::Parse(block.cidr)->length()));
-    }
-  }
+  CopyBlocks(pool.blocks, proto.mutable_blocks());
+  CopyBlocks(pool.excluded, proto.mutable_excluded());
   proto.set_disabled(pool.disabled);
   proto.set_auto_assign(pool.auto_assign);
   proto.set_priority(pool.priority);
   proto.set_allow_first_last(pool.allow_first_last);
+  proto.set_avoid_buggy_ips(pool.avoid_buggy_ips);
   if (pool.service_selector.has_value()) {
     CopySelector(*pool.service_selector, proto.mutable_service_selector());
   }
-  Copy(pool.namespaces, proto.mutable_namespaces());
+  CopyNamespaces(pool.namespaces, &proto);
   proto.set_address_picker(pool.address_picker);
   return proto;
 }
@@ -97,6 +124,17 @@ v1alpha1::Pool ToProto(const Pool& pool) {
 v1alpha1::IpamSettings ToProto(const IpamSettings& settings) {
   v1alpha1::IpamSettings proto;
   proto.set_address_picker(settings.address_picker);
+  proto.set_drain_time_s(settings.drain_time_s);
+  proto.set_allow_renumber(settings.allow_renumber);
+  return proto;
+}
+
+v1alpha1::Quota ToProto(const Quota& quota) {
+  v1alpha1::Quota proto;
+  proto.set_name(quota.name);
+  CopyNamespaces(quota.namespaces, &proto);
+  Copy(quota.pools, proto.mutable_pools());
+  proto.set_max_addresses(quota.max_addresses);
   return proto;
 }
 
@@ -230,6 +268,13 @@ v1alpha1::Problem ToProto(const Problem& problem) {
   return proto;
 }
 
+intent_pb::Namespace ToProto(const Namespace& name_space) {
+  intent_pb::Namespace proto;
+  proto.set_name(name_space.name);
+  CopyLabels(name_space.labels, proto.mutable_labels());
+  return proto;
+}
+
 intent_pb::ServiceIntent ToIntent(const Service& service, uint64_t generation) {
   intent_pb::ServiceIntent proto;
   proto.set_key(KeyOf(service));
@@ -245,6 +290,9 @@ intent_pb::ServiceIntent ToIntent(const Service& service, uint64_t generation) {
   proto.set_family_policy(ToProto(service.family_policy));
   Copy(service.requested_addresses, proto.mutable_requested_addresses());
   proto.set_requested_pool(service.requested_pool);
+  proto.set_addresses_per_family(service.addresses_per_family);
+  Copy(service.addresses_in_use, proto.mutable_addresses_in_use());
+  if (service.sharing.has_value()) CopySharing(*service.sharing, proto.mutable_sharing());
   return proto;
 }
 

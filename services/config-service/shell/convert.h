@@ -14,6 +14,7 @@ namespace portolan::config {
 // Blocks are expanded to first and last. The pool passed Validate().
 v1alpha1::Pool ToProto(const Pool& pool);
 v1alpha1::IpamSettings ToProto(const IpamSettings& settings);
+v1alpha1::Quota ToProto(const Quota& quota);
 v1alpha1::Plugin ToProto(const Plugin& plugin);
 v1alpha1::Node ToProto(const Node& node);
 v1alpha1::L2Policy ToProto(const L2Policy& policy);
@@ -26,7 +27,9 @@ v1alpha1::DatapathSettings ToProto(const DatapathSettings& settings);
 v1alpha1::PipelineStage ToProto(const PipelineStage& stage);
 v1alpha1::Problem ToProto(const Problem& problem);
 
-// One entry of /services is two messages of one key and generation.
+intent::v1alpha1::Namespace ToProto(const Namespace& name_space);
+
+// One service is two messages of one key and generation.
 intent::v1alpha1::ServiceIntent ToIntent(const Service& service, uint64_t generation);
 intent::v1alpha1::BackendSet ToBackends(const Service& service, uint64_t generation);
 

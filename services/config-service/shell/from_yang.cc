@@ -63,9 +63,7 @@ MatchExpression::Operator ReadOperator(const std::string& text) {
   return MatchExpression::Operator::kIn;
 }
 
-std::optional<Selector> ReadSelector(const Data& parent, absl::string_view container) {
-  const Data data = parent.Child(container);
-  if (!data) return std::nullopt;
+Selector ReadSelector(const Data& data) {
   Selector selector;
   selector.match_labels = ReadLabels(data, "match-label");
   for (const Data& entry : data.Children("match-expression")) {
@@ -77,6 +75,20 @@ std::optional<Selector> ReadSelector(const Data& parent, absl::string_view conta
               return std::tie(a.key, a.op) < std::tie(b.key, b.op);
             });
   return selector;
+}
+
+std::optional<Selector> ReadSelector(const Data& parent, absl::string_view container) {
+  const Data data = parent.Child(container);
+  if (!data) return std::nullopt;
+  return ReadSelector(data);
+}
+
+Namespaces ReadNamespaces(const Data& parent) {
+  Namespaces namespaces{SortedTexts(parent, "namespace"), {}};
+  for (const Data& entry : parent.Children("namespace-selector")) {
+    namespaces.selectors[Text(entry, "name")] = ReadSelector(entry);
+  }
+  return namespaces;
 }
 
 net::Family ReadFamily(const std::string& text) {
@@ -105,24 +117,42 @@ void ReadSystem(const Data& system, Snapshot* snapshot) {
   }
 }
 
+std::vector<Block> ReadBlocks(const Data& container) {
+  std::vector<Block> blocks;
+  for (const Data& block : container.Children("block")) {
+    blocks.push_back(
+        {Text(block, "id"), Text(block, "cidr"), Text(block, "first"), Text(block, "last")});
+  }
+  SortBy(&blocks, &Block::id);
+  return blocks;
+}
+
 void ReadIpam(const Data& ipam, Snapshot* snapshot) {
-  snapshot->ipam_settings[kSettings] = {Text(ipam.Child("settings"), "address-picker")};
+  const Data settings = ipam.Child("settings");
+  snapshot->ipam_settings[kSettings] = {.address_picker = Text(settings, "address-picker"),
+                                        .drain_time_s = Number(settings, "drain-time")};
   for (const Data& data : ipam.Child("pools").Children("pool")) {
     Pool pool;
     pool.name = Text(data, "name");
-    for (const Data& block : data.Child("blocks").Children("block")) {
-      pool.blocks.push_back(
-          {Text(block, "id"), Text(block, "cidr"), Text(block, "first"), Text(block, "last")});
-    }
-    SortBy(&pool.blocks, &Block::id);
+    pool.blocks = ReadBlocks(data.Child("blocks"));
+    pool.excluded = ReadBlocks(data.Child("excluded"));
     pool.disabled = Flag(data, "disabled");
     pool.auto_assign = Flag(data, "auto-assign");
     pool.priority = Number(data, "priority");
     pool.allow_first_last = Flag(data, "allow-first-last");
+    pool.avoid_buggy_ips = Flag(data, "avoid-buggy-ips");
     pool.service_selector = ReadSelector(data, "service-selector");
-    pool.namespaces = SortedTexts(data, "namespace");
+    pool.namespaces = ReadNamespaces(data);
     pool.address_picker = Text(data, "address-picker");
     snapshot->pools[pool.name] = std::move(pool);
+  }
+  for (const Data& data : ipam.Child("quotas").Children("quota")) {
+    Quota quota;
+    quota.name = Text(data, "name");
+    quota.namespaces = ReadNamespaces(data);
+    quota.pools = SortedTexts(data, "pool");
+    quota.max_addresses = Number(data, "max-addresses");
+    snapshot->quotas[quota.name] = std::move(quota);
   }
 }
 
@@ -137,7 +167,23 @@ FamilyPolicy ReadFamilyPolicy(const std::string& text) {
                                       : FamilyPolicy::kSingleStack;
 }
 
+std::optional<Sharing> ReadSharing(const Data& data) {
+  if (!data) return std::nullopt;
+  return Sharing{
+      .key = Text(data, "key"),
+      .namespaces = SortedTexts(data, "namespace"),
+      .traffic_policy =
+          Text(data, "traffic-policy") == "local" ? TrafficPolicy::kLocal : TrafficPolicy::kCluster,
+      .backend_selector = Text(data, "backend-selector"),
+      .different_backends = Flag(data, "different-backends"),
+  };
+}
+
 void ReadServices(const Data& services, Snapshot* snapshot) {
+  for (const Data& data : services.Children("namespace")) {
+    const std::string name = Text(data, "name");
+    snapshot->namespaces[name] = {name, ReadLabels(data, "label")};
+  }
   for (const Data& data : services.Children("service")) {
     Service service;
     service.name_space = Text(data, "namespace");
@@ -158,6 +204,9 @@ void ReadServices(const Data& services, Snapshot* snapshot) {
     }
     service.requested_addresses = Texts(data, "requested-address");
     service.requested_pool = Text(data, "requested-pool");
+    service.addresses_per_family = Number(data, "addresses-per-family");
+    service.addresses_in_use = Texts(data, "address-in-use");
+    service.sharing = ReadSharing(data.Child("sharing"));
     for (const Data& entry : data.Children("backend")) {
       service.backends.push_back({Text(entry, "id"), Text(entry, "address"),
                                   Number(entry, "weight"), Text(entry, "node")});

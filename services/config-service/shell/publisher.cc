@@ -22,6 +22,7 @@ Overload(F...) -> Overload<F...>;
 Publisher::Publisher(wire::Hub* hub)
     : pools_(hub->NewWriter<v1alpha1::Pool>()),
       ipam_settings_(hub->NewWriter<v1alpha1::IpamSettings>()),
+      quotas_(hub->NewWriter<v1alpha1::Quota>()),
       plugins_(hub->NewWriter<v1alpha1::Plugin>()),
       nodes_(hub->NewWriter<v1alpha1::Node>()),
       l2_policies_(hub->NewWriter<v1alpha1::L2Policy>()),
@@ -32,6 +33,7 @@ Publisher::Publisher(wire::Hub* hub)
       datapath_interfaces_(hub->NewWriter<v1alpha1::DatapathInterface>()),
       datapath_settings_(hub->NewWriter<v1alpha1::DatapathSettings>()),
       pipeline_stages_(hub->NewWriter<v1alpha1::PipelineStage>()),
+      namespaces_(hub->NewWriter<intent::v1alpha1::Namespace>()),
       intents_(hub->NewWriter<intent::v1alpha1::ServiceIntent>()),
       backend_sets_(hub->NewWriter<intent::v1alpha1::BackendSet>()),
       statuses_(hub->NewWriter<status::v1alpha1::ObjectStatus>()) {}
@@ -62,6 +64,7 @@ void Publisher::Apply(const std::vector<Change>& changes) {
         Overload{
             [&](const Pool& object) { Put(pools_, change, object); },
             [&](const IpamSettings& object) { Put(ipam_settings_, change, object); },
+            [&](const Quota& object) { Put(quotas_, change, object); },
             [&](const Plugin& object) { Put(plugins_, change, object); },
             [&](const Node& object) { Put(nodes_, change, object); },
             [&](const L2Policy& object) { Put(l2_policies_, change, object); },
@@ -72,6 +75,7 @@ void Publisher::Apply(const std::vector<Change>& changes) {
             [&](const DatapathInterface& object) { Put(datapath_interfaces_, change, object); },
             [&](const DatapathSettings& object) { Put(datapath_settings_, change, object); },
             [&](const PipelineStage& object) { Put(pipeline_stages_, change, object); },
+            [&](const Namespace& object) { Put(namespaces_, change, object); },
             [&](const Service& object) { PutService(change, object); },
         },
         change.object);
@@ -86,9 +90,10 @@ void Publisher::Report(const status::v1alpha1::ObjectStatus& status) {
 
 void Publisher::MarkSynced() {
   for (wire::Writer* writer :
-       {&pools_, &ipam_settings_, &plugins_, &nodes_, &l2_policies_, &l2_settings_, &bgp_instances_,
-        &bgp_peers_, &bgp_advertisements_, &datapath_interfaces_, &datapath_settings_,
-        &pipeline_stages_, &intents_, &backend_sets_, &statuses_}) {
+       {&pools_, &ipam_settings_, &quotas_, &plugins_, &nodes_, &l2_policies_, &l2_settings_,
+        &bgp_instances_, &bgp_peers_, &bgp_advertisements_, &datapath_interfaces_,
+        &datapath_settings_, &pipeline_stages_, &namespaces_, &intents_, &backend_sets_,
+        &statuses_}) {
     writer->MarkSynced();
   }
 }

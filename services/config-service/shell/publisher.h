@@ -25,9 +25,9 @@ class Publisher {
   void Put(wire::Writer& writer, const Change& change, const T& object);
   void PutService(const Change& change, const Service& service);
 
-  wire::Writer pools_, ipam_settings_, plugins_, nodes_, l2_policies_, l2_settings_, bgp_instances_,
-      bgp_peers_, bgp_advertisements_, datapath_interfaces_, datapath_settings_, pipeline_stages_,
-      intents_, backend_sets_, statuses_;
+  wire::Writer pools_, ipam_settings_, quotas_, plugins_, nodes_, l2_policies_, l2_settings_,
+      bgp_instances_, bgp_peers_, bgp_advertisements_, datapath_interfaces_, datapath_settings_,
+      pipeline_stages_, namespaces_, intents_, backend_sets_, statuses_;
 };
 
 }  // namespace portolan::config
