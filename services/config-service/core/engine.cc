@@ -6,6 +6,21 @@
 #include "services/config-service/core/validate.h"
 
 namespace portolan::config {
+namespace {
+
+void AllowRenumber(bool allow, Snapshot* snapshot) {
+  for (auto& [key, settings] : snapshot->ipam_settings) settings.allow_renumber = allow;
+}
+
+std::string Unasked(const std::string& reason, bool allow_renumber) {
+  return absl::StrCat(
+      "ipam-service could not be asked what the edit does to addresses in use (", reason, "); ",
+      allow_renumber ? "addresses that the edit makes illegal are moved once it has the edit"
+                     : "addresses that the edit makes illegal stay until a commit with "
+                       "allow-renumber");
+}
+
+}  // namespace
 
 std::vector<Effect> Engine::Handle(Event event, absl::Time) {
   return std::visit([this](auto&& e) { return On(std::move(e)); }, std::move(event));
@@ -22,6 +37,7 @@ void Engine::SetGenerations(std::vector<Change>* changes,
 
 std::vector<Effect> Engine::On(Restored restored) {
   running_ = std::move(restored.running);
+  AllowRenumber(restored.allow_renumber, &running_);
   revision_ = restored.revision;
   generations_ = std::move(restored.generations);
   return {};
@@ -34,8 +50,16 @@ std::vector<Effect> Engine::On(Started) {
   return {Publish{revision_, std::move(changes)}};
 }
 
+// `candidate` is as YANG has it, without a permission.
+bool Engine::TouchesAddresses(const Snapshot& candidate) const {
+  if (candidate.pools != running_.pools || candidate.quotas != running_.quotas) return true;
+  Snapshot settings{.ipam_settings = running_.ipam_settings};
+  AllowRenumber(false, &settings);
+  return candidate.ipam_settings != settings.ipam_settings;
+}
+
 std::vector<Effect> Engine::On(EditProposed edit) {
-  if (pending_.has_value()) {
+  if (!edit.dry_run && committing_) {
     return {Answer{edit.id,
                    revision_,
                    {{.rule = "busy",
@@ -43,51 +67,85 @@ std::vector<Effect> Engine::On(EditProposed edit) {
                      .remedy = "apply the edit again"}}}};
   }
   std::vector<Problem> problems = Validate(edit.candidate);
-  if (!problems.empty() || edit.dry_run) {
-    return {Answer{edit.id, revision_, std::move(problems)}};
+  if (!problems.empty()) return {Answer{edit.id, revision_, std::move(problems)}};
+  const bool ask = started_ && (edit.allow_renumber || TouchesAddresses(edit.candidate));
+  AllowRenumber(edit.allow_renumber, &edit.candidate);
+  committing_ = committing_ || !edit.dry_run;
+  Proposal proposal{edit.id, edit.dry_run, edit.allow_renumber, std::move(edit.candidate), {}, {}};
+  proposal.warnings = Warnings(proposal.candidate);
+  if (!ask) return Decide(std::move(proposal));
+  AskPlan question{proposal.id, proposal.candidate.pools, {}, proposal.candidate.quotas};
+  for (const auto& [key, settings] : proposal.candidate.ipam_settings) question.settings = settings;
+  if (proposal.dry_run) proposal.candidate = {};  // checked, and not needed any more
+  asked_.emplace(proposal.id, std::move(proposal));
+  return {std::move(question)};
+}
+
+std::vector<Effect> Engine::On(Planned planned) {
+  auto asked = asked_.extract(planned.id);
+  if (asked.empty()) return {};
+  Proposal& proposal = asked.mapped();
+  proposal.moves = std::move(planned.moves);
+  if (!planned.unasked.empty()) {
+    proposal.warnings.push_back(Unasked(planned.unasked, proposal.allow_renumber));
   }
-  Pending pending;
-  pending.id = edit.id;
-  pending.changes = Diff(running_, edit.candidate);
-  pending.candidate = std::move(edit.candidate);
-  pending.generations = generations_;
+  return Decide(std::move(proposal));
+}
+
+// Everything is known that speaks for or against it.
+std::vector<Effect> Engine::Decide(Proposal proposal) {
+  std::vector<Problem> problems;
+  if (!proposal.allow_renumber) problems = RefusalOf(proposal.moves);
+  if (!problems.empty() || proposal.dry_run) {
+    if (!proposal.dry_run) committing_ = false;
+    return {Answer{proposal.id, revision_, std::move(problems), std::move(proposal.moves),
+                   std::move(proposal.warnings)}};
+  }
+  Written written{std::move(proposal), {}, generations_};
+  written.changes = Diff(running_, written.proposal.candidate);
   const uint64_t revision = revision_ + 1;
-  for (const Change& change : pending.changes) {
+  for (const Change& change : written.changes) {
     if (!std::holds_alternative<Service>(change.object)) continue;
     if (change.action == Change::Action::kRemove) {
-      pending.generations.erase(change.key);
+      written.generations.erase(change.key);
     } else {
-      pending.generations[change.key] = revision;
+      written.generations[change.key] = revision;
     }
   }
-  SetGenerations(&pending.changes, pending.generations);
-  WriteJournal write{edit.id, revision, pending.generations};
-  pending_ = std::move(pending);
+  SetGenerations(&written.changes, written.generations);
+  WriteJournal write{written.proposal.id, revision, written.generations,
+                     written.proposal.allow_renumber};
+  written_ = std::move(written);
   return {std::move(write)};
 }
 
-std::vector<Effect> Engine::On(JournalWritten written) {
-  if (!pending_.has_value() || pending_->id != written.id) return {};
-  Pending pending = *std::move(pending_);
-  pending_.reset();
-  if (!written.error.empty()) {
-    return {Answer{written.id,
+std::vector<Effect> Engine::On(JournalWritten result) {
+  if (!written_.has_value() || written_->proposal.id != result.id) return {};
+  Written written = *std::move(written_);
+  written_.reset();
+  committing_ = false;
+  if (!result.error.empty()) {
+    return {Answer{result.id,
                    revision_,
                    {{.rule = "journal",
                      .message = absl::StrCat("the edit could not be made durable, so it is refused "
                                              "and running is unchanged: ",
-                                             written.error),
+                                             result.error),
                      .remedy = "repair or free the disk of the state directory and apply the edit "
                                "again"}}}};
   }
-  running_ = std::move(pending.candidate);
-  generations_ = std::move(pending.generations);
+  running_ = std::move(written.proposal.candidate);
+  generations_ = std::move(written.generations);
   ++revision_;
   std::vector<Effect> effects;
-  if (started_ && !pending.changes.empty()) {
-    effects.push_back(Publish{revision_, std::move(pending.changes)});
+  if (started_ && !written.changes.empty()) {
+    effects.push_back(Publish{revision_, std::move(written.changes)});
   }
-  effects.push_back(Answer{written.id, revision_, {}});
+  effects.push_back(Answer{result.id,
+                           revision_,
+                           {},
+                           std::move(written.proposal.moves),
+                           std::move(written.proposal.warnings)});
   return effects;
 }
 

@@ -1,9 +1,15 @@
 // Decides about edits of the running configuration: validates, counts revisions, says what to
 // journal and what to publish, in that order.
 //
-// Pure: the same events give the same effects. One edit at a time: after WriteJournal the engine
-// takes no other edit until JournalWritten. Nothing is published before it is durable, and a
-// refused or failed edit leaves running as it was.
+// Pure: the same events give the same effects. One commit at a time: from AskPlan or WriteJournal
+// to its Answer no other begins; dry runs go on beside it. Nothing is published before it is
+// durable, and a refused or failed edit leaves running as it was.
+//
+// An edit of pools, settings or quotas is first put to ipam-service (AskPlan): without permission
+// to renumber, it is refused when a Service would lose an address. Without an answer it goes on
+// with a warning, since ipam-service keeps such addresses until a revision allows to move them
+// (IpamSettings::allow_renumber: true in the revisions of commits with that permission, else
+// false). Before Started nothing is asked: ipam-service reads us, and is not there yet.
 //
 // A service's generation is the revision at which its entry changed last. Revisions only grow, so
 // a service that was removed and declared anew has a higher generation than before.
@@ -18,6 +24,7 @@
 
 #include "absl/time/time.h"
 #include "services/config-service/core/diff.h"
+#include "services/config-service/core/plan.h"
 #include "services/config-service/core/problem.h"
 #include "services/config-service/core/snapshot.h"
 
@@ -30,6 +37,7 @@ struct Restored {
   Snapshot running;
   uint64_t revision = 0;
   std::map<std::string, uint64_t> generations;
+  bool allow_renumber = false;
 };
 // From now on changes are published, beginning with everything that is there.
 struct Started {};
@@ -38,21 +46,37 @@ struct EditProposed {
   uint64_t id = 0;
   Snapshot candidate;
   bool dry_run = false;
+  bool allow_renumber = false;
+};
+// Outcome of AskPlan. `unasked`: why there is no answer; empty: `moves` is it.
+struct Planned {
+  uint64_t id = 0;
+  std::vector<AddressMove> moves;
+  std::string unasked;
 };
 // Outcome of WriteJournal. `error`: why nothing was written; empty: it is durable.
 struct JournalWritten {
   uint64_t id = 0;
   std::string error;
 };
-using Event = std::variant<Restored, Started, EditProposed, JournalWritten>;
+using Event = std::variant<Restored, Started, EditProposed, Planned, JournalWritten>;
 
 // ---- effects ----
 
-// Make the edit durable with this revision and these generations, then report JournalWritten.
+// Ask ipam-service what this configuration would do to addresses in use, then report Planned, in
+// bounded time.
+struct AskPlan {
+  uint64_t id = 0;
+  std::map<std::string, Pool> pools;
+  IpamSettings settings;
+  std::map<std::string, Quota> quotas;
+};
+// Make the edit durable with all of this, then report JournalWritten.
 struct WriteJournal {
   uint64_t id = 0;
   uint64_t revision = 0;
   std::map<std::string, uint64_t> generations;
+  bool allow_renumber = false;
 };
 struct Publish {
   uint64_t revision = 0;
@@ -63,8 +87,10 @@ struct Answer {
   uint64_t id = 0;
   uint64_t revision = 0;  // of running
   std::vector<Problem> problems;
+  std::vector<AddressMove> moves;  // what the edit does, or would do
+  std::vector<std::string> warnings;
 };
-using Effect = std::variant<WriteJournal, Publish, Answer>;
+using Effect = std::variant<AskPlan, WriteJournal, Publish, Answer>;
 
 class Engine {
  public:
@@ -74,9 +100,18 @@ class Engine {
   uint64_t revision() const { return revision_; }
 
  private:
-  struct Pending {
+  // A valid edit until its Answer.
+  struct Proposal {
     uint64_t id = 0;
-    Snapshot candidate;
+    bool dry_run = false;
+    bool allow_renumber = false;
+    Snapshot candidate;  // of a commit
+    std::vector<AddressMove> moves;
+    std::vector<std::string> warnings;
+  };
+  // A commit whose WriteJournal is out.
+  struct Written {
+    Proposal proposal;
     std::vector<Change> changes;
     std::map<std::string, uint64_t> generations;
   };
@@ -84,7 +119,10 @@ class Engine {
   std::vector<Effect> On(Restored restored);
   std::vector<Effect> On(Started);
   std::vector<Effect> On(EditProposed edit);
-  std::vector<Effect> On(JournalWritten written);
+  std::vector<Effect> On(Planned planned);
+  std::vector<Effect> On(JournalWritten result);
+  bool TouchesAddresses(const Snapshot& candidate) const;
+  std::vector<Effect> Decide(Proposal proposal);
   void SetGenerations(std::vector<Change>* changes,
                       const std::map<std::string, uint64_t>& generations) const;
 
@@ -92,7 +130,9 @@ class Engine {
   Snapshot running_;
   uint64_t revision_ = 0;
   std::map<std::string, uint64_t> generations_;  // of running services
-  std::optional<Pending> pending_;
+  std::map<uint64_t, Proposal> asked_;           // by id: whose AskPlan is out
+  std::optional<Written> written_;
+  bool committing_ = false;  // one of those is a commit
 };
 
 }  // namespace portolan::config

@@ -1,27 +1,27 @@
 #include "services/config-service/core/validate.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/config-service/core/data_path.h"
 
 namespace portolan::config {
 namespace {
 
 constexpr size_t kMaxProblems = 100;
 
-// 'text' or "text", as XPath 1.0 writes a literal.
-std::string Quote(const std::string& text) {
-  const char* quote = text.find('\'') == std::string::npos ? "'" : "\"";
-  return absl::StrCat(quote, text, quote);
-}
+// The list that a block stands in.
+enum class Part : uint8_t { kBlocks, kExcluded };
 
-std::string BlockPath(const std::string& pool, const std::string& block) {
-  return absl::StrCat("/portolan-ipam:ipam/pools/pool[name=", Quote(pool),
-                      "]/blocks/block[id=", Quote(block), "]");
+std::string BlockPath(const std::string& pool, const std::string& block, Part part) {
+  return absl::StrCat(PoolPath(pool), part == Part::kBlocks ? "/blocks" : "/excluded",
+                      "/block[id=", Quote(block), "]");
 }
 
 std::string ServicePath(const Service& service) {
@@ -39,16 +39,21 @@ struct Place {
   net::Range range;
   const std::string* pool;
   const std::string* block;
+  Part part = Part::kBlocks;
 };
 
+const char* Noun(Part part) { return part == Part::kBlocks ? "block " : "excluded block "; }
+
+std::string PathOf(const Place& place) { return BlockPath(*place.pool, *place.block, place.part); }
+
 std::string Name(const Place& place) {
-  return absl::StrCat("block ", *place.block, " of pool ", *place.pool, " (",
+  return absl::StrCat(Noun(place.part), *place.block, " of pool ", *place.pool, " (",
                       place.range.ToString(), ")");
 }
 
-Problem BadBlock(const Pool& pool, const Block& block, const absl::Status& status) {
+Problem BadBlock(const Pool& pool, const Block& block, Part part, const absl::Status& status) {
   Problem problem;
-  problem.path = BlockPath(pool.name, block.id);
+  problem.path = BlockPath(pool.name, block.id, part);
   if (!block.cidr.empty()) {
     absl::StrAppend(&problem.path, "/cidr");
     problem.rule = "cidr";
@@ -64,7 +69,7 @@ Problem BadBlock(const Pool& pool, const Block& block, const absl::Status& statu
                          : "exchange first and last, or correct one of them";
   }
   problem.message =
-      absl::StrCat("block ", block.id, " of pool ", pool.name, ": ", status.message());
+      absl::StrCat(Noun(part), block.id, " of pool ", pool.name, ": ", status.message());
   return problem;
 }
 
@@ -83,12 +88,15 @@ constexpr Reserved kReserved[] = {
     {"ff00::/8", "multicast addresses"},
 };
 
+net::Range RangeOf(const Reserved& reserved) {
+  return net::Range::Of(net::Prefix::Parse(reserved.prefix).value());
+}
+
 void CheckReserved(const Place& place, std::vector<Problem>* problems) {
   for (const Reserved& reserved : kReserved) {
-    const net::Range range = net::Range::Of(net::Prefix::Parse(reserved.prefix).value());
-    if (!range.Overlaps(place.range)) continue;
+    if (!RangeOf(reserved).Overlaps(place.range)) continue;
     problems->push_back(
-        {.path = BlockPath(*place.pool, *place.block),
+        {.path = PathOf(place),
          .rule = "block-reserved",
          .message = absl::StrCat(Name(place), " holds ", reserved.name, ", ", reserved.prefix),
          .remedy = "take these addresses out of the block"});
@@ -101,30 +109,89 @@ void CheckOverlap(const Place& a, const Place& b, std::vector<Problem>* problems
   const std::string common =
       from == to ? from.ToString() : absl::StrCat(from.ToString(), "-", to.ToString());
   problems->push_back(
-      {.path = BlockPath(*b.pool, *b.block),
+      {.path = PathOf(b),
        .rule = *a.pool == *b.pool ? "block-overlap" : "pool-overlap",
        .message = absl::StrCat(Name(b), " overlaps ", Name(a), ": both hold ", common),
        .remedy = "shrink or remove one of the two blocks"});
 }
 
-void ValidatePools(const Snapshot& snapshot, std::vector<Problem>* problems) {
+// The blocks of one list of a pool that are well formed, in the order of their first address.
+std::vector<Place> PlacesOf(const Pool& pool, Part part, std::vector<Problem>* problems) {
   std::vector<Place> places;
-  for (const auto& [name, pool] : snapshot.pools) {
-    for (const Block& block : pool.blocks) {
-      const absl::StatusOr<net::Range> range = ResolveBlock(block);
-      if (!range.ok()) {
-        problems->push_back(BadBlock(pool, block, range.status()));
-        continue;
-      }
-      places.push_back({*range, &pool.name, &block.id});
-      CheckReserved(places.back(), problems);
+  for (const Block& block : part == Part::kBlocks ? pool.blocks : pool.excluded) {
+    const absl::StatusOr<net::Range> range = ResolveBlock(block);
+    if (range.ok()) {
+      places.push_back({*range, &pool.name, &block.id, part});
+    } else {
+      problems->push_back(BadBlock(pool, block, part, range.status()));
     }
   }
   std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
     return a.range.first() < b.range.first();
   });
+  return places;
+}
+
+// Both in the order of their first address.
+void CheckExcluded(const std::vector<Place>& blocks, const std::vector<Place>& excluded,
+                   std::vector<Problem>* problems) {
+  size_t begun = 0;  // blocks that begin before the exclusion ends
+  std::vector<const Place*> by_end;
+  for (const Place& place : excluded) by_end.push_back(&place);
+  std::stable_sort(by_end.begin(), by_end.end(), [](const Place* a, const Place* b) {
+    return a->range.last() < b->range.last();
+  });
+  std::optional<net::IpAddress> furthest;  // that a block of those reaches
+  for (const Place* place : by_end) {
+    for (; begun < blocks.size() && blocks[begun].range.first() <= place->range.last(); ++begun) {
+      furthest = std::max(furthest.value_or(net::IpAddress()), blocks[begun].range.last());
+    }
+    if (furthest.has_value() && *furthest >= place->range.first()) continue;
+    problems->push_back(
+        {.path = PathOf(*place),
+         .rule = "excluded-outside",
+         .message = absl::StrCat(Name(*place), " is outside every block of the pool"),
+         .remedy = "correct its addresses, move it to the pool that holds them, or remove it"});
+  }
+}
+
+// Each /24 of such a block has two addresses to leave out, and ipam-service keeps every one.
+void CheckBuggyIps(const Pool& pool, const std::vector<Place>& blocks,
+                   std::vector<Problem>* problems) {
+  constexpr uint32_t kMaxSizeMinusOne = (1u << 24) - 1;
+  if (!pool.avoid_buggy_ips) return;
+  for (const Place& place : blocks) {
+    if (place.range.family() != net::Family::kIpv4) continue;
+    if (place.range.SizeMinusOne() <= kMaxSizeMinusOne) continue;
+    problems->push_back(
+        {.path = PoolPath(pool.name) + "/avoid-buggy-ips",
+         .rule = "avoid-buggy-ips",
+         .message = absl::StrCat("pool ", pool.name, " avoids addresses that end in .0 and .255, ",
+                                 "but its ", Name(place), " has more than 16777216 addresses (a ",
+                                 "prefix of 8 bits), which would cost too much"),
+         .remedy = "shrink the block to what is needed, or set avoid-buggy-ips to false"});
+  }
+}
+
+void ValidatePools(const Snapshot& snapshot, std::vector<Problem>* problems) {
+  std::vector<Place> places;
+  for (const auto& [name, pool] : snapshot.pools) {
+    const size_t before = problems->size();
+    const std::vector<Place> blocks = PlacesOf(pool, Part::kBlocks, problems);
+    const bool all_blocks = problems->size() == before;
+    for (const Place& place : blocks) CheckReserved(place, problems);
+    CheckBuggyIps(pool, blocks, problems);
+    const std::vector<Place> excluded = PlacesOf(pool, Part::kExcluded, problems);
+    // What a bad block was meant to hold is not known.
+    if (all_blocks) CheckExcluded(blocks, excluded, problems);
+    places.insert(places.end(), blocks.begin(), blocks.end());
+  }
+  std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return a.range.first() < b.range.first();
+  });
   // Each block against the one before it that reaches furthest: a conflict is never missed, and
-  // not every pair of a heap of overlapping blocks is listed.
+  // not every pair of a heap of overlapping blocks is listed. Exclusions do not count: two pools
+  // with one address are a mistake, whoever hands it out.
   const Place* furthest = nullptr;
   for (const Place& place : places) {
     if (furthest != nullptr && furthest->range.Overlaps(place.range)) {
@@ -132,6 +199,63 @@ void ValidatePools(const Snapshot& snapshot, std::vector<Problem>* problems) {
     }
     if (furthest == nullptr || furthest->range.last() < place.range.last()) furthest = &place;
   }
+}
+
+// Whether some address of `block` can be handed out. `excluded` is in order and disjoint.
+bool HasFreeAddress(const Pool& pool, const Block& block, const std::vector<net::Range>& excluded) {
+  const absl::StatusOr<net::Range> range = ResolveBlock(block);
+  if (!range.ok()) return true;
+  const bool ipv4 = range->family() == net::Family::kIpv4;
+  const bool edges = ipv4 && !pool.allow_first_last && !block.cidr.empty() &&
+                     net::Prefix::Parse(block.cidr)->length() <= 30;
+  const auto is_left_out = [&](const net::IpAddress& address) {
+    if (edges && (address == range->first() || address == range->last())) return true;
+    if (!ipv4 || !pool.avoid_buggy_ips) return false;
+    const uint32_t end = static_cast<uint32_t>(address.value()) & 0xff;
+    return end == 0 || end == 0xff;
+  };
+  // At most three addresses in a row are left out, so this goes from exclusion to exclusion.
+  std::optional<net::IpAddress> address = range->first();
+  while (address.has_value() && range->Contains(*address)) {
+    const auto after = std::upper_bound(
+        excluded.begin(), excluded.end(), *address,
+        [](const net::IpAddress& value, const net::Range& e) { return value < e.first(); });
+    if (after != excluded.begin() && std::prev(after)->Contains(*address)) {
+      address = std::prev(after)->last().Next();
+    } else if (is_left_out(*address)) {
+      address = address->Next();
+    } else {
+      return true;
+    }
+  }
+  return false;
+}
+
+// In order and disjoint.
+std::vector<net::Range> Union(const std::vector<Block>& blocks) {
+  std::vector<net::Range> ranges;
+  for (const Block& block : blocks) {
+    if (const absl::StatusOr<net::Range> range = ResolveBlock(block); range.ok()) {
+      ranges.push_back(*range);
+    }
+  }
+  std::sort(ranges.begin(), ranges.end());
+  std::vector<net::Range> merged;
+  for (const net::Range& range : ranges) {
+    if (merged.empty() || merged.back().last() < range.first()) {
+      merged.push_back(range);
+    } else if (merged.back().last() < range.last()) {
+      merged.back() = *net::Range::Of(merged.back().first(), range.last());
+    }
+  }
+  return merged;
+}
+
+bool GivesNothing(const Pool& pool) {
+  if (pool.blocks.empty()) return false;
+  const std::vector<net::Range> excluded = Union(pool.excluded);
+  return std::none_of(pool.blocks.begin(), pool.blocks.end(),
+                      [&](const Block& block) { return HasFreeAddress(pool, block, excluded); });
 }
 
 const char* ProtocolName(Protocol protocol) {
@@ -144,6 +268,19 @@ const char* ProtocolName(Protocol protocol) {
       return "sctp";
   }
   return "";
+}
+
+void CheckInUse(const Service& service, const std::string& text, std::vector<Problem>* problems) {
+  const auto address = net::IpAddress::Parse(text);
+  for (const Reserved& reserved : kReserved) {
+    if (!address.ok() || !RangeOf(reserved).Contains(*address)) continue;
+    problems->push_back(
+        {.path = absl::StrCat(ServicePath(service), "/address-in-use[.=", Quote(text), "]"),
+         .rule = "address-reserved",
+         .message = absl::StrCat("service ", service.name_space, "/", service.name, " cannot have ",
+                                 text, " in use: ", reserved.prefix, " holds ", reserved.name),
+         .remedy = "remove it, or give the address that clients use"});
+  }
 }
 
 void ValidateServices(const Snapshot& snapshot, std::vector<Problem>* problems) {
@@ -164,6 +301,9 @@ void ValidateServices(const Snapshot& snapshot, std::vector<Problem>* problems) 
                                      ProtocolName(port.protocol), " port ", port.port),
              .remedy = "request another address, or use another port, in one of the two"});
       }
+    }
+    for (const std::string& text : service.addresses_in_use) {
+      CheckInUse(service, text, problems);
     }
     for (const Backend& backend : service.backends) {
       const auto address = net::IpAddress::Parse(backend.address);
@@ -240,6 +380,17 @@ std::vector<Problem> Validate(const Snapshot& snapshot) {
   ValidateBgp(snapshot, &problems);
   if (problems.size() > kMaxProblems) problems.resize(kMaxProblems);
   return problems;
+}
+
+std::vector<std::string> Warnings(const Snapshot& snapshot) {
+  std::vector<std::string> warnings;
+  for (const auto& [name, pool] : snapshot.pools) {
+    if (!GivesNothing(pool)) continue;
+    warnings.push_back(absl::StrCat("pool ", name, " has no address to give: all that its blocks ",
+                                    "hold is excluded, an edge or avoided; shrink an excluded ",
+                                    "block, or add a block"));
+  }
+  return warnings;
 }
 
 }  // namespace portolan::config

@@ -2,6 +2,7 @@
 // Pure; at most n log n.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,8 +17,13 @@ namespace portolan::config {
 absl::StatusOr<net::Range> ResolveBlock(const Block& block);
 
 // Rules: cidr, block-family, block-order, block-reserved, block-overlap (in one pool),
-// pool-overlap, duplicate-frontend, backend-address, peer-address, duplicate-peer,
-// duplicate-listen-port. Empty: all hold. At most a hundred are reported.
+// pool-overlap, excluded-outside, avoid-buggy-ips, duplicate-frontend, address-reserved,
+// backend-address, peer-address, duplicate-peer, duplicate-listen-port. Empty: all hold. At most a
+// hundred are reported.
 std::vector<Problem> Validate(const Snapshot& snapshot);
+
+// What is allowed and yet hardly meant, one sentence each, of a configuration that passed
+// Validate(): a pool that has blocks and no address to give.
+std::vector<std::string> Warnings(const Snapshot& snapshot);
 
 }  // namespace portolan::config

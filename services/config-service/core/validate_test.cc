@@ -94,6 +94,138 @@ TEST(ValidatePools, QuotesNamesInPaths) {
   EXPECT_THAT(problems[0].path, HasSubstr("pool[name=\"it's\"]"));
 }
 
+// A pool with 20.0.10.0/24 and 20.0.12.0/24.
+Snapshot WithExcluded(const std::vector<Block>& excluded) {
+  Snapshot snapshot = WithPools({{"p", {Cidr("a", "20.0.10.0/24"), Cidr("b", "20.0.12.0/24")}}});
+  snapshot.pools["p"].excluded = excluded;
+  return snapshot;
+}
+
+TEST(ValidateExcluded, AcceptsWhatTouchesABlockAndEachOther) {
+  EXPECT_THAT(
+      Validate(WithExcluded({Span("one", "20.0.10.7", "20.0.10.7"), Cidr("wider", "20.0.0.0/16"),
+                             Span("over-the-gap", "20.0.10.255", "20.0.12.0"),
+                             Span("begins-before", "20.0.9.255", "20.0.10.0")})),
+      IsEmpty());
+}
+
+TEST(ValidateExcluded, NamesWhatIsWrong) {
+  struct Case {
+    Block block;
+    std::string rule, leaf, message;
+  };
+  const std::vector<Case> cases = {
+      {Cidr("x", "20.0.11.0/24"), "excluded-outside", "",
+       "excluded block x of pool p (20.0.11.0-20.0.11.255) is outside every block"},
+      {Cidr("x", "20.0.9.0/24"), "excluded-outside", "", "outside every block"},
+      {Cidr("x", "20.0.13.0/24"), "excluded-outside", "", "outside every block"},
+      {Cidr("x", "2001:db8::/64"), "excluded-outside", "", "outside every block"},
+      {Cidr("x", "20.0.10.1/25"), "cidr", "/cidr", "excluded block x of pool p"},
+      {Span("x", "20.0.10.9", "20.0.10.1"), "block-order", "/last", "is above last"},
+      {Span("x", "20.0.10.9", "2001:db8::1"), "block-family", "/last", "famil"},
+  };
+  for (const Case& c : cases) {
+    // Good neighbours do not hide it.
+    const auto problems = Validate(WithExcluded(
+        {Span("1", "20.0.10.1", "20.0.10.2"), c.block, Span("z", "20.0.12.9", "20.0.12.9")}));
+    ASSERT_THAT(problems, SizeIs(1)) << c.message;
+    EXPECT_EQ(problems[0].rule, c.rule);
+    EXPECT_EQ(problems[0].path,
+              "/portolan-ipam:ipam/pools/pool[name='p']/excluded/block[id='x']" + c.leaf);
+    EXPECT_THAT(problems[0].message, HasSubstr(c.message));
+    EXPECT_FALSE(problems[0].remedy.empty());
+  }
+}
+
+TEST(ValidateExcluded, ABadBlockIsTheOnlyThingSaid) {
+  Snapshot snapshot = WithExcluded({Cidr("x", "20.0.10.0/25")});
+  snapshot.pools["p"].blocks = {Cidr("a", "20.0.10.1/24")};
+  const auto problems = Validate(snapshot);
+  ASSERT_THAT(problems, SizeIs(1));
+  EXPECT_EQ(problems[0].rule, "cidr");
+}
+
+TEST(ValidateExcluded, OverlapCountsExcludedAddressesToo) {
+  Snapshot snapshot = WithExcluded({Cidr("x", "20.0.10.0/25")});
+  snapshot.pools["q"] = Pool{.name = "q", .blocks = {Cidr("a", "20.0.10.0/25")}};
+  const auto problems = Validate(snapshot);
+  ASSERT_THAT(problems, SizeIs(1));
+  EXPECT_EQ(problems[0].rule, "pool-overlap");
+}
+
+TEST(ValidateAvoidBuggyIps, IsRefusedForMoreThanAnEightBitPrefix) {
+  const auto with = [](const Block& block) {
+    Snapshot snapshot = WithPools({{"p", {block}}});
+    snapshot.pools["p"].avoid_buggy_ips = true;
+    return Validate(snapshot);
+  };
+  EXPECT_THAT(with(Cidr("a", "20.0.0.0/8")), IsEmpty());
+  EXPECT_THAT(with(Span("a", "20.0.0.1", "21.0.0.0")), IsEmpty());
+  EXPECT_THAT(with(Cidr("a", "2001:db8::/32")), IsEmpty());
+  for (const Block& block : {Cidr("a", "20.0.0.0/7"), Span("a", "20.0.0.0", "21.0.0.0")}) {
+    const auto problems = with(block);
+    ASSERT_THAT(problems, SizeIs(1));
+    EXPECT_EQ(problems[0].rule, "avoid-buggy-ips");
+    EXPECT_EQ(problems[0].path, "/portolan-ipam:ipam/pools/pool[name='p']/avoid-buggy-ips");
+    EXPECT_THAT(problems[0].message, HasSubstr("block a of pool p (20.0.0.0-21."));
+    EXPECT_THAT(problems[0].remedy, HasSubstr("shrink the block"));
+  }
+  EXPECT_THAT(Validate(WithPools({{"p", {Cidr("a", "20.0.0.0/7")}}})), IsEmpty());
+}
+
+TEST(Warnings, APoolWithBlocksAndNoAddressToGive) {
+  struct Case {
+    std::vector<Block> blocks, excluded;
+    bool first_last, avoid, gives;
+  };
+  const std::vector<Case> cases = {
+      {{}, {}, true, false, true},  // empty on purpose
+      {{Cidr("a", "20.0.10.0/24")}, {Cidr("x", "20.0.10.0/24")}, true, false, false},
+      {{Cidr("a", "20.0.10.0/24")}, {Cidr("x", "20.0.10.0/25")}, true, false, true},
+      {{Cidr("a", "20.0.10.0/24")},
+       {Cidr("y", "20.0.10.128/25"), Span("z", "20.0.9.0", "20.0.10.20"),
+        Span("x", "20.0.10.10", "20.0.10.127")},
+       true,
+       false,
+       false},
+      {{Cidr("a", "20.0.10.0/24")},
+       {Span("x", "20.0.10.0", "20.0.10.99"), Span("y", "20.0.10.101", "20.0.10.255")},
+       true,
+       false,
+       true},
+      {{Cidr("a", "20.0.10.0/24"), Cidr("b", "2001:db8::/64")},
+       {Cidr("x", "20.0.10.0/24")},
+       true,
+       false,
+       true},
+      {{Cidr("a", "2001:db8::/64")}, {Cidr("x", "2001:db8::/32")}, true, false, false},
+      {{Cidr("a", "20.0.10.4/30")}, {Span("x", "20.0.10.5", "20.0.10.6")}, true, false, true},
+      {{Cidr("a", "20.0.10.4/30")}, {Span("x", "20.0.10.5", "20.0.10.6")}, false, false, false},
+      {{Cidr("a", "20.0.10.4/31")}, {}, false, false, true},
+      {{Span("a", "20.0.10.4", "20.0.10.5")}, {}, false, false, true},
+      {{Span("a", "20.0.10.255", "20.0.11.0")}, {}, true, true, false},
+      {{Span("a", "20.0.10.255", "20.0.11.1")}, {}, true, true, true},
+      {{Cidr("a", "2001:db8::/128")}, {}, true, true, true},
+      {{Span("a", "255.255.254.0", "255.255.254.255")},
+       {Cidr("x", "255.255.254.0/23")},
+       true,
+       false,
+       false},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const Case& c = cases[i];
+    Snapshot snapshot = WithPools({{"p", c.blocks}, {"other", {Cidr("a", "30.0.0.0/24")}}});
+    Pool& pool = snapshot.pools["p"];
+    pool.excluded = c.excluded;
+    pool.allow_first_last = c.first_last;
+    pool.avoid_buggy_ips = c.avoid;
+    const auto warnings = Warnings(snapshot);
+    ASSERT_THAT(warnings, SizeIs(c.gives ? 0 : 1)) << "case " << i;
+    if (c.gives) continue;
+    EXPECT_THAT(warnings[0], HasSubstr("pool p has no address to give"));
+  }
+}
+
 Service Requesting(const std::string& name, const std::string& address, uint32_t port,
                    Protocol protocol = Protocol::kTcp) {
   return Service{.name_space = "default",
@@ -139,6 +271,21 @@ TEST(ValidateServices, BackendOfAnyFamilyIsAcceptedButNoGroup) {
   const auto problems = Validate(WithServices({service}));
   ASSERT_THAT(problems, SizeIs(2));
   EXPECT_EQ(problems[0].rule, "backend-address");
+}
+
+TEST(ValidateServices, AnAddressInUseIsOneThatAServiceCanHave) {
+  Service service{.name_space = "default", .name = "a"};
+  service.addresses_in_use = {"192.0.2.1", "2001:db8::1"};
+  EXPECT_THAT(Validate(WithServices({service})), IsEmpty());
+  service.addresses_in_use = {"127.0.0.1", "ff02::1"};
+  const auto problems = Validate(WithServices({service}));
+  ASSERT_THAT(problems, SizeIs(2));
+  EXPECT_EQ(problems[0].rule, "address-reserved");
+  EXPECT_EQ(problems[0].path,
+            "/portolan-service:services/service[namespace='default'][name='a']"
+            "/address-in-use[.='127.0.0.1']");
+  EXPECT_EQ(problems[0].message,
+            "service default/a cannot have 127.0.0.1 in use: 127.0.0.0/8 holds loopback addresses");
 }
 
 Snapshot WithPeers(const std::vector<BgpPeer>& peers) {

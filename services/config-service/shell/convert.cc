@@ -268,6 +268,36 @@ v1alpha1::Problem ToProto(const Problem& problem) {
   return proto;
 }
 
+v1alpha1::AddressMove ToProto(const AddressMove& move) {
+  v1alpha1::AddressMove proto;
+  proto.set_service(move.service);
+  proto.set_address(move.address);
+  proto.set_pool(move.pool);
+  proto.set_new_address(move.new_address);
+  proto.set_new_pool(move.new_pool);
+  proto.set_reason(move.reason);
+  proto.set_message(move.message);
+  return proto;
+}
+
+AddressMove FromProto(const v1alpha1::AddressMove& proto) {
+  return {.service = proto.service(),
+          .address = proto.address(),
+          .pool = proto.pool(),
+          .new_address = proto.new_address(),
+          .new_pool = proto.new_pool(),
+          .reason = proto.reason(),
+          .message = proto.message()};
+}
+
+ipam::v1alpha1::PlanRequest ToProto(const AskPlan& ask) {
+  ipam::v1alpha1::PlanRequest proto;
+  for (const auto& [name, pool] : ask.pools) *proto.add_pools() = ToProto(pool);
+  *proto.mutable_settings() = ToProto(ask.settings);
+  for (const auto& [name, quota] : ask.quotas) *proto.add_quotas() = ToProto(quota);
+  return proto;
+}
+
 intent_pb::Namespace ToProto(const Namespace& name_space) {
   intent_pb::Namespace proto;
   proto.set_name(name_space.name);

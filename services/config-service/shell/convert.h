@@ -1,4 +1,4 @@
-// Values -> wire messages. Pure functions. The messages carry what is configured and what YANG
+// Values <-> wire messages. Pure functions. The messages carry what is configured and what YANG
 // gives as default; an absent selector stays absent.
 #pragma once
 
@@ -6,6 +6,9 @@
 
 #include "api/proto/config/v1alpha1/config.pb.h"
 #include "api/proto/intent/v1alpha1/intent.pb.h"
+#include "api/proto/ipam/v1alpha1/ipam.pb.h"
+#include "services/config-service/core/engine.h"
+#include "services/config-service/core/plan.h"
 #include "services/config-service/core/problem.h"
 #include "services/config-service/core/snapshot.h"
 
@@ -26,6 +29,9 @@ v1alpha1::DatapathInterface ToProto(const DatapathInterface& interface);
 v1alpha1::DatapathSettings ToProto(const DatapathSettings& settings);
 v1alpha1::PipelineStage ToProto(const PipelineStage& stage);
 v1alpha1::Problem ToProto(const Problem& problem);
+v1alpha1::AddressMove ToProto(const AddressMove& move);
+AddressMove FromProto(const v1alpha1::AddressMove& proto);
+ipam::v1alpha1::PlanRequest ToProto(const AskPlan& ask);
 
 intent::v1alpha1::Namespace ToProto(const Namespace& name_space);
 

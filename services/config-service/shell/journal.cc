@@ -18,6 +18,7 @@ std::string Serialize(const JournalEntry& entry) {
   json["version"] = kVersion;
   json["revision"] = entry.revision;
   json["loaded-file"] = entry.loaded_file;
+  json["allow-renumber"] = entry.allow_renumber;
   json["generations"] = Json::object();
   for (const auto& [key, generation] : entry.generations) json["generations"][key] = generation;
   json["configuration"] = Json::parse(entry.configuration);
@@ -32,6 +33,8 @@ JournalEntry Deserialize(const Json& json) {
   for (const auto& [key, generation] : json.at("generations").items()) {
     entry.generations[key] = generation.get<uint64_t>();
   }
+  // Journals from before there was such a permission do not have it.
+  entry.allow_renumber = json.value("allow-renumber", false);
   entry.configuration = json.at("configuration").dump(1);
   return entry;
 }

@@ -21,7 +21,8 @@ struct JournalEntry {
   std::map<std::string, uint64_t> generations;  // of services, by "NAMESPACE/NAME"
   // Fingerprint() of the file that was loaded last; empty: none was.
   std::string loaded_file;
-  std::string configuration;  // JSON, RFC 7951
+  bool allow_renumber = false;  // the commit of this revision was allowed to move addresses
+  std::string configuration;    // JSON, RFC 7951
   friend bool operator==(const JournalEntry&, const JournalEntry&) = default;
 };
 

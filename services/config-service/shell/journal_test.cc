@@ -19,6 +19,7 @@ JournalEntry Entry(uint64_t revision) {
   return {.revision = revision,
           .generations = {{"default/web", revision}},
           .loaded_file = "0123-4",
+          .allow_renumber = revision % 2 == 0,
           .configuration = "{\n \"a:b\": {\n  \"c\": " + std::to_string(revision) + "\n }\n}"};
 }
 
@@ -43,6 +44,16 @@ TEST(Journal, KeepsEverythingThatWasWritten) {
   ASSERT_TRUE(journal.Write(Entry(2)).ok());
   EXPECT_EQ(FoundRevision(files.AfterKill()), 2u);
   EXPECT_EQ(FoundRevision(files.AfterPowerCut()), 2u);
+}
+
+TEST(Journal, OfBeforeThePermissionToRenumberHasNone) {
+  FakeFiles files;
+  files.visible["/state/running.json"] =
+      R"({"version": 1, "revision": 3, "loaded-file": "", "generations": {}, "configuration": {}})";
+  const auto entry = Journal(&files, "/state").Read();
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_EQ((*entry)->revision, 3u);
+  EXPECT_FALSE((*entry)->allow_renumber);
 }
 
 // Death or power loss at every step of the second write.

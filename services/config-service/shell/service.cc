@@ -10,6 +10,9 @@
 namespace portolan::config {
 namespace {
 
+// An edit waits for ipam-service no longer than this.
+constexpr absl::Duration kPlanDeadline = absl::Seconds(5);
+
 yang::Format FromProto(v1alpha1::Format format) {
   if (format == v1alpha1::FORMAT_JSON) return yang::Format::kJson;
   return format == v1alpha1::FORMAT_XML ? yang::Format::kXml : yang::Format::kGuess;
@@ -37,7 +40,10 @@ ConfigService::ConfigService(const process::Context& context, Options options,
       running_(model_->Empty().tree),
       worker_(std::make_unique<Worker>()) {}
 
-ConfigService::~ConfigService() { worker_.reset(); }
+ConfigService::~ConfigService() {
+  planner_.reset();
+  worker_.reset();
+}
 
 void ConfigService::PostToLoop(std::function<void()> callback) {
   context_.loop->Post([alive = std::weak_ptr<bool>(alive_), callback = std::move(callback)] {
@@ -51,7 +57,7 @@ absl::StatusOr<bool> ConfigService::Restore() {
   ASSIGN_OR_RETURN(std::optional<JournalEntry> entry, journal_.Read());
   if (!entry.has_value()) {
     // Nothing was ever configured: the defaults are what runs.
-    engine_.Handle(Restored{model_->Empty().snapshot, 0, {}}, context_.clock->Now());
+    engine_.Handle(Restored{model_->Empty().snapshot, 0, {}, false}, context_.clock->Now());
     return false;
   }
   Prepared prepared = model_->Replace(entry->configuration, yang::Format::kJson, journal_.path());
@@ -65,7 +71,7 @@ absl::StatusOr<bool> ConfigService::Restore() {
   running_revision_ = entry->revision;
   loaded_file_ = std::move(entry->loaded_file);
   engine_.Handle(Restored{std::move(prepared.candidate->snapshot), entry->revision,
-                          std::move(entry->generations)},
+                          std::move(entry->generations), entry->allow_renumber},
                  context_.clock->Now());
   context_.log->Info("configuration restored",
                      {{"file", journal_.path()}, {"revision", absl::StrCat(running_revision_)}});
@@ -80,17 +86,17 @@ absl::Status ConfigService::LoadFileAtStart(bool restored) {
     context_.log->Info("the file was loaded before; commits since then stand",
                        {{"file", options_.file}});
   } else if (prepared.candidate.has_value()) {
-    candidate_ = std::move(prepared.candidate->tree);
-    current_ = std::move(edit);
+    edit.candidate = std::move(prepared.candidate->tree);
     std::vector<Effect> effects = engine_.Handle(
-        EditProposed{current_->id, std::move(prepared.candidate->snapshot)}, context_.clock->Now());
+        EditProposed{edit.id, std::move(prepared.candidate->snapshot)}, context_.clock->Now());
     if (const auto* write = std::get_if<WriteJournal>(&effects.front()); write != nullptr) {
-      const absl::Status status = Persist(*write);
+      const absl::Status status = Persist(&edit, *write);
       effects = engine_.Handle(JournalWritten{write->id, std::string(status.message())},
                                context_.clock->Now());
     }
-    problems = std::get<Answer>(effects.back()).problems;
-    edit = *std::exchange(current_, std::nullopt);
+    Answer& answer = std::get<Answer>(effects.back());
+    if (answer.problems.empty()) LogWarnings(edit, answer);
+    problems = std::move(answer.problems);
   }
   NameSource(edit, &problems);
   if (!problems.empty() && !restored) {
@@ -103,7 +109,8 @@ absl::Status ConfigService::LoadFileAtStart(bool restored) {
   return absl::OkStatus();
 }
 
-absl::Status ConfigService::Start(const process::Upstreams&) {
+absl::Status ConfigService::Start(const process::Upstreams& upstreams) {
+  planner_ = std::make_unique<Planner>(upstreams.allocation, kPlanDeadline);
   ASSIGN_OR_RETURN(lock_, DirectoryLock::Take(context_.state_dir));
   ASSIGN_OR_RETURN(const bool restored, Restore());
   if (!options_.file.empty()) RETURN_IF_ERROR(LoadFileAtStart(restored));
@@ -116,18 +123,25 @@ absl::Status ConfigService::Start(const process::Upstreams&) {
 
 void ConfigService::Enqueue(Edit edit) {
   edit.id = ++last_id_;
+  if (edit.dry_run) return Begin(std::move(edit));
   queue_.push_back(std::move(edit));
   Pump();
 }
 
 void ConfigService::Pump() {
-  if (current_.has_value() || queue_.empty()) return;
-  current_ = std::move(queue_.front());
+  if (committing_ || queue_.empty()) return;
+  committing_ = true;
+  Edit edit = std::move(queue_.front());
   queue_.pop_front();
-  worker_->Run([this] {
+  Begin(std::move(edit));
+}
+
+void ConfigService::Begin(Edit edit) {
+  Edit* const begun = (under_way_[edit.id] = std::make_unique<Edit>(std::move(edit))).get();
+  worker_->Run([this, begun] {
     // std::function wants copies; the result is moved out once.
-    auto prepared = std::make_shared<Prepared>(Prepare(&*current_));
-    PostToLoop([this, prepared] { OnPrepared(std::move(*prepared)); });
+    auto prepared = std::make_shared<Prepared>(Prepare(begun));
+    PostToLoop([this, begun, prepared] { OnPrepared(begun, std::move(*prepared)); });
   });
 }
 
@@ -155,26 +169,26 @@ Prepared ConfigService::Prepare(Edit* edit) {
   return model_->Replace(edit->data, yang::Format::kGuess, edit->source);
 }
 
-void ConfigService::OnPrepared(Prepared prepared) {
+void ConfigService::OnPrepared(Edit* edit, Prepared prepared) {
   if (!prepared.candidate.has_value()) {
-    return FinishEdit({current_->id, engine_.revision(), std::move(prepared.problems)});
+    return FinishEdit({edit->id, engine_.revision(), std::move(prepared.problems)});
   }
-  candidate_ = std::move(prepared.candidate->tree);
-  Execute(engine_.Handle(
-      EditProposed{current_->id, std::move(prepared.candidate->snapshot), current_->dry_run},
-      context_.clock->Now()));
+  if (!edit->dry_run) edit->candidate = std::move(prepared.candidate->tree);
+  Execute(engine_.Handle(EditProposed{edit->id, std::move(prepared.candidate->snapshot),
+                                      edit->dry_run, edit->allow_renumber},
+                         context_.clock->Now()));
 }
 
-absl::Status ConfigService::Persist(const WriteJournal& write) {
+absl::Status ConfigService::Persist(Edit* edit, const WriteJournal& write) {
   JournalEntry entry;
   entry.revision = write.revision;
   entry.generations = write.generations;
-  entry.loaded_file =
-      current_->kind == Edit::Kind::kLoadFile ? current_->fingerprint : loaded_file_;
-  entry.configuration = candidate_->Print(yang::Format::kJson, yang::Defaults::kExplicit);
+  entry.loaded_file = edit->kind == Edit::Kind::kLoadFile ? edit->fingerprint : loaded_file_;
+  entry.allow_renumber = write.allow_renumber;
+  entry.configuration = edit->candidate->Print(yang::Format::kJson, yang::Defaults::kExplicit);
   RETURN_IF_ERROR(journal_.Write(entry));
-  running_ = *std::move(candidate_);
-  candidate_.reset();
+  running_ = *std::move(edit->candidate);
+  edit->candidate.reset();
   running_revision_ = entry.revision;
   loaded_file_ = std::move(entry.loaded_file);
   return absl::OkStatus();
@@ -183,8 +197,8 @@ absl::Status ConfigService::Persist(const WriteJournal& write) {
 void ConfigService::Execute(std::vector<Effect> effects) {
   for (Effect& effect : effects) {
     if (auto* write = std::get_if<WriteJournal>(&effect); write != nullptr) {
-      worker_->Run([this, write = std::move(*write)] {
-        const absl::Status status = Persist(write);
+      worker_->Run([this, edit = under_way_.at(write->id).get(), write = std::move(*write)] {
+        const absl::Status status = Persist(edit, write);
         PostToLoop([this, id = write.id, error = std::string(status.message())] {
           Execute(engine_.Handle(JournalWritten{id, error}, context_.clock->Now()));
         });
@@ -194,10 +208,22 @@ void ConfigService::Execute(std::vector<Effect> effects) {
       context_.log->Info("configuration published",
                          {{"revision", absl::StrCat(publish->revision)},
                           {"changes", absl::StrCat(publish->changes.size())}});
+    } else if (const auto* ask = std::get_if<AskPlan>(&effect); ask != nullptr) {
+      Ask(*ask);
     } else {
-      FinishEdit(std::get<Answer>(effect));
+      FinishEdit(std::move(std::get<Answer>(effect)));
     }
   }
+}
+
+void ConfigService::Ask(const AskPlan& ask) {
+  planner_->Ask(ToProto(ask), [this, id = ask.id](Planner::Answer answer) {
+    Planned planned{id, {}, std::string(answer.status().message())};
+    if (answer.ok()) planned.moves = *std::move(answer);
+    PostToLoop([this, planned = std::move(planned)] {
+      Execute(engine_.Handle(planned, context_.clock->Now()));
+    });
+  });
 }
 
 void ConfigService::NameSource(const Edit& edit, std::vector<Problem>* problems) {
@@ -207,25 +233,36 @@ void ConfigService::NameSource(const Edit& edit, std::vector<Problem>* problems)
   }
 }
 
-void ConfigService::FinishEdit(const Answer& answer) {
-  const Edit edit = *std::move(current_);
-  current_.reset();
-  candidate_.reset();
-  std::vector<Problem> problems = answer.problems;
-  NameSource(edit, &problems);
-  if (!edit.dry_run) {
-    if (problems.empty()) {
-      context_.log->Info("configuration committed",
-                         {{"revision", absl::StrCat(answer.revision)}, {"source", edit.source}});
-    } else {
-      context_.log->Warning("edit refused", {{"source", edit.source},
-                                             {"problems", absl::StrCat(problems.size())},
-                                             {"first", ToText(problems.front())}});
-    }
-  }
-  if (edit.kind == Edit::Kind::kLoadFile) ReportFile(problems);
-  if (edit.done) edit.done(answer.revision, problems);
+void ConfigService::FinishEdit(Answer answer) {
+  const std::unique_ptr<Edit> edit = std::move(under_way_.extract(answer.id).mapped());
+  NameSource(*edit, &answer.problems);
+  if (!edit->dry_run) LogEdit(*edit, answer);
+  if (edit->kind == Edit::Kind::kLoadFile) ReportFile(answer.problems);
+  if (edit->done) edit->done(answer);
+  if (edit->dry_run) return;
+  committing_ = false;
   Pump();
+}
+
+void ConfigService::LogEdit(const Edit& edit, const Answer& answer) {
+  if (!answer.problems.empty()) {
+    return context_.log->Warning("edit refused",
+                                 {{"source", edit.source},
+                                  {"problems", absl::StrCat(answer.problems.size())},
+                                  {"first", ToText(answer.problems.front())}});
+  }
+  context_.log->Info("configuration committed", {{"revision", absl::StrCat(answer.revision)},
+                                                 {"source", edit.source},
+                                                 {"moves", absl::StrCat(answer.moves.size())}});
+  LogWarnings(edit, answer);
+}
+
+// Of an edit that is in force.
+void ConfigService::LogWarnings(const Edit& edit, const Answer& answer) {
+  for (const std::string& warning : answer.warnings) {
+    context_.log->Warning("the configuration in force is doubtful",
+                          {{"source", edit.source}, {"warning", warning}});
+  }
 }
 
 void ConfigService::Reload() {
@@ -310,14 +347,17 @@ void ConfigService::OnEdit(const v1alpha1::EditRequest& request, bool dry_run,
           absl::InvalidArgumentError("the operation of an edit is MERGE, REPLACE or DELETE"), {});
   }
   edit.dry_run = dry_run;
+  edit.allow_renumber = request.allow_renumber();
   edit.data = request.data();
   edit.format = FromProto(request.format());
   edit.path = request.path();
   edit.source = request.source_name();
-  edit.done = [reply](uint64_t revision, const std::vector<Problem>& problems) {
+  edit.done = [reply](const Answer& answer) {
     v1alpha1::EditResponse response;
-    response.set_revision(revision);
-    for (const Problem& problem : problems) *response.add_problems() = ToProto(problem);
+    response.set_revision(answer.revision);
+    for (const Problem& problem : answer.problems) *response.add_problems() = ToProto(problem);
+    for (const AddressMove& move : answer.moves) *response.add_moves() = ToProto(move);
+    for (const std::string& warning : answer.warnings) response.add_warnings(warning);
     reply->Send(absl::OkStatus(), std::move(response));
   };
   Enqueue(std::move(edit));

@@ -2,13 +2,16 @@
 // file, journals them and publishes them.
 //
 // The loop owns the engine and the queue of edits; a worker thread owns the running tree and the
-// journal, because parsing, validating and syncing block. One edit is under way at a time:
-//   queued -> prepared (worker: YANG) -> proposed (engine) -> written (worker) -> published.
+// journal, because parsing, validating and syncing block. One commit is under way at a time:
+//   queued -> prepared (worker: YANG) -> proposed (engine) -> planned (ipam-service is asked, five
+//   seconds at most) -> written (worker) -> published.
+// Checks take the same way as far as planned, beside the commits, so none waits for another's plan.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +25,7 @@
 #include "services/config-service/shell/files.h"
 #include "services/config-service/shell/journal.h"
 #include "services/config-service/shell/model.h"
+#include "services/config-service/shell/planner.h"
 #include "services/config-service/shell/publisher.h"
 #include "services/config-service/shell/rpc.h"
 #include "services/config-service/shell/worker.h"
@@ -58,21 +62,27 @@ class ConfigService : public process::Service {
     uint64_t id = 0;
     Kind kind = Kind::kReplace;
     bool dry_run = false;
+    bool allow_renumber = false;
     std::string data;  // with kLoadFile, the file's text once it was read
     yang::Format format = yang::Format::kGuess;
     std::string path;
     std::string source;
-    std::function<void(uint64_t revision, const std::vector<Problem>&)> done;
+    std::function<void(const Answer&)> done;
     // Of the file, with kLoadFile, once it was read.
     std::string fingerprint;
+    std::optional<yang::Tree> candidate;  // of a commit, once it was prepared
   };
 
   // On the loop's thread.
   void Enqueue(Edit edit);
   void Pump();
-  void OnPrepared(Prepared prepared);
+  void Begin(Edit edit);
+  void OnPrepared(Edit* edit, Prepared prepared);
   void Execute(std::vector<Effect> effects);
-  void FinishEdit(const Answer& answer);
+  void Ask(const AskPlan& ask);
+  void FinishEdit(Answer answer);
+  void LogEdit(const Edit& edit, const Answer& answer);
+  void LogWarnings(const Edit& edit, const Answer& answer);
   // "FILE:LINE" where the line is known.
   static void NameSource(const Edit& edit, std::vector<Problem>* problems);
   void OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply);
@@ -83,7 +93,7 @@ class ConfigService : public process::Service {
 
   // On the worker's thread, or before it is used. They block.
   Prepared Prepare(Edit* edit);
-  absl::Status Persist(const WriteJournal& write);
+  absl::Status Persist(Edit* edit, const WriteJournal& write);
   absl::StatusOr<v1alpha1::GetResponse> Read(const v1alpha1::GetRequest& request) const;
 
   // Before the worker is used.
@@ -100,20 +110,22 @@ class ConfigService : public process::Service {
 
   // Of the loop.
   Engine engine_;
-  std::deque<Edit> queue_;
+  std::deque<Edit> queue_;  // commits that wait
   uint64_t last_id_ = 0;
-  std::optional<Edit> current_;
+  std::map<uint64_t, std::unique_ptr<Edit>> under_way_;  // by id: checks, and at most one commit
+  bool committing_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
-  // Of the worker (of Start() before that). `candidate_` and the current edit pass between the
-  // threads with the jobs.
+  // Of the worker (of Start() before that). An edit under way passes between the threads with the
+  // jobs.
   Journal journal_;
   yang::Tree running_;
   uint64_t running_revision_ = 0;
   std::string loaded_file_;
-  std::optional<yang::Tree> candidate_;
 
-  std::unique_ptr<Worker> worker_;  // last: its thread uses what stands above
+  // Last: their threads use what stands above.
+  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<Planner> planner_;  // from Start() on
 };
 
 absl::StatusOr<std::unique_ptr<process::Service>> NewConfigService(const process::Context& context,

@@ -1,7 +1,7 @@
 // A config-service as a process of its own and a reader of its streams, for tests.
 //
-// Process owns a loop on its own thread, a hub, a server on DIRECTORY/s.sock and the service. World
-// reads on the caller's thread, in Until().
+// Process owns a loop on its own thread, a hub, a server on DIRECTORY/s.sock and the service, which
+// looks for ipam-service on DIRECTORY/i.sock. World reads on the caller's thread, in Until().
 #pragma once
 
 #include <gtest/gtest.h>
@@ -64,7 +64,7 @@ class Process {
     auto server = wire::Server::Start(address, rpcs);
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
-    started = service_->Start({});
+    started = service_->Start({.allocation = wire::Connect("unix:" + directory + "/i.sock")});
     thread_ = std::thread([this] { loop_->Run(); });
     channel = wire::Connect(address);
     stub = v1alpha1::Config::NewStub(channel);
@@ -90,12 +90,13 @@ class Process {
   }
 
   v1alpha1::EditResponse Edit(v1alpha1::EditOperation operation, const std::string& data,
-                              bool dry_run = false) {
+                              bool dry_run = false, bool allow_renumber = false) {
     v1alpha1::EditRequest request;
     request.set_operation(operation);
     (operation == v1alpha1::EDIT_OPERATION_DELETE ? *request.mutable_path()
                                                   : *request.mutable_data()) = data;
     request.set_source_name("edit");
+    request.set_allow_renumber(allow_renumber);
     v1alpha1::EditResponse response;
     grpc::ClientContext context;
     const grpc::Status status = dry_run ? stub->Check(&context, request, &response)
@@ -141,6 +142,9 @@ class World {
  public:
   explicit World(const Process& process) : loop_(NewLoop()) {
     Follow(process, &pools);
+    Follow(process, &settings);
+    Follow(process, &quotas);
+    Follow(process, &namespaces);
     Follow(process, &intents);
     Follow(process, &backends);
     Follow(process, &statuses);
@@ -161,6 +165,9 @@ class World {
   }
 
   std::map<std::string, v1alpha1::Pool> pools;
+  std::map<std::string, v1alpha1::IpamSettings> settings;
+  std::map<std::string, v1alpha1::Quota> quotas;
+  std::map<std::string, intent::v1alpha1::Namespace> namespaces;
   std::map<std::string, intent::v1alpha1::ServiceIntent> intents;
   std::map<std::string, intent::v1alpha1::BackendSet> backends;
   std::map<std::string, status::v1alpha1::ObjectStatus> statuses;

@@ -1,0 +1,28 @@
+// What an edit does to addresses that Services hold: ipam-service is asked before the edit is
+// committed (Ipam.Plan), and the answer becomes reasons to refuse it. Pure values and functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "services/config-service/core/problem.h"
+
+namespace portolan::config {
+
+// A Service would lose an address.
+struct AddressMove {
+  std::string service;  // "NAMESPACE/NAME"
+  std::string address;
+  std::string pool;         // that it is from; empty: no pool holds it
+  std::string new_address;  // in its place; empty: none, or not known yet
+  std::string new_pool;
+  std::string reason;   // kebab-case
+  std::string message;  // for a person
+  friend bool operator==(const AddressMove&, const AddressMove&) = default;
+};
+
+// One problem a move, rule address-in-use, at the pool. Beyond twenty, one that says how many more
+// there are. Empty: nothing moves.
+std::vector<Problem> RefusalOf(const std::vector<AddressMove>& moves);
+
+}  // namespace portolan::config
