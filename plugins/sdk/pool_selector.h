@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "plugins/sdk/stage.h"
 #include "services/base/selector/label_selector.h"
+#include "services/base/selector/label_set.h"
 
 namespace portolan::plugin {
 
@@ -18,11 +19,15 @@ namespace portolan::plugin {
 struct PoolFacts {
   absl::string_view name;
   const LabelSelector& service_selector;
-  const std::vector<std::string>& namespaces;  // empty: all
+  // A namespace passes when it is listed here or any selector matches its labels. Both empty: all
+  // pass.
+  const std::vector<std::string>& namespaces;
+  const std::vector<LabelSelector>& namespace_selectors;
 };
 struct ServiceFacts {
   absl::string_view key;  // "NAMESPACE/NAME"
-  const Labels& labels;
+  const LabelSet& labels;
+  const LabelSet& namespace_labels;  // of a namespace that nobody published: none
 };
 
 // A label that a Service must carry, with one of these values, to have any chance at a pool. The

@@ -17,6 +17,8 @@ struct Case {
   Labels labels;
   std::string reason;   // empty: no objection
   std::string message;  // a part of it
+  std::vector<LabelSelector> namespace_selectors = {};
+  Labels namespace_labels = {};
 };
 
 const std::vector<Case>& Cases() {
@@ -51,6 +53,42 @@ const std::vector<Case>& Cases() {
        {{std::string(LabelSelector::kNamespaceKey), "tenant-a"}},
        "selector-mismatch",
        "io.kubernetes.service.namespace In [tenant-a]"},
+      {"a namespace whose labels match",
+       {},
+       {},
+       "a/web",
+       {},
+       "",
+       "",
+       {LabelSelector({{"env", Operator::kIn, {"prod"}}})},
+       {{"env", "prod"}}},
+      {"a namespace is listed or matches",
+       {},
+       {"a"},
+       "a/web",
+       {},
+       "",
+       "",
+       {LabelSelector({{"env", Operator::kIn, {"prod"}}})}},
+      {"any of the namespace selectors is enough",
+       {},
+       {},
+       "a/web",
+       {},
+       "",
+       "",
+       {LabelSelector({{"env", Operator::kIn, {"prod"}}}),
+        LabelSelector({{"team", Operator::kExists, {}}})},
+       {{"team", "x"}}},
+      {"closed when no namespace matches",
+       {},
+       {"b"},
+       "a/web",
+       {{"env", "prod"}},
+       "namespace-mismatch",
+       "is not in the pool's namespaces [b] and has no labels that meet the pool's namespace "
+       "selectors [env In [prod]]",
+       {LabelSelector({{"env", Operator::kIn, {"prod"}}})}},
   };
   return cases;
 }
@@ -59,7 +97,8 @@ TEST(Label, SaysWhichPartDidNotHold) {
   auto stage = NewLabelFactory()->Create("").value();
   const auto& label = dynamic_cast<PoolSelector&>(*stage);
   for (const Case& c : Cases()) {
-    auto refusal = label.Consider({"p", c.selector, c.namespaces}, {c.key, c.labels});
+    auto refusal = label.Consider({"p", c.selector, c.namespaces, c.namespace_selectors},
+                                  {c.key, c.labels, c.namespace_labels});
     EXPECT_EQ(refusal.has_value() ? refusal->reason : "", c.reason) << c.claim;
     if (!refusal.has_value()) continue;
     EXPECT_NE(refusal->message.find(c.message), std::string::npos) << refusal->message;
@@ -71,7 +110,7 @@ TEST(Label, ItsRequirementNeverExcludesAServiceThatPasses) {
   const auto& label = dynamic_cast<PoolSelector&>(*stage);
   for (const Case& c : Cases()) {
     if (!c.reason.empty()) continue;
-    auto requirement = label.Requires({"p", c.selector, c.namespaces});
+    auto requirement = label.Requires({"p", c.selector, c.namespaces, c.namespace_selectors});
     if (!requirement.has_value()) continue;
     const LabelSelector same({{requirement->key, Operator::kIn, requirement->values}});
     EXPECT_TRUE(same.Matches(c.key, c.labels)) << c.claim;

@@ -5,27 +5,31 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "services/base/selector/label_set.h"
 
 namespace portolan {
 namespace {
 
-std::optional<std::string> ValueOf(absl::string_view object_key, const Labels& labels,
-                                   const std::string& label_key) {
+using Value = std::optional<absl::string_view>;
+
+Value Find(const Labels& labels, const std::string& key) {
+  const auto it = labels.find(key);
+  return it == labels.end() ? Value() : Value(it->second);
+}
+Value Find(const LabelSet& labels, const std::string& key) { return labels.Find(key); }
+
+Value ValueOf(absl::string_view object_key, const auto& labels, const std::string& label_key) {
   const size_t slash = object_key.find('/');
   if (label_key == LabelSelector::kNamespaceKey) {
-    if (slash == absl::string_view::npos) return std::nullopt;
-    return std::string(object_key.substr(0, slash));
+    return slash == absl::string_view::npos ? Value() : object_key.substr(0, slash);
   }
   if (label_key == LabelSelector::kNameKey) {
-    return std::string(slash == absl::string_view::npos ? object_key
-                                                        : object_key.substr(slash + 1));
+    return slash == absl::string_view::npos ? object_key : object_key.substr(slash + 1);
   }
-  const auto it = labels.find(label_key);
-  if (it == labels.end()) return std::nullopt;
-  return it->second;
+  return Find(labels, label_key);
 }
 
-bool Holds(const LabelSelector::Expression& expression, const std::optional<std::string>& value) {
+bool Holds(const LabelSelector::Expression& expression, const Value& value) {
   const auto listed = [&] {
     return std::find(expression.values.begin(), expression.values.end(), *value) !=
            expression.values.end();
@@ -58,13 +62,22 @@ std::string Text(const LabelSelector::Expression& expression) {
   return expression.key;
 }
 
-}  // namespace
-
-std::string LabelSelector::FirstMismatch(absl::string_view key, const Labels& labels) const {
-  for (const Expression& expression : expressions_) {
+std::string MismatchOf(const std::vector<LabelSelector::Expression>& expressions,
+                       absl::string_view key, const auto& labels) {
+  for (const LabelSelector::Expression& expression : expressions) {
     if (!Holds(expression, ValueOf(key, labels, expression.key))) return Text(expression);
   }
   return "";
+}
+
+}  // namespace
+
+std::string LabelSelector::FirstMismatch(absl::string_view key, const Labels& labels) const {
+  return MismatchOf(expressions_, key, labels);
+}
+
+std::string LabelSelector::FirstMismatch(absl::string_view key, const LabelSet& labels) const {
+  return MismatchOf(expressions_, key, labels);
 }
 
 std::string LabelSelector::ToString() const {

@@ -11,6 +11,7 @@
 namespace portolan {
 
 using Labels = std::map<std::string, std::string>;
+class LabelSet;
 
 class LabelSelector {
  public:
@@ -38,6 +39,7 @@ class LabelSelector {
   }
   // The first expression that does not hold, as text: "color In [yellow, red]"; empty: all hold.
   std::string FirstMismatch(absl::string_view key, const Labels& labels) const;
+  std::string FirstMismatch(absl::string_view key, const LabelSet& labels) const;
 
   const std::vector<Expression>& expressions() const { return expressions_; }
   bool matches_everything() const { return expressions_.empty(); }

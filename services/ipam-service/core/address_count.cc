@@ -11,6 +11,8 @@ AddressCount AddressCount::Minus(const AddressCount& other) const {
   return result;
 }
 
+double AddressCount::ToDouble() const { return whole_ ? 0x1p128 : static_cast<double>(low_); }
+
 std::string AddressCount::ToString() const {
   if (whole_) return "340282366920938463463374607431768211456";
   if (low_ == 0) return "0";

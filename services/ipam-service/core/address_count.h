@@ -33,6 +33,8 @@ class AddressCount {
   AddressCount Minus(const AddressCount& other) const;
 
   bool empty() const { return low_ == 0 && !whole_; }
+  // Rounded to 53 bits.
+  double ToDouble() const;
   // Decimal.
   std::string ToString() const;
   friend bool operator==(const AddressCount&, const AddressCount&) = default;

@@ -21,6 +21,8 @@ struct JournalCommit {
   std::vector<net::IpAddress> erase;  // a missing row is no error
   std::vector<JournalRow> create;     // ALREADY_EXISTS when the row is there
   std::vector<JournalRow> put;        // create or replace
+  std::vector<PoolRow> put_pools;     // create or replace
+  std::vector<std::string> erase_pools;
 };
 
 struct PublishAllocation {

@@ -1,20 +1,20 @@
 #include "services/ipam-service/core/engine.h"
 
 #include <algorithm>
-#include <limits>
-#include <set>
-#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/hash/hash.h"
+#include "services/ipam-service/core/plan.h"
 
 namespace portolan::ipam {
 namespace {
 
-constexpr uint8_t kAllSources = 0b1111;
 // Counters change with every assignment; readers get them at most this often.
 constexpr absl::Duration kPoolStateInterval = absl::Milliseconds(100);
+// An estimate of exhaustion grows old by itself.
+constexpr absl::Duration kTrendInterval = absl::Minutes(1);
+constexpr absl::Duration kPoolRowsRetry = absl::Seconds(30);
 
 uint64_t FingerprintOf(const auto& value) { return absl::HashOf(value) | 1; }
 
@@ -23,12 +23,14 @@ uint64_t FingerprintOf(const auto& value) { return absl::HashOf(value) | 1; }
 Engine::Engine(Options options)
     : pickers_(std::move(options.pickers)),
       seed_(options.seed),
-      pools_(std::move(options.selectors)) {}
+      selectors_(std::move(options.selectors)),
+      pools_(selectors_, &namespaces_) {}
 
 Effects Engine::Handle(const Event& event, Moment now) {
   now_ = now;
   effects_.clear();
   std::visit([this](const auto& e) { On(e); }, event);
+  SettleFreed();
   PublishPools();
   ArmNextTimer();
   return std::exchange(effects_, {});
@@ -45,55 +47,6 @@ void Engine::On(const Synced& event) {
   StartWhenComplete();
 }
 
-void Engine::StartWhenComplete() {
-  if (started_ || !loaded_.has_value() || synced_ != kAllSources) return;
-  AdoptJournal();
-  started_ = true;
-  std::vector<ServiceRecord*> by_key;
-  for (const auto& service : services_) by_key.push_back(service.get());
-  std::sort(by_key.begin(), by_key.end(), [](const ServiceRecord* a, const ServiceRecord* b) {
-    return a->request.key < b->request.key;
-  });
-  for (ServiceRecord* service : by_key) {
-    if (service->held.empty()) continue;
-    Wish wish = WishFor(*service);
-    KeepOrRelease(*service, wish);
-  }
-  for (ServiceRecord* service : by_key) Settle(*service);
-  pools_changed_ = true;
-  PublishPools();
-  effects_.push_back(MarkSynced{});
-}
-
-void Engine::AdoptJournal() {
-  std::map<std::string, int64_t> earliest;
-  std::vector<const JournalRow*> rows;
-  for (const JournalRow& row : loaded_->rows) {
-    rows.push_back(&row);
-    auto [it, first] = earliest.emplace(row.pool, row.since_unix_ms);
-    if (!first) it->second = std::min(it->second, row.since_unix_ms);
-  }
-  std::sort(rows.begin(), rows.end(), [](const JournalRow* a, const JournalRow* b) {
-    return std::tie(a->since_unix_ms, a->address) < std::tie(b->since_unix_ms, b->address);
-  });
-  for (const net::IpAddress& address : loaded_->unreadable) ledger_.AdoptForeign(address);
-  for (const JournalRow* row : rows) {
-    ServiceRecord* owner = FindService(row->service);
-    if (owner == nullptr) {
-      ledger_.AdoptOrphan(*row, effects_);
-    } else {
-      ledger_.Adopt(*row, owner);
-      owner->held.push_back(row->address);
-    }
-  }
-  loaded_.reset();
-  pools_.OrderAgesBy([&](const std::string& pool) {
-    auto it = earliest.find(pool);
-    return it == earliest.end() ? std::numeric_limits<int64_t>::max() : it->second;
-  });
-  pools_.Rebuild(ledger_);
-}
-
 ServiceRecord* Engine::FindService(const std::string& key) {
   auto it = services_.find(key);
   return it == services_.end() ? nullptr : it->get();
@@ -105,24 +58,34 @@ void Engine::On(const ServiceChanged& event) {
     auto created = std::make_unique<ServiceRecord>();
     created->request = event.request;
     service = services_.insert(std::move(created)).first->get();
-  } else if (service->request == event.request) {
+    if (!started_) return;
+    AdoptInUse(*service);
+    Settle(*service);
     return;
-  } else {
-    service->request = event.request;
   }
-  if (!started_) return;
+  if (service->request == event.request) return;
+  if (!started_) {
+    service->request = event.request;
+    return;
+  }
+  // What was illegal before the edit is not the edit's doing.
+  const Addresses stranded = StrandedOf(*service);
+  for (const net::IpAddress& address : service->held) sharing_.Remove(service->request, address);
+  if (Shares(service->request)) freed_keys_.insert(service->request.sharing->key);
+  service->request = event.request;
+  service->notes.clear();
+  for (const net::IpAddress& address : service->held) sharing_.Add(service->request, address);
   ForgetAnswers(*service);
-  Settle(*service);
+  Settle(*service, &stranded);
 }
 
 void Engine::On(const ServiceRemoved& event) {
   auto it = services_.find(event.key);
   if (it == services_.end()) return;
   ServiceRecord& service = **it;
-  for (const net::IpAddress& address : ServiceRecord::Addresses(service.held)) {
-    ReleaseAddress(service, address);
-  }
+  for (const net::IpAddress& address : Addresses(service.held)) LeaveAddress(service, address);
   UpdatePlace(service, false);
+  stranded_.erase(event.key);
   for (const Asking& asking : service.asking) asks_.erase(asking.ask);
   if (service.allocation_print != 0) effects_.push_back(WithdrawAllocation{event.key});
   if (service.status_print != 0) {
@@ -131,30 +94,18 @@ void Engine::On(const ServiceRemoved& event) {
   services_.erase(it);
 }
 
-// Runs `change` on the pool table and settles everybody whom it concerns: first those who hold
-// addresses of the pools as they were and as they are, then those who wait, in their order.
+// Runs `change` on what decides about pools and settles everybody whom it concerns: first those who
+// are named (holders of addresses), then those who wait, in their order.
 template <typename Change>
-void Engine::ChangePools(const std::vector<const PoolConfig*>& touched, Change change) {
-  if (!started_) {
-    change();
-    return;
-  }
-  const std::vector<ServiceRecord*> holders = HoldersIn(touched);
+void Engine::ChangePools(std::vector<ServiceRecord*> concerned, Change change) {
   change();
+  if (!started_) return;
   pools_.Rebuild(ledger_);
   pools_changed_ = true;
   pools_published_at_ = absl::InfinitePast();  // an edit shows at once
-  for (ServiceRecord* holder : holders) {
-    Wish wish = WishFor(*holder);
-    KeepOrRelease(*holder, wish);
-    if (!std::all_of(wish.slots.begin(), wish.slots.end(),
-                     [](const Slot& slot) { return slot.filled.has_value(); })) {
-      UpdatePlace(*holder, true);
-    } else {
-      Settle(*holder);
-    }
-  }
+  for (ServiceRecord* holder : concerned) Settle(*holder);
   SettleWaiting();
+  if (settings_.allow_renumber) renumber_at_ = now_.steady + kRenumberDelay;
 }
 
 std::vector<ServiceRecord*> Engine::HoldersIn(const std::vector<const PoolConfig*>& touched) const {
@@ -163,8 +114,8 @@ std::vector<ServiceRecord*> Engine::HoldersIn(const std::vector<const PoolConfig
   for (const PoolConfig* pool : touched) {
     for (const Block& block : pool->blocks) {
       ledger_.ForEachIn(block.range, [&](const net::IpAddress&, const Holding& holding) {
-        if (holding.owner != nullptr && seen.insert(holding.owner).second) {
-          holders.push_back(holding.owner);
+        for (const Member& member : holding.members) {
+          if (seen.insert(member.owner).second) holders.push_back(member.owner);
         }
       });
     }
@@ -181,7 +132,8 @@ void Engine::On(const PoolChanged& event) {
     before = old->config();
     touched.push_back(&before);
   }
-  ChangePools(touched, [&] { pools_.Upsert(event.pool); });
+  ChangePools(HoldersIn(touched), [&] { pools_.Upsert(event.pool); });
+  if (started_ && old == nullptr) RecordPool(event.pool.name);
 }
 
 void Engine::On(const PoolRemoved& event) {
@@ -190,11 +142,60 @@ void Engine::On(const PoolRemoved& event) {
   const PoolConfig before = old->config();
   if (old->state_print != 0) effects_.push_back(WithdrawPoolState{event.name});
   if (old->status_print != 0) effects_.push_back(WithdrawStatus{ObjectKind::kPool, event.name});
-  ChangePools({&before}, [&] { pools_.Remove(event.name); });
+  ChangePools(HoldersIn({&before}), [&] { pools_.Remove(event.name); });
+  if (!started_) return;
+  first_seen_.erase(event.name);
+  WritePoolRows({}, {event.name});
 }
 
 void Engine::On(const SettingsChanged& event) {
-  ChangePools({}, [&] { pickers_.SetDefault(event.address_picker); });
+  settings_ = event.settings;
+  ChangePools({}, [&] { pickers_.SetDefault(event.settings.address_picker); });
+}
+
+void Engine::On(const QuotaChanged& event) {
+  const QuotaConfig* old = quotas_.Find(event.quota.name);
+  if (old != nullptr && *old == event.quota) return;
+  ChangePools({}, [&] { quotas_.Upsert(event.quota); });
+}
+
+void Engine::On(const QuotaRemoved& event) {
+  ChangePools({}, [&] { quotas_.Remove(event.name); });
+}
+
+// Only the Services of the namespace are concerned, and only when somebody selects by its labels.
+template <typename Change>
+void Engine::ChangeNamespace(const std::string& name, Change change) {
+  const bool selected =
+      quotas_.selects_by_label() ||
+      std::any_of(pools_.ordered().begin(), pools_.ordered().end(),
+                  [](const Pool* pool) { return !pool->config().namespace_selectors.empty(); });
+  std::vector<ServiceRecord*> concerned;
+  for (const auto& service : services_) {
+    if (!selected || NamespaceOf(service->request.key) != name) continue;
+    concerned.push_back(service.get());
+  }
+  std::sort(concerned.begin(), concerned.end(), [](const ServiceRecord* a, const ServiceRecord* b) {
+    return a->request.key < b->request.key;
+  });
+  const auto forget = [&] {
+    change();
+    quotas_.Forget();
+  };
+  if (started_ && selected) {
+    ChangePools(std::move(concerned), forget);
+  } else {
+    forget();
+  }
+}
+
+void Engine::On(const NamespaceChanged& event) {
+  if (namespaces_.LabelsOf(event.name) == event.labels) return;
+  ChangeNamespace(event.name, [&] { namespaces_.Set(event.name, event.labels); });
+}
+
+void Engine::On(const NamespaceRemoved& event) {
+  ChangeNamespace(event.name, [&] { namespaces_.Remove(event.name); });
 }
 
 void Engine::On(const PickerChanged& event) {
@@ -206,28 +207,23 @@ void Engine::On(const PickerRemoved& event) {
 }
 
 void Engine::On(const JournalDone& event) {
+  if (pool_writes_.erase(event.batch) > 0) {
+    if (!event.status.ok()) pool_rows_retry_at_ = now_.steady + kPoolRowsRetry;
+    return;
+  }
   const bool was_failing = !ledger_.failure().ok();
-  const Ledger::Outcome outcome = ledger_.Done(event, now_.steady);
-  switch (outcome.kind) {
-    case Ledger::Outcome::Kind::kNothing:
-      break;
-    case Ledger::Outcome::Kind::kGranted:
-      Settle(*outcome.owner);
-      break;
-    case Ledger::Outcome::Kind::kFreed: {
-      Pool* pool = pools_.GiveBack(outcome.address, *outcome.pool);
-      pools_changed_ = true;
-      if (pool != nullptr) SettleWaitingFor(*pool);
-      break;
+  const Ledger::Outcome outcome = ledger_.Done(event, now_.steady, effects_);
+  if (outcome.kind == Ledger::Outcome::Kind::kFreed) {
+    Pool* pool = pools_.GiveBack(outcome.address, *outcome.pool);
+    pools_changed_ = true;
+    if (pool != nullptr) SettleWaitingFor(*pool);
+  }
+  for (ServiceRecord* owner : outcome.owners) {
+    if (outcome.kind == Ledger::Outcome::Kind::kForeign) {
+      sharing_.Remove(owner->request, outcome.address);
+      owner->held.erase(std::find(owner->held.begin(), owner->held.end(), outcome.address));
     }
-    case Ledger::Outcome::Kind::kForeign:
-      outcome.owner->held.erase(
-          std::find(outcome.owner->held.begin(), outcome.owner->held.end(), outcome.address));
-      Settle(*outcome.owner);
-      break;
-    case Ledger::Outcome::Kind::kStalled:
-      if (outcome.owner != nullptr) Settle(*outcome.owner);
-      break;
+    Settle(*owner);
   }
   if (was_failing && ledger_.failure().ok()) SettleWaiting();
 }
@@ -252,6 +248,36 @@ void Engine::On(const Tick&) {
   if (picker_retry_at_.has_value() && *picker_retry_at_ <= now_.steady) {
     picker_retry_at_.reset();
     SettleWaiting();
+  }
+  EndDrains();
+  if (renumber_at_.has_value() && *renumber_at_ <= now_.steady) {
+    renumber_at_.reset();
+    if (settings_.allow_renumber) Renumber();
+  }
+  if (pool_rows_retry_at_.has_value() && *pool_rows_retry_at_ <= now_.steady) {
+    pool_rows_retry_at_.reset();
+    WritePoolRows(PoolRows(), {});
+  }
+  if (trends_at_.has_value() && *trends_at_ <= now_.steady) {
+    trends_at_.reset();
+    pools_changed_ = true;
+    for (Pool* pool : pools_.ordered()) pool->changed = true;
+  }
+}
+
+void Engine::SettleFreed() {
+  while (started_ && (!freed_keys_.empty() || !freed_namespaces_.empty())) {
+    const auto keys = std::exchange(freed_keys_, {});
+    const auto names = std::exchange(freed_namespaces_, {});
+    std::vector<ServiceRecord*> order;
+    for (const auto& [place, service] : waiting_) {
+      const bool shares = Shares(service->request) && keys.contains(service->request.sharing->key);
+      if (shares || names.contains(NamespaceOf(service->request.key))) order.push_back(service);
+    }
+    for (ServiceRecord* service : order) {
+      ForgetAnswers(*service);
+      Settle(*service);
+    }
   }
 }
 
@@ -279,7 +305,7 @@ bool Engine::MayServe(const Pool& pool, const ServiceRecord& service) const {
   for (const Slot& slot : WishFor(service).slots) {
     if (slot.address.has_value() ? pool.free(slot.family).Contains(*slot.address)
                                  : !pool.free(slot.family).empty() &&
-                                       !Objection(pool, service, slot.family).has_value()) {
+                                       !rules_.Objection(pool, service.request, slot.family)) {
       return true;
     }
   }
@@ -298,7 +324,10 @@ void Engine::PublishPools() {
 }
 
 void Engine::PublishPool(Pool& pool) {
-  PoolState state = StateOfPool(pool, ledger_);
+  PoolState state = StateOfPool(pool, ledger_, now_.steady);
+  for (const FamilyCount& count : state.counts) {
+    if (count.exhausted_in_s != 0 && !trends_at_) trends_at_ = now_.steady + kTrendInterval;
+  }
   if (const uint64_t print = FingerprintOf(state); print != pool.state_print) {
     pool.state_print = print;
     effects_.push_back(PublishPoolState{std::move(state)});
@@ -314,11 +343,31 @@ void Engine::PublishPool(Pool& pool) {
 void Engine::ArmNextTimer() {
   std::optional<absl::Time> next = ledger_.retry_at();
   const auto consider = [&next](absl::Time at) { next = std::min(next.value_or(at), at); };
-  if (picker_retry_at_.has_value()) consider(*picker_retry_at_);
+  for (const auto& at : {picker_retry_at_, renumber_at_, pool_rows_retry_at_, trends_at_}) {
+    if (at.has_value()) consider(*at);
+  }
+  if (!drains_.empty()) consider(drains_.begin()->first);
   if (started_ && pools_changed_) consider(pools_published_at_ + kPoolStateInterval);
   if (!next.has_value() || (armed_at_.has_value() && *armed_at_ <= *next)) return;
   armed_at_ = next;
   effects_.push_back(ArmTimer{*next});
+}
+
+std::optional<std::vector<AddressMove>> Engine::Plan(const std::vector<PoolConfig>& pools,
+                                                     const Settings& settings) const {
+  if (!started_) return std::nullopt;
+  std::vector<const ServiceRecord*> holders;
+  for (const auto& service : services_) {
+    if (!service->held.empty()) holders.push_back(service.get());
+  }
+  std::sort(holders.begin(), holders.end(), [](const ServiceRecord* a, const ServiceRecord* b) {
+    return a->request.key < b->request.key;
+  });
+  Planner planner({selectors_, namespaces_, ledger_, quotas_, pickers_, rules_, seed_, first_seen_},
+                  pools, settings);
+  std::vector<AddressMove> moves;
+  for (const ServiceRecord* service : holders) planner.Add(*service, moves);
+  return moves;
 }
 
 }  // namespace portolan::ipam

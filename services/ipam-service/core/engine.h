@@ -7,8 +7,16 @@
 //  - Nothing is assigned before the journal is loaded and every source has said Synced. The same
 //    journal, pools and Services in any order then give the same result.
 //  - An address stays with its Service as long as it is legal: some pool covers it and selects the
-//    Service, and the request still has room for it. Edges of a CIDR, disabled, auto-assign,
-//    priority, picker and conflicts only matter for new assignments.
+//    Service, and the request still has room for it. Edges of a CIDR, exclusions, disabled,
+//    auto-assign, priority, picker, quotas and conflicts only matter for new assignments.
+//  - An address that becomes illegal by an edit of the Service itself goes. One that becomes
+//  illegal
+//    by anything else is stranded: it stays and is reported, until it is legal again, or until
+//    Settings.allow_renumber has been in force for kRenumberDelay without another change of pools.
+//  - Make before break: an address that goes works beside the new one for Settings.drain_time. One
+//    that is merely no longer asked for begins to drain when what is asked for is there.
+//  - Several Services may be on one address (core/sharing.h).
+//  - Addresses found in use when a Service is first seen are taken over before anything is chosen.
 //  - Services that wait are served first come, first served; at the start, in the order of keys.
 //  - When the journal refuses, what is known is served, and nothing new is chosen until a write
 //    succeeds.
@@ -26,18 +34,27 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "services/ipam-service/core/effect.h"
 #include "services/ipam-service/core/event.h"
 #include "services/ipam-service/core/ledger.h"
+#include "services/ipam-service/core/namespace_table.h"
 #include "services/ipam-service/core/picker_table.h"
 #include "services/ipam-service/core/pool_table.h"
+#include "services/ipam-service/core/quota_table.h"
 #include "services/ipam-service/core/report.h"
+#include "services/ipam-service/core/rules.h"
 #include "services/ipam-service/core/service_record.h"
+#include "services/ipam-service/core/sharing.h"
 #include "services/ipam-service/core/types.h"
 #include "services/ipam-service/core/wish.h"
 
 namespace portolan::ipam {
+
+// Pools change one by one though they were edited together; stranded addresses move after this much
+// quiet.
+inline constexpr absl::Duration kRenumberDelay = absl::Milliseconds(250);
 
 class Engine {
  public:
@@ -51,8 +68,16 @@ class Engine {
 
   Effects Handle(const Event& event, Moment now);
 
+  // What would happen to the addresses in use if these were the pools and settings, and moving were
+  // allowed: by Service, then address. O(addresses held). Nothing: not started yet.
+  std::optional<std::vector<AddressMove>> Plan(const std::vector<PoolConfig>& pools,
+                                               const Settings& settings) const;
+  // Nothing: no such Service.
+  std::optional<Explanation> Explain(const std::string& service) const;
+
  private:
   enum class Fill { kFilled, kNext, kWait };
+  using Addresses = ServiceRecord::Addresses;
 
   // Events (engine.cc).
   void On(const JournalLoaded& event);
@@ -60,6 +85,10 @@ class Engine {
   void On(const PoolChanged& event);
   void On(const PoolRemoved& event);
   void On(const SettingsChanged& event);
+  void On(const QuotaChanged& event);
+  void On(const QuotaRemoved& event);
+  void On(const NamespaceChanged& event);
+  void On(const NamespaceRemoved& event);
   void On(const PickerChanged& event);
   void On(const PickerRemoved& event);
   void On(const PickAnswered& event);
@@ -68,56 +97,93 @@ class Engine {
   void On(const Synced& event);
   void On(const Tick& event);
 
-  void StartWhenComplete();
-  void AdoptJournal();
   ServiceRecord* FindService(const std::string& key);
   template <typename Change>
-  void ChangePools(const std::vector<const PoolConfig*>& touched, Change change);
+  void ChangePools(std::vector<ServiceRecord*> concerned, Change change);
+  template <typename Change>
+  void ChangeNamespace(const std::string& name, Change change);
   std::vector<ServiceRecord*> HoldersIn(const std::vector<const PoolConfig*>& touched) const;
   void SettleWaiting();
   void SettleWaitingFor(const Pool& pool);
+  // Those who wait for what was given up while this event was handled.
+  void SettleFreed();
   bool MayServe(const Pool& pool, const ServiceRecord& service) const;
   void PublishPools();
   void PublishPool(Pool& pool);
   void ArmNextTimer();
 
-  // Assignment (engine_assign.cc).
+  // The start (engine_start.cc).
+  void StartWhenComplete();
+  void AdoptJournal();
+  void AdoptRow(const JournalRow& row);
+  void OrderPools();
+  // Takes over what the Service was found to use.
+  void AdoptInUse(ServiceRecord& service);
+  void AdoptAddress(ServiceRecord& service, const net::IpAddress& address);
+  void RecordPool(const std::string& name);
+  void WritePoolRows(std::vector<PoolRow> put, std::vector<std::string> erase);
+  std::vector<PoolRow> PoolRows() const;
+
+  // What is kept and what goes (engine_keep.cc).
   Wish WishFor(const ServiceRecord& service) const;
-  void KeepOrRelease(ServiceRecord& service, Wish& wish);
-  const Pool* HomeOf(const ServiceRecord& service, const net::IpAddress& address,
-                     const Holding& holding) const;
-  void ReleaseAddress(ServiceRecord& service, const net::IpAddress& address);
+  // Compares what is held with the wish. Illegal addresses are stranded when `strandable` is null
+  // or lists them; the others begin to go.
+  void Keep(ServiceRecord& service, Wish& wish, const Addresses* strandable);
+  Slot* SlotFor(Wish& wish, const net::IpAddress& address, bool extra) const;
+  // Lets the leftovers go when everything that is asked for is there.
+  void LetLeftoversGo(ServiceRecord& service, Wish& wish);
+  Addresses StrandedOf(const ServiceRecord& service) const;
+  void Drain(ServiceRecord& service, const net::IpAddress& address);
+  void ScheduleDrain(const ServiceRecord& service, const net::IpAddress& address,
+                     int64_t until_unix_ms);
+  void EndDrains();
+  void Renumber();
+  void LeaveAddress(ServiceRecord& service, const net::IpAddress& address);
+
+  // Assignment (engine_assign.cc).
   // Brings a Service to what it should have, as far as possible, and publishes.
-  void Settle(ServiceRecord& service);
-  void FillSlot(ServiceRecord& service, Slot& slot);
-  void FillExact(ServiceRecord& service, Slot& slot);
+  void Settle(ServiceRecord& service, const Addresses* strandable = nullptr);
+  void FillSlot(ServiceRecord& service, Slot& slot, const Wish& wish);
+  void FillExact(ServiceRecord& service, Slot& slot, const Wish& wish);
+  bool JoinOthers(ServiceRecord& service, Slot& slot, const Wish& wish);
   Fill Propose(ServiceRecord& service, Pool& pool, Slot& slot);
   Fill PickerFailed(ServiceRecord& service, Pool& pool, Slot& slot,
                     const PickerTable::Picker& picker, std::string message);
   Fill Ask(ServiceRecord& service, const Pool& pool, const Slot& slot, const std::string& picker);
-  void Take(ServiceRecord& service, const Pool& pool, const net::IpAddress& address, Slot& slot);
+  void Take(ServiceRecord& service, const std::string& pool, const net::IpAddress& address,
+            bool adopted);
+  void Join(ServiceRecord& service, const net::IpAddress& address, bool adopted);
   Asking& AskingOf(ServiceRecord& service, net::Family family);
   void AnswerPick(ServiceRecord& service, Asking& asking, const PickAnswered& answer);
   void ForgetAnswers(ServiceRecord& service);
 
   // Why not, and telling (engine_explain.cc).
-  std::optional<Finding> Objection(const Pool& pool, const ServiceRecord& service,
-                                   net::Family family) const;
-  std::optional<Finding> ExactObjection(const ServiceRecord& service,
-                                        const net::IpAddress& address) const;
-  std::vector<Finding> WhyNot(const ServiceRecord& service, const Slot& slot) const;
-  std::vector<Finding> WhyNotExact(const ServiceRecord& service,
-                                   const net::IpAddress& address) const;
-  Finding WhyPoolDidNot(const Pool& pool, const ServiceRecord& service, net::Family family) const;
+  std::vector<Finding> WhyNot(const ServiceRecord& service, const Slot& slot,
+                              const Wish& wish) const;
+  Finding WhyPoolDidNot(const Pool& pool, const ServiceRecord& service, net::Family family,
+                        const Wish& wish) const;
+  SlotExplanation ExplainSlot(const ServiceRecord& service, const Slot& slot,
+                              const Wish& wish) const;
+  SlotExplanation ExplainHeld(const ServiceRecord& service, const net::IpAddress& address) const;
+  // The wish of a settled Service with what it holds, changing nothing.
+  Wish SettledWish(const ServiceRecord& service) const;
+  ServiceOutcome OutcomeOf(const ServiceRecord& service, const Wish& wish, bool& on_its_way) const;
   void Publish(ServiceRecord& service, const Wish& wish);
-  void PublishAllocationOf(ServiceRecord& service, const std::vector<net::IpAddress>& granted);
+  void PublishAllocationOf(ServiceRecord& service, const ServiceOutcome& outcome);
   void UpdatePlace(ServiceRecord& service, bool waits);
 
   PickerTable pickers_;
   const uint64_t seed_;
+  const PoolSelectors selectors_;
+  NamespaceTable namespaces_;
+  QuotaTable quotas_{&namespaces_};
   PoolTable pools_;
   Ledger ledger_;
+  const Rules rules_{&pools_, &ledger_, &quotas_};
+  SharingIndex sharing_;
   ServiceTable services_;
+  Settings settings_;
+
   absl::btree_map<uint64_t, ServiceRecord*> waiting_;  // by place
   uint64_t last_place_ = 0;
   absl::flat_hash_map<uint64_t, std::string> asks_;  // outstanding -> Service key
@@ -125,11 +191,28 @@ class Engine {
   std::optional<absl::Time> picker_retry_at_;
   absl::Duration picker_backoff_ = absl::ZeroDuration();
 
+  absl::btree_map<std::string, ServiceRecord*> stranded_;  // by key: those with such an address
+  std::optional<absl::Time> renumber_at_;
+  struct Draining {
+    net::IpAddress address;
+    std::string service;
+    int64_t until_unix_ms;
+  };
+  std::multimap<absl::Time, Draining> drains_;  // entries that no longer hold are skipped
+  // What was given up while the event of this Handle() was handled.
+  absl::flat_hash_set<std::string> freed_keys_;        // sharing keys
+  absl::flat_hash_set<std::string> freed_namespaces_;  // whose quota has room
+
   std::optional<JournalLoaded> loaded_;  // until the start
   uint8_t synced_ = 0;                   // bit per Source
   bool started_ = false;
+  std::map<std::string, int64_t> first_seen_;  // pools that are known, unix ms
+  int64_t last_seen_ = 0;                      // the latest of them
+  absl::flat_hash_set<uint64_t> pool_writes_;  // batches of their rows
+  std::optional<absl::Time> pool_rows_retry_at_;
   absl::Time pools_published_at_ = absl::InfinitePast();
   bool pools_changed_ = false;
+  std::optional<absl::Time> trends_at_;  // when estimates are to be renewed
   std::optional<absl::Time> armed_at_;
 
   // Of the Handle() that runs.

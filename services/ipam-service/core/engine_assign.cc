@@ -1,9 +1,10 @@
-// Which address a Service keeps, and which it gets.
+// Which address a Service gets.
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "services/ipam-service/core/engine.h"
+#include "services/ipam-service/core/pool_free_space.h"
 
 namespace portolan::ipam {
 namespace {
@@ -13,111 +14,57 @@ constexpr absl::Duration kMaxPickerBackoff = absl::Seconds(30);
 // How often a remote picker may answer with an address that somebody else got meanwhile.
 constexpr int kMaxStaleAnswers = 8;
 
-// What a picker sees of a pool.
-class PoolFreeSpace : public plugin::FreeSpace {
- public:
-  PoolFreeSpace(const Pool& pool, net::Family family) : pool_(pool), family_(family) {}
-  absl::Span<const net::Range> usable() const override { return pool_.usable(family_); }
-  std::optional<net::Range> FirstFree(const net::IpAddress& from) const override {
-    return pool_.free(family_).FirstFrom(from);
-  }
-  std::optional<net::Range> LastFree(const net::IpAddress& to) const override {
-    return pool_.free(family_).LastUpTo(to);
-  }
-
- private:
-  const Pool& pool_;
-  const net::Family family_;
-};
-
 }  // namespace
 
-Wish Engine::WishFor(const ServiceRecord& service) const {
-  net::Family family = net::Family::kIpv4;
-  if (!service.held.empty()) {
-    family = service.held.front().family();
-  } else if (!pools_.AnyHasFamily(net::Family::kIpv4) && pools_.AnyHasFamily(net::Family::kIpv6)) {
-    family = net::Family::kIpv6;
-  }
-  return WishOf(service.request, family);
-}
-
-// Matches what is held with the slots of the wish; what is not legal or not asked for goes.
-void Engine::KeepOrRelease(ServiceRecord& service, Wish& wish) {
-  const ServiceRecord::Addresses held = service.held;
-  for (const net::IpAddress& address : held) {
-    const Holding& holding = *ledger_.Find(address);
-    const Pool* home = HomeOf(service, address, holding);
-    Slot* slot = nullptr;
-    for (Slot& candidate : wish.slots) {
-      const bool fits = candidate.address.has_value() ? *candidate.address == address
-                                                      : candidate.family == address.family();
-      if (fits && !candidate.filled.has_value()) {
-        slot = &candidate;
-        break;
-      }
-    }
-    if (home != nullptr && slot == nullptr && wish.unreadable) {
-      wish.slots.push_back({.family = address.family(), .required = false});
-      slot = &wish.slots.back();
-    }
-    if (home == nullptr || slot == nullptr) {
-      ReleaseAddress(service, address);
-      continue;
-    }
-    slot->filled = address;
-    if (home->name() != *holding.pool) ledger_.Rehome(address, home->name(), effects_);
-  }
-}
-
-// The pool that makes the address legal for the Service: the one it came from if possible.
-const Pool* Engine::HomeOf(const ServiceRecord& service, const net::IpAddress& address,
-                           const Holding& holding) const {
-  const auto legal = [&](const Pool& pool) {
-    const std::string& wanted = service.request.requested_pool;
-    return (wanted.empty() || wanted == pool.name()) &&
-           !pools_.Refuses(pool, service.request).has_value();
-  };
-  const Pool* named = pools_.Find(*holding.pool);
-  if (named != nullptr && named->Covers(address) && legal(*named)) return named;
-  for (const Pool* pool : pools_.Covering(address)) {
-    if (pool != named && legal(*pool)) return pool;
-  }
-  return nullptr;
-}
-
-void Engine::ReleaseAddress(ServiceRecord& service, const net::IpAddress& address) {
-  ledger_.Release(address, effects_);
-  service.held.erase(std::find(service.held.begin(), service.held.end(), address));
-}
-
-void Engine::Settle(ServiceRecord& service) {
+void Engine::Settle(ServiceRecord& service, const Addresses* strandable) {
   Wish wish = WishFor(service);
   const size_t had = service.held.size();
-  KeepOrRelease(service, wish);
+  Keep(service, wish, strandable);
   if (service.held.size() != had) {  // what is held decides the default family
     wish = WishFor(service);
-    KeepOrRelease(service, wish);
+    Keep(service, wish, strandable);
   }
   for (Slot& slot : wish.slots) {
     if (slot.filled.has_value()) continue;
     if (slot.address.has_value()) {
-      FillExact(service, slot);
+      FillExact(service, slot, wish);
     } else {
-      FillSlot(service, slot);
+      FillSlot(service, slot, wish);
     }
   }
+  LetLeftoversGo(service, wish);
   Publish(service, wish);
 }
 
-void Engine::FillExact(ServiceRecord& service, Slot& slot) {
-  if (!ledger_.failure().ok() || ExactObjection(service, *slot.address).has_value()) return;
-  const net::IpAddress address = *slot.address;
-  Take(service, *pools_.ActiveFor(address), address, slot);
+void Engine::FillExact(ServiceRecord& service, Slot& slot, const Wish& wish) {
+  const net::IpAddress& address = *slot.address;
+  if (!ledger_.failure().ok() || rules_.ExactObjection(service, address, wish.leftovers)) return;
+  if (ledger_.Find(address) != nullptr) {
+    Join(service, address, /*adopted=*/false);
+  } else {
+    Take(service, pools_.ActiveFor(address)->name(), address, /*adopted=*/false);
+  }
+  slot.filled = address;
 }
 
-void Engine::FillSlot(ServiceRecord& service, Slot& slot) {
-  if (!ledger_.failure().ok()) return;
+// The lowest address of its sharing key that has room for it.
+bool Engine::JoinOthers(ServiceRecord& service, Slot& slot, const Wish& wish) {
+  if (!Shares(service.request)) return false;
+  for (const net::IpAddress& address :
+       sharing_.AddressesOf(service.request.sharing->key, slot.family)) {
+    const Holding* holding = ledger_.Find(address);
+    const bool there = holding != nullptr && !holding->members.empty();
+    if (!there || holding->Find(&service) != nullptr) continue;
+    if (rules_.ExactObjection(service, address, wish.leftovers)) continue;
+    Join(service, address, /*adopted=*/false);
+    slot.filled = address;
+    return true;
+  }
+  return false;
+}
+
+void Engine::FillSlot(ServiceRecord& service, Slot& slot, const Wish& wish) {
+  if (!ledger_.failure().ok() || JoinOthers(service, slot, wish)) return;
   PoolTable::Candidates candidates;
   if (service.request.requested_pool.empty()) {
     candidates = pools_.CandidatesFor(service.request);
@@ -126,7 +73,8 @@ void Engine::FillSlot(ServiceRecord& service, Slot& slot) {
   }
   for (Pool* pool : candidates) {
     if (pool->free(slot.family).empty()) continue;
-    if (Objection(*pool, service, slot.family).has_value()) continue;
+    if (rules_.Objection(*pool, service.request, slot.family)) continue;
+    if (rules_.QuotaObjection(service.request, *pool, wish.leftovers)) continue;
     if (Propose(service, *pool, slot) != Fill::kNext) return;
   }
 }
@@ -159,7 +107,8 @@ Engine::Fill Engine::Propose(ServiceRecord& service, Pool& pool, Slot& slot) {
             service, pool, slot, *picker,
             absl::StrCat("it chose ", result.address.ToString(), ", which is not free"));
       }
-      Take(service, pool, result.address, slot);
+      Take(service, pool.name(), result.address, /*adopted=*/false);
+      slot.filled = result.address;
       return Fill::kFilled;
     case plugin::PickResult::Verdict::kDeclined:
       AskingOf(service, slot.family)
@@ -185,7 +134,8 @@ Engine::Fill Engine::PickerFailed(ServiceRecord& service, Pool& pool, Slot& slot
                                                               .seed = seed_,
                                                               .free = &free});
   if (result.verdict != plugin::PickResult::Verdict::kAddress) return Fill::kNext;
-  Take(service, pool, result.address, slot);
+  Take(service, pool.name(), result.address, /*adopted=*/false);
+  slot.filled = result.address;
   return Fill::kFilled;
 }
 
@@ -208,12 +158,13 @@ void Engine::AnswerPick(ServiceRecord& service, Asking& asking, const PickAnswer
   asking.ask = 0;
   Pool* pool = pools_.Find(asking.pool);
   Wish wish = WishFor(service);
-  KeepOrRelease(service, wish);
+  Keep(service, wish, nullptr);
   auto slot = std::find_if(wish.slots.begin(), wish.slots.end(), [&](const Slot& s) {
     return !s.filled.has_value() && !s.address.has_value() && s.family == asking.family;
   });
   if (slot == wish.slots.end() || pool == nullptr || !pool->active() ||
-      Objection(*pool, service, asking.family).has_value() || !ledger_.failure().ok()) {
+      rules_.Objection(*pool, service.request, asking.family) ||
+      rules_.QuotaObjection(service.request, *pool, wish.leftovers) || !ledger_.failure().ok()) {
     return;  // the question no longer stands
   }
   if (answer.address.ok() && !answer.address->has_value()) {
@@ -225,7 +176,7 @@ void Engine::AnswerPick(ServiceRecord& service, Asking& asking, const PickAnswer
     const net::IpAddress address = **answer.address;
     if (pool->free(asking.family).Contains(address)) {
       picker_backoff_ = absl::ZeroDuration();
-      Take(service, *pool, address, *slot);
+      Take(service, pool->name(), address, /*adopted=*/false);
       return;
     }
     if (pool->MayHandOut(address) && ++asking.stale_answers < kMaxStaleAnswers) return;
@@ -242,18 +193,29 @@ void Engine::AnswerPick(ServiceRecord& service, Asking& asking, const PickAnswer
   }
 }
 
-void Engine::Take(ServiceRecord& service, const Pool& pool, const net::IpAddress& address,
-                  Slot& slot) {
-  ledger_.Create({.address = address,
-                  .service = service.request.key,
+void Engine::Take(ServiceRecord& service, const std::string& pool, const net::IpAddress& address,
+                  bool adopted) {
+  ledger_.Create(address, pool,
+                 {.owner = &service,
+                  .since_unix_ms = absl::ToUnixMillis(now_.wall),
                   .generation = service.request.generation,
-                  .pool = pool.name(),
-                  .since_unix_ms = absl::ToUnixMillis(now_.wall)},
-                 &service, effects_);
-  pools_.Take(address, pool.name());
+                  .adopted = adopted},
+                 effects_);
+  pools_.Take(address, pool);
   pools_changed_ = true;
+  sharing_.Add(service.request, address);
   service.held.push_back(address);
-  slot.filled = address;
+}
+
+void Engine::Join(ServiceRecord& service, const net::IpAddress& address, bool adopted) {
+  ledger_.Join(address,
+               {.owner = &service,
+                .since_unix_ms = absl::ToUnixMillis(now_.wall),
+                .generation = service.request.generation,
+                .adopted = adopted},
+               effects_);
+  sharing_.Add(service.request, address);
+  service.held.push_back(address);
 }
 
 Asking& Engine::AskingOf(ServiceRecord& service, net::Family family) {

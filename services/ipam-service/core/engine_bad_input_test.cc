@@ -52,7 +52,7 @@ TEST(EngineBadInput, EachAddressHasItsOwnOutcome) {
       {"the pool does not select", Wanting({"10.9.0.1"}), "", State::kPending, "selector-mismatch",
        "tier Exists"},
       {"first of a CIDR", Wanting({"10.0.0.0"}), "", State::kPending, "address-reserved",
-       "10.0.0.0 is the first or last address of a block of pool \"p\""},
+       "10.0.0.0 is reserved in pool \"p\": the first or last address of a block"},
       {"unparsable is never replaced by another", Wanting({"10.0.0.300"}), "", State::kRejected,
        "unparsable-address", "requested-address \"10.0.0.300\" is not an IP address"},
       {"unparsable beside a good one", Wanting({"10.0.0.7", "x"}), "10.0.0.7", State::kDegraded,

@@ -9,74 +9,19 @@
 namespace portolan::ipam {
 namespace {
 
-std::string SubjectOf(const Pool& pool) { return absl::StrCat("pool/", pool.name()); }
-
-Finding About(const Pool& pool, std::string reason, absl::string_view message) {
-  return {SubjectOf(pool), std::move(reason),
-          absl::StrCat("pool \"", pool.name(), "\": ", message)};
+// Reasons for which a pool was passed over although the Service already has what it wants.
+Finding HadNoNeed(const Pool& pool) {
+  return About(pool, "not-needed", "it could serve, but the Service has its address");
 }
-
-bool AddressAsked(const ServiceRequest& request) { return !request.requested_addresses.empty(); }
 
 }  // namespace
 
-// The first reason why a pool, full or not, gives nothing new of the family to the Service.
-std::optional<Finding> Engine::Objection(const Pool& pool, const ServiceRecord& service,
-                                         net::Family family) const {
-  if (!pool.active()) return About(pool, "pool-conflict", absl::StrCat("it ", pool.conflict()));
-  if (pool.config().disabled) return About(pool, "pool-disabled", "it is disabled");
-  const ServiceRequest& request = service.request;
-  if (!request.requested_pool.empty() && request.requested_pool != pool.name()) {
-    return About(pool, "not-in-requested-pool",
-                 absl::StrCat("requested-pool is \"", request.requested_pool, "\""));
-  }
-  if (!pool.config().auto_assign && request.requested_pool.empty() && !AddressAsked(request)) {
-    return About(pool, "auto-assign-off", "it serves only Services that request it");
-  }
-  if (!pool.HasFamily(family)) {
-    return About(pool, "family-missing",
-                 absl::StrCat("it has no ", net::FamilyName(family), " block"));
-  }
-  auto refusal = pools_.Refuses(pool, request);
-  if (refusal.has_value()) return About(pool, std::move(refusal->reason), refusal->message);
-  return std::nullopt;
-}
-
-// The first reason why exactly this address cannot be given; nothing: it can.
-std::optional<Finding> Engine::ExactObjection(const ServiceRecord& service,
-                                              const net::IpAddress& address) const {
-  const std::string subject = absl::StrCat("address/", address.ToString());
-  const std::vector<Pool*> covering = pools_.Covering(address);
-  if (covering.empty()) {
-    return Finding{subject, "not-in-pool", absl::StrCat("no pool covers ", address.ToString())};
-  }
-  std::optional<Finding> objection = Objection(*covering.front(), service, address.family());
-  if (objection.has_value()) {
-    objection->subject = subject;
-    return objection;
-  }
-  const Holding* holding = ledger_.Find(address);
-  if (holding != nullptr) {
-    std::string who = "its former owner's record is being erased";
-    if (holding->owner != nullptr) {
-      who = absl::StrCat("it is held by Service ", holding->owner->request.key);
-    } else if (holding->state == Holding::State::kForeign) {
-      who = "the store has a record of it that is not ours";
-    }
-    return Finding{subject, "address-held", absl::StrCat(address.ToString(), ": ", who)};
-  }
-  if (!covering.front()->MayHandOut(address)) {
-    return Finding{subject, "address-reserved",
-                   absl::StrCat(address.ToString(), " is the first or last address of a block of ",
-                                "pool \"", covering.front()->name(), "\"")};
-  }
-  return std::nullopt;
-}
-
-std::vector<Finding> Engine::WhyNot(const ServiceRecord& service, const Slot& slot) const {
+std::vector<Finding> Engine::WhyNot(const ServiceRecord& service, const Slot& slot,
+                                    const Wish& wish) const {
   std::vector<Finding> findings;
   if (slot.address.has_value()) {
-    std::optional<Finding> objection = ExactObjection(service, *slot.address);
+    std::optional<Finding> objection =
+        rules_.ExactObjection(service, *slot.address, wish.leftovers);
     findings.push_back(objection.has_value() ? *std::move(objection)
                                              : StoreFinding(ledger_.failure()));
     return findings;
@@ -89,15 +34,18 @@ std::vector<Finding> Engine::WhyNot(const ServiceRecord& service, const Slot& sl
   }
   for (const Pool* pool : pools_.ordered()) {
     if (!wanted.empty() && pool->name() != wanted) continue;
-    findings.push_back(WhyPoolDidNot(*pool, service, slot.family));
+    findings.push_back(WhyPoolDidNot(*pool, service, slot.family, wish));
   }
   if (findings.empty()) findings.push_back({"pool", "no-pool", "there is no address pool"});
   return findings;
 }
 
-Finding Engine::WhyPoolDidNot(const Pool& pool, const ServiceRecord& service,
-                              net::Family family) const {
-  std::optional<Finding> objection = Objection(pool, service, family);
+Finding Engine::WhyPoolDidNot(const Pool& pool, const ServiceRecord& service, net::Family family,
+                              const Wish& wish) const {
+  std::optional<Finding> objection = rules_.Objection(pool, service.request, family);
+  if (!objection.has_value()) {
+    objection = rules_.QuotaObjection(service.request, pool, wish.leftovers);
+  }
   if (objection.has_value()) return *std::move(objection);
   if (pool.free(family).empty()) {
     return About(pool, "pool-exhausted",
@@ -124,16 +72,16 @@ Finding Engine::WhyPoolDidNot(const Pool& pool, const ServiceRecord& service,
   return About(pool, "not-reached", "a pool before it in the order has to answer first");
 }
 
-void Engine::Publish(ServiceRecord& service, const Wish& wish) {
+ServiceOutcome Engine::OutcomeOf(const ServiceRecord& service, const Wish& wish,
+                                 bool& on_its_way) const {
   ServiceOutcome outcome;
-  bool on_its_way = false;
   for (const Slot& slot : wish.slots) {
     if (!slot.filled.has_value()) {
-      outcome.unserved.push_back({slot, WhyNot(service, slot)});
+      outcome.unserved.push_back({slot, WhyNot(service, slot, wish)});
       continue;
     }
     const Holding& holding = *ledger_.Find(*slot.filled);
-    if (holding.state == Holding::State::kDurable) {
+    if (holding.Find(&service)->state == Member::State::kDurable) {
       outcome.granted.push_back(*slot.filled);
     } else if (holding.stalled && !ledger_.failure().ok()) {
       outcome.stalled = ledger_.failure();
@@ -141,20 +89,35 @@ void Engine::Publish(ServiceRecord& service, const Wish& wish) {
       on_its_way = true;
     }
   }
-  PublishAllocationOf(service, outcome.granted);
+  for (const net::IpAddress& address : service.held) {
+    const Member& member = *ledger_.Find(address, &service);
+    if (member.state != Member::State::kDurable) continue;
+    if (member.draining_until_unix_ms != 0) {
+      outcome.leaving.push_back({address, absl::FromUnixMillis(member.draining_until_unix_ms)});
+    } else if (std::find(wish.leftovers.begin(), wish.leftovers.end(), address) !=
+               wish.leftovers.end()) {
+      outcome.leaving.push_back({address, absl::InfiniteFuture()});
+    }
+  }
+  return outcome;
+}
+
+void Engine::Publish(ServiceRecord& service, const Wish& wish) {
+  bool on_its_way = false;
+  const ServiceOutcome outcome = OutcomeOf(service, wish, on_its_way);
+  PublishAllocationOf(service, outcome);
   UpdatePlace(service, !outcome.unserved.empty());
   // The journal answers soon, and then there is something to say.
   if (on_its_way) return;
-  StatusReport report = ReportOnService(service.request, wish, outcome);
+  StatusReport report = ReportOnService(service.request, wish, outcome, service.notes);
   const uint64_t print = absl::HashOf(report) | 1;
   if (print == service.status_print) return;
   service.status_print = print;
   effects_.push_back(PublishStatus{std::move(report)});
 }
 
-void Engine::PublishAllocationOf(ServiceRecord& service,
-                                 const std::vector<net::IpAddress>& granted) {
-  if (granted.empty()) {
+void Engine::PublishAllocationOf(ServiceRecord& service, const ServiceOutcome& outcome) {
+  if (outcome.granted.empty() && outcome.leaving.empty()) {
     if (service.allocation_print == 0) return;
     service.allocation_print = 0;
     effects_.push_back(WithdrawAllocation{service.request.key});
@@ -163,10 +126,14 @@ void Engine::PublishAllocationOf(ServiceRecord& service,
   Allocation allocation{.key = service.request.key,
                         .generation = service.request.generation,
                         .labels = service.request.labels};
-  for (const net::IpAddress& address : granted) {
+  const auto add = [&](const net::IpAddress& address) {
     const Holding& holding = *ledger_.Find(address);
-    allocation.grants.push_back({address, *holding.pool, holding.since_unix_ms});
-  }
+    const Member& member = *holding.Find(&service);
+    allocation.grants.push_back(
+        {address, *holding.pool, member.since_unix_ms, member.draining_until_unix_ms});
+  };
+  for (const net::IpAddress& address : outcome.granted) add(address);
+  for (const ServiceOutcome::Leaving& leaving : outcome.leaving) add(leaving.address);
   const uint64_t print = absl::HashOf(allocation) | 1;
   if (print == service.allocation_print) return;
   service.allocation_print = print;
@@ -181,6 +148,90 @@ void Engine::UpdatePlace(ServiceRecord& service, bool waits) {
     waiting_.erase(service.place);
     service.place = 0;
   }
+}
+
+// What Keep() would do to the wish of a Service that is settled.
+Wish Engine::SettledWish(const ServiceRecord& service) const {
+  Wish wish = WishFor(service);
+  for (const net::IpAddress& address : service.held) {
+    const Holding& holding = *ledger_.Find(address);
+    const Member& member = *holding.Find(&service);
+    if (member.draining_until_unix_ms != 0) continue;
+    const bool legal = rules_.HomeOf(service.request, address, *holding.pool) != nullptr;
+    Slot* slot = SlotFor(wish, address, wish.unreadable || member.adopted);
+    if (slot == nullptr) {
+      wish.leftovers.push_back(address);
+      continue;
+    }
+    slot->filled = address;
+    if (!legal) wish.stranded.push_back(rules_.WhyIllegal(service.request, address));
+  }
+  return wish;
+}
+
+SlotExplanation Engine::ExplainHeld(const ServiceRecord& service,
+                                    const net::IpAddress& address) const {
+  const Holding& holding = *ledger_.Find(address);
+  const Member& member = *holding.Find(&service);
+  SlotExplanation slot{.wish = absl::StrCat("address ", address.ToString()),
+                       .address = address,
+                       .outcome = "granted",
+                       .since_unix_ms = member.since_unix_ms};
+  for (const Member& other : holding.members) {
+    if (other.owner != &service) slot.shared_with.push_back(other.owner->request.key);
+  }
+  const Pool* home = rules_.HomeOf(service.request, address, *holding.pool);
+  if (member.draining_until_unix_ms != 0) {
+    slot.outcome = "draining";
+  } else if (home == nullptr) {
+    slot.outcome = "stranded";
+  } else if (member.state != Member::State::kDurable) {
+    slot.outcome = "recording";
+  }
+  if (home == nullptr) slot.considered.push_back(rules_.WhyIllegal(service.request, address));
+  return slot;
+}
+
+SlotExplanation Engine::ExplainSlot(const ServiceRecord& service, const Slot& slot,
+                                    const Wish& wish) const {
+  if (!slot.filled.has_value()) {
+    return {.wish = NameOf(slot), .outcome = "waiting", .considered = WhyNot(service, slot, wish)};
+  }
+  SlotExplanation explanation = ExplainHeld(service, *slot.filled);
+  explanation.wish = NameOf(slot);
+  const Holding& holding = *ledger_.Find(*slot.filled);
+  for (const Pool* pool : pools_.ordered()) {
+    if (pool->name() == *holding.pool) {
+      if (explanation.outcome == "stranded") continue;
+      explanation.considered.push_back(About(
+          *pool, "serves", absl::StrCat("the address ", slot.filled->ToString(), " is from here")));
+      continue;
+    }
+    Finding finding = WhyPoolDidNot(*pool, service, slot.family, wish);
+    explanation.considered.push_back(finding.reason == "not-reached" ? HadNoNeed(*pool)
+                                                                     : std::move(finding));
+  }
+  return explanation;
+}
+
+std::optional<Explanation> Engine::Explain(const std::string& key) const {
+  auto it = services_.find(key);
+  if (it == services_.end()) return std::nullopt;
+  const ServiceRecord& service = **it;
+  Explanation explanation;
+  const Wish wish = SettledWish(service);
+  for (const Slot& slot : wish.slots) {
+    explanation.slots.push_back(ExplainSlot(service, slot, wish));
+  }
+  for (const net::IpAddress& address : service.held) {
+    const bool shown = std::any_of(wish.slots.begin(), wish.slots.end(),
+                                   [&](const Slot& slot) { return slot.filled == address; });
+    if (!shown) explanation.slots.push_back(ExplainHeld(service, address));
+  }
+  bool on_its_way = false;
+  const ServiceOutcome outcome = OutcomeOf(service, wish, on_its_way);
+  explanation.status = ReportOnService(service.request, wish, outcome, service.notes);
+  return explanation;
 }
 
 }  // namespace portolan::ipam

@@ -66,9 +66,9 @@ TEST(EngineJournal, NothingIsAssignedBeforeJournalPoolsAndServicesAreComplete) {
   World world(&disk);
   world.Add(PoolOf("p", {"10.0.0.0/24"}));
   world.Add(ServiceOf("default/new"));
-  world.Send(Synced{Source::kPools});
-  world.Send(Synced{Source::kSettings});
-  world.Send(Synced{Source::kPickers});
+  for (Source source : kSources) {
+    if (source != Source::kServices) world.Send(Synced{source});
+  }
   world.Send(JournalLoaded{.rows = {disk.rows[Address("10.0.0.5")]}});
   EXPECT_EQ(world.effects, 0);
   world.Add(ServiceOf("default/old"));
@@ -289,6 +289,7 @@ TEST(EngineJournal, KilledAtAnyWriteNothingPublishedIsLostOrGivenTwice) {
       break;
     }
     disk.dies_after.reset();
+    const std::map<net::IpAddress, JournalRow> rows = disk.rows;
     World again(&disk);
     std::map<std::string, Allocation> kept = world.allocations();
     again.Add(PoolOf("p", {"10.0.0.0/26", "2001:db8::/120"}));
@@ -305,6 +306,8 @@ TEST(EngineJournal, KilledAtAnyWriteNothingPublishedIsLostOrGivenTwice) {
       for (size_t i = 0; i < allocation.grants.size(); ++i) {
         const Allocation& now = again.allocations().at(key);
         EXPECT_EQ(now.grants.at(i).address, allocation.grants[i].address) << "step " << step;
+        // Its erasure may have been the last write: then it is given anew.
+        if (!rows.contains(allocation.grants[i].address)) continue;
         EXPECT_EQ(now.grants.at(i).since_unix_ms, allocation.grants[i].since_unix_ms);
       }
     }

@@ -164,14 +164,15 @@ struct EdgeCase {
 
 TEST(EngineEdges, AreLeftOutOnlyWhereACidrHasThemToSpare) {
   const EdgeCase cases[] = {
-      {"a /29 has 6", "10.0.0.8/29", false, "10.0.0.9", "ipv4 1/6"},
+      {"a /29 has 8, its edges reserved", "10.0.0.8/29", false, "10.0.0.9", "ipv4 1/8 2 reserved"},
       {"a /29 with its edges has 8", "10.0.0.8/29", true, "10.0.0.8", "ipv4 1/8"},
       {"a /31 has both", "10.0.0.8/31", false, "10.0.0.8", "ipv4 1/2"},
       {"a /32 has one", "10.0.0.8/32", false, "10.0.0.8", "ipv4 1/1"},
       {"a range has all", "10.0.0.8-10.0.0.15", false, "10.0.0.8", "ipv4 1/8"},
       {"a /127 has both", "2001:db8::/127", false, "2001:db8::", "ipv6 1/2"},
       {"a /128 has one", "2001:db8::7/128", false, "2001:db8::7", "ipv6 1/1"},
-      {"a /64 is exact", "2001:db8::/64", false, "2001:db8::1", "ipv6 1/18446744073709551614"},
+      {"a /64 is exact", "2001:db8::/64", false, "2001:db8::1",
+       "ipv6 1/18446744073709551616 2 reserved"},
       {"a /32 of IPv6 is exact", "2001:db8::/32", true,
        "2001:db8::", "ipv6 1/79228162514264337593543950336"},
   };
@@ -330,7 +331,7 @@ TEST_F(EngineTest, NewLabelsAndGenerationArePublishedWithTheSameAddress) {
   world_.Add(next);
   const Allocation& allocation = world_.allocations().at("default/web");
   EXPECT_EQ(allocation.generation, 7u);
-  EXPECT_EQ(allocation.labels.at("tier"), "gold");
+  EXPECT_EQ(allocation.labels.Find("tier"), "gold");
   EXPECT_EQ(world_.AddressesOf("default/web"), "10.0.0.1");
   EXPECT_EQ(world_.StatusOf("default/web")->generation, 7u);
 }
@@ -391,7 +392,7 @@ TEST(EngineDeterminism, ShuffledInputGivesTheSameResult) {
   events.push_back(PoolChanged{PoolOf("overlap", {"10.2.0.0/28"})});
   for (int i = 0; i < 40; ++i) {
     ServiceRequest service = ServiceOf(absl::StrCat("ns", i % 3, "/s", i));
-    if (i % 2 == 0) service.labels["color"] = i % 4 == 0 ? "red" : "green";
+    if (i % 2 == 0) service.labels = Labels{{"color", i % 4 == 0 ? "red" : "green"}};
     if (i % 5 == 0) service.family_policy = FamilyPolicy::kPreferDualStack;
     if (i % 11 == 0) service.requested_addresses = {absl::StrCat("10.1.0.", i / 11 + 3)};
     events.push_back(ServiceChanged{service});

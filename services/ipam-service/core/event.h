@@ -22,6 +22,7 @@ struct JournalLoaded {
   std::vector<JournalRow> rows;
   // Rows whose value could not be read: nobody gets these addresses until the row is repaired.
   std::vector<net::IpAddress> unreadable;
+  std::vector<PoolRow> pools;
 };
 
 // The outcome of effect JournalCommit, in the order of the effects.
@@ -38,7 +39,22 @@ struct PoolRemoved {
 };
 
 struct SettingsChanged {
-  std::string address_picker;  // default stage; empty: "lowest-free"
+  Settings settings;
+};
+
+struct QuotaChanged {
+  QuotaConfig quota;
+};
+struct QuotaRemoved {
+  std::string name;
+};
+
+struct NamespaceChanged {
+  std::string name;
+  LabelSet labels;
+};
+struct NamespaceRemoved {
+  std::string name;
 };
 
 // An address picker that the configuration names. It hides a built-in one of the same name.
@@ -67,7 +83,9 @@ struct ServiceRemoved {
 };
 
 // This source has told everything it has. Later calls are harmless.
-enum class Source : uint8_t { kPools, kSettings, kPickers, kServices };
+enum class Source : uint8_t { kPools, kSettings, kPickers, kServices, kQuotas, kNamespaces };
+inline constexpr Source kSources[] = {Source::kPools,    Source::kSettings, Source::kPickers,
+                                      Source::kServices, Source::kQuotas,   Source::kNamespaces};
 struct Synced {
   Source source = Source::kPools;
 };
@@ -75,8 +93,9 @@ struct Synced {
 // The time of effect ArmTimer has come.
 struct Tick {};
 
-using Event = std::variant<JournalLoaded, JournalDone, PoolChanged, PoolRemoved, SettingsChanged,
-                           PickerChanged, PickerRemoved, PickAnswered, ServiceChanged,
-                           ServiceRemoved, Synced, Tick>;
+using Event =
+    std::variant<JournalLoaded, JournalDone, PoolChanged, PoolRemoved, SettingsChanged,
+                 QuotaChanged, QuotaRemoved, NamespaceChanged, NamespaceRemoved, PickerChanged,
+                 PickerRemoved, PickAnswered, ServiceChanged, ServiceRemoved, Synced, Tick>;
 
 }  // namespace portolan::ipam

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "services/ipam-service/core/service_record.h"
+#include "services/ipam-service/core/sharing.h"
 
 namespace portolan::ipam {
 namespace {
@@ -11,35 +12,98 @@ namespace {
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(100);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(30);
 
+Ledger::Owners OwnersOf(const Holding& holding) {
+  Ledger::Owners owners;
+  for (const Member& member : holding.members) owners.push_back(member.owner);
+  return owners;
+}
+
+RowMember RowMemberOf(const Member& member) {
+  return {.service = member.owner->request.key,
+          .generation = member.generation,
+          .since_unix_ms = member.since_unix_ms,
+          .draining_until_unix_ms = member.draining_until_unix_ms,
+          .adopted = member.adopted};
+}
+
+Member& MemberOf(Holding& holding, const ServiceRecord* owner) {
+  return *std::find_if(holding.members.begin(), holding.members.end(),
+                       [owner](const Member& member) { return member.owner == owner; });
+}
+
 }  // namespace
+
+const Member* Holding::Find(const ServiceRecord* owner) const {
+  for (const Member& member : members) {
+    if (member.owner == owner) return &member;
+  }
+  return nullptr;
+}
 
 const std::string* Ledger::Intern(const std::string& pool) {
   return &*pool_names_.insert(pool).first;
 }
 
-void Ledger::Adopt(const JournalRow& row, ServiceRecord* owner) {
-  Holding holding{.owner = owner,
-                  .pool = Intern(row.pool),
-                  .since_unix_ms = row.since_unix_ms,
-                  .generation = row.generation};
-  ++held_in_name_[{holding.pool, row.address.family()}];
-  holdings_.insert_or_assign(row.address, holding);
+void Ledger::AddToCounts(const net::IpAddress& address, const Holding& holding, int64_t change) {
+  held_in_name_[{holding.pool, address.family()}] += static_cast<uint64_t>(change);
+  absl::InlinedVector<absl::string_view, 1> namespaces;
+  for (const Member& member : holding.members) {
+    if (member.draining_until_unix_ms != 0) continue;
+    const absl::string_view name = NamespaceOf(member.owner->request.key);
+    if (std::find(namespaces.begin(), namespaces.end(), name) != namespaces.end()) continue;
+    namespaces.push_back(name);
+    PoolCounts& counts = held_by_namespace_[name];
+    auto count = std::find_if(counts.begin(), counts.end(),
+                              [&](const auto& entry) { return entry.first == holding.pool; });
+    if (count == counts.end()) count = counts.insert(counts.end(), {holding.pool, 0});
+    count->second += static_cast<uint64_t>(change);
+    if (count->second == 0) counts.erase(count);
+    if (counts.empty()) held_by_namespace_.erase(name);
+  }
 }
 
-void Ledger::AdoptOrphan(const JournalRow& row, Effects& effects) {
-  Adopt(row, nullptr);
-  Release(row.address, effects);
+void Ledger::Uncount(const net::IpAddress& address, const Holding& holding) {
+  AddToCounts(address, holding, -1);
+}
+void Ledger::Count(const net::IpAddress& address, const Holding& holding) {
+  AddToCounts(address, holding, 1);
+}
+
+void Ledger::Adopt(const JournalRow& row, absl::Span<ServiceRecord* const> owners,
+                   Effects& effects) {
+  Holding holding{.pool = Intern(row.pool)};
+  const auto add = [&](ServiceRecord* owner, int64_t since_unix_ms, uint64_t generation,
+                       int64_t draining_until_unix_ms, bool adopted) {
+    if (owner == nullptr) return;
+    holding.members.push_back({owner, since_unix_ms, generation, draining_until_unix_ms,
+                               Member::State::kDurable, adopted});
+  };
+  add(owners[0], row.since_unix_ms, row.generation, row.draining_until_unix_ms, row.adopted);
+  for (size_t i = 0; i < row.others.size(); ++i) {
+    const RowMember& other = row.others[i];
+    add(owners[i + 1], other.since_unix_ms, other.generation, other.draining_until_unix_ms,
+        other.adopted);
+  }
+  if (holding.members.empty()) holding.state = Holding::State::kErasing;
+  Holding& stored = holdings_.insert_or_assign(row.address, std::move(holding)).first->second;
+  Count(row.address, stored);
+  if (stored.members.size() != owners.size()) Write(row.address, stored, effects);
 }
 
 void Ledger::AdoptForeign(const net::IpAddress& address) {
   Holding holding{.pool = Intern(""), .state = Holding::State::kForeign};
-  ++held_in_name_[{holding.pool, address.family()}];
-  holdings_.insert_or_assign(address, holding);
+  Count(address, holding);
+  holdings_.insert_or_assign(address, std::move(holding));
 }
 
 const Holding* Ledger::Find(const net::IpAddress& address) const {
   auto it = holdings_.find(address);
   return it == holdings_.end() ? nullptr : &it->second;
+}
+
+const Member* Ledger::Find(const net::IpAddress& address, const ServiceRecord* owner) const {
+  const Holding* holding = Find(address);
+  return holding == nullptr ? nullptr : holding->Find(owner);
 }
 
 void Ledger::ForEachIn(const net::Range& range,
@@ -57,57 +121,101 @@ uint64_t Ledger::HeldInName(const std::string& pool, net::Family family) const {
   return count == held_in_name_.end() ? 0 : count->second;
 }
 
-void Ledger::Create(const JournalRow& row, ServiceRecord* owner, Effects& effects) {
-  Holding holding{.owner = owner,
-                  .pool = Intern(row.pool),
-                  .since_unix_ms = row.since_unix_ms,
-                  .generation = row.generation,
-                  .state = Holding::State::kCreating};
-  ++held_in_name_[{holding.pool, row.address.family()}];
-  Holding& stored = holdings_.insert_or_assign(row.address, holding).first->second;
-  Write(row.address, stored, effects);
+uint64_t Ledger::HeldByNamespace(absl::string_view name, const std::string* pool) const {
+  auto counts = held_by_namespace_.find(name);
+  if (counts == held_by_namespace_.end()) return 0;
+  uint64_t held = 0;
+  for (const auto& [counted, count] : counts->second) {
+    if (pool == nullptr || *counted == *pool) held += count;
+  }
+  return held;
 }
 
-void Ledger::Release(const net::IpAddress& address, Effects& effects) {
+void Ledger::Create(const net::IpAddress& address, const std::string& pool, Member member,
+                    Effects& effects) {
+  Holding holding{.pool = Intern(pool), .state = Holding::State::kCreating};
+  member.state = Member::State::kNew;
+  holding.members.push_back(member);
+  Holding& stored = holdings_.insert_or_assign(address, std::move(holding)).first->second;
+  Count(address, stored);
+  Write(address, stored, effects);
+}
+
+void Ledger::Join(const net::IpAddress& address, Member member, Effects& effects) {
   Holding& holding = holdings_.at(address);
-  holding.owner = nullptr;
-  holding.state = Holding::State::kErasing;
+  member.state = Member::State::kNew;
+  Uncount(address, holding);
+  holding.members.push_back(member);
+  Count(address, holding);
+  Write(address, holding, effects);
+}
+
+void Ledger::Leave(const net::IpAddress& address, ServiceRecord* owner, Effects& effects) {
+  Holding& holding = holdings_.at(address);
+  Uncount(address, holding);
+  holding.members.erase(&MemberOf(holding, owner));
+  Count(address, holding);
+  // With a create on its way nobody knows yet whether the row to erase is ours.
+  const bool unsure = holding.state == Holding::State::kCreating && holding.batch != 0;
+  if (holding.members.empty() && !unsure) holding.state = Holding::State::kErasing;
+  Write(address, holding, effects);
+}
+
+void Ledger::SetDraining(const net::IpAddress& address, ServiceRecord* owner, int64_t until_unix_ms,
+                         Effects& effects) {
+  Holding& holding = holdings_.at(address);
+  Uncount(address, holding);
+  MemberOf(holding, owner).draining_until_unix_ms = until_unix_ms;
+  Count(address, holding);
   Write(address, holding, effects);
 }
 
 void Ledger::Rehome(const net::IpAddress& address, const std::string& pool, Effects& effects) {
   Holding& holding = holdings_.at(address);
-  --held_in_name_[{holding.pool, address.family()}];
+  Uncount(address, holding);
   holding.pool = Intern(pool);
-  ++held_in_name_[{holding.pool, address.family()}];
+  Count(address, holding);
   Write(address, holding, effects);
 }
 
-JournalRow Ledger::RowOf(const net::IpAddress& address, const Holding& holding) const {
-  return {.address = address,
-          .service = holding.owner->request.key,
-          .generation = holding.generation,
-          .pool = *holding.pool,
-          .since_unix_ms = holding.since_unix_ms};
+JournalRow Ledger::RowOf(const net::IpAddress& address, const Holding& holding) {
+  const Member& first = holding.members.front();
+  JournalRow row{.address = address,
+                 .service = first.owner->request.key,
+                 .generation = first.generation,
+                 .pool = *holding.pool,
+                 .since_unix_ms = first.since_unix_ms,
+                 .draining_until_unix_ms = first.draining_until_unix_ms,
+                 .adopted = first.adopted};
+  for (size_t i = 1; i < holding.members.size(); ++i) {
+    row.others.push_back(RowMemberOf(holding.members[i]));
+  }
+  return row;
 }
 
 // The write that takes the row from whatever it is to what the holding says.
 void Ledger::Write(const net::IpAddress& address, Holding& holding, Effects& effects) {
-  JournalCommit commit{.batch = ++last_batch_};
+  JournalCommit commit{.batch = NextBatch()};
   switch (holding.state) {
     case Holding::State::kErasing:
       commit.erase.push_back(address);
       break;
     case Holding::State::kCreating:
-      if (holding.row_may_exist) commit.erase.push_back(address);
+      if (holding.batch != 0) {  // nobody knows yet whether the address is ours
+        holding.write_again = true;
+        return;
+      }
       holding.row_might_before = std::exchange(holding.row_may_exist, true);
-      commit.create.push_back(RowOf(address, holding));
+      (holding.row_might_before ? commit.put : commit.create).push_back(RowOf(address, holding));
       break;
     case Holding::State::kDurable:
       commit.put.push_back(RowOf(address, holding));
       break;
     case Holding::State::kForeign:
       return;
+  }
+  for (Member& member : holding.members) {
+    if (member.state == Member::State::kNew) member.state = Member::State::kWritten;
   }
   if (holding.stalled) stalled_.erase(address);
   holding.stalled = false;
@@ -116,7 +224,7 @@ void Ledger::Write(const net::IpAddress& address, Holding& holding, Effects& eff
   effects.push_back(std::move(commit));
 }
 
-Ledger::Outcome Ledger::Done(const JournalDone& done, absl::Time now) {
+Ledger::Outcome Ledger::Done(const JournalDone& done, absl::Time now, Effects& effects) {
   auto flight = in_flight_.find(done.batch);
   if (flight == in_flight_.end()) return {};
   const net::IpAddress address = flight->second;
@@ -134,49 +242,63 @@ Ledger::Outcome Ledger::Done(const JournalDone& done, absl::Time now) {
   Holding& holding = it->second;
   holding.batch = 0;
   if (!done.status.ok()) return Failed(address, holding, done.status, now);
-  switch (holding.state) {
-    case Holding::State::kCreating:
-      holding.state = Holding::State::kDurable;
-      return {Outcome::Kind::kGranted, address, holding.owner, holding.pool};
-    case Holding::State::kErasing: {
-      const std::string* pool = holding.pool;
-      --held_in_name_[{pool, address.family()}];
-      holdings_.erase(it);
-      return {Outcome::Kind::kFreed, address, nullptr, pool};
-    }
-    default:
-      return {};
+  return Written(address, holding, effects);
+}
+
+Ledger::Outcome Ledger::Written(const net::IpAddress& address, Holding& holding, Effects& effects) {
+  if (holding.state == Holding::State::kErasing) {
+    Outcome outcome{Outcome::Kind::kFreed, address, {}, holding.pool};
+    Uncount(address, holding);
+    holdings_.erase(address);
+    return outcome;
   }
+  Outcome outcome{Outcome::Kind::kNothing, address, {}, holding.pool};
+  for (Member& member : holding.members) {
+    if (member.state != Member::State::kWritten) continue;
+    member.state = Member::State::kDurable;
+    outcome.owners.push_back(member.owner);
+  }
+  if (!outcome.owners.empty()) outcome.kind = Outcome::Kind::kGranted;
+  if (holding.state == Holding::State::kCreating) {
+    holding.state = holding.members.empty() ? Holding::State::kErasing : Holding::State::kDurable;
+  }
+  if (std::exchange(holding.write_again, false)) Write(address, holding, effects);
+  return outcome;
 }
 
 Ledger::Outcome Ledger::Failed(const net::IpAddress& address, Holding& holding,
                                const absl::Status& status, absl::Time now) {
+  Outcome outcome{Outcome::Kind::kStalled, address, OwnersOf(holding), holding.pool};
   if (absl::IsAlreadyExists(status) && holding.state == Holding::State::kCreating) {
-    ServiceRecord* owner = std::exchange(holding.owner, nullptr);
+    Uncount(address, holding);
+    holding.members.clear();
     holding.state = Holding::State::kForeign;
-    return {Outcome::Kind::kForeign, address, owner, holding.pool};
+    Count(address, holding);
+    outcome.kind = Outcome::Kind::kForeign;
+    return outcome;
   }
   // A full disk has written nothing now; after any other error nobody knows.
   if (absl::IsResourceExhausted(status)) holding.row_may_exist = holding.row_might_before;
+  if (holding.members.empty()) holding.state = Holding::State::kErasing;
   failure_ = status;
   holding.stalled = true;
+  holding.write_again = false;  // Retry() writes everything
   stalled_.insert(address);
   if (!retry_at_.has_value()) {
     backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kMaxBackoff);
     retry_at_ = now + backoff_;
   }
-  return {Outcome::Kind::kStalled, address, holding.owner, holding.pool};
+  return outcome;
 }
 
 void Ledger::Retry(absl::Time now, Effects& effects) {
   if (!retry_at_.has_value() || *retry_at_ > now) return;
   retry_at_.reset();
-  for (const net::IpAddress& address : std::set<net::IpAddress>(std::move(stalled_))) {
+  for (const net::IpAddress& address : std::exchange(stalled_, {})) {
     Holding& holding = holdings_.at(address);
     holding.stalled = false;
     Write(address, holding, effects);
   }
-  stalled_.clear();
 }
 
 }  // namespace portolan::ipam

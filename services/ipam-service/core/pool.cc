@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 namespace portolan::ipam {
@@ -16,6 +17,44 @@ net::Range WithoutEdges(const Block& block) {
 
 std::vector<net::Range> All(const FreeRanges& ranges) {
   return ranges.Lowest(std::numeric_limits<size_t>::max());
+}
+
+// `from` without `cuts`; both lowest first, disjoint, of one family.
+std::vector<net::Range> Without(const std::vector<net::Range>& from,
+                                const std::vector<net::Range>& cuts) {
+  std::vector<net::Range> left;
+  auto cut = cuts.begin();
+  for (const net::Range& range : from) {
+    std::optional<net::IpAddress> start = range.first();
+    while (cut != cuts.end() && cut->last() < range.first()) ++cut;
+    for (auto it = cut; it != cuts.end() && it->first() <= range.last() && start.has_value();
+         ++it) {
+      if (it->first() > *start) {
+        left.push_back(net::Range::Of(*start, *it->first().Previous()).value());
+      }
+      start = it->last().Next();
+    }
+    if (start.has_value() && *start <= range.last()) {
+      left.push_back(net::Range::Of(*start, range.last()).value());
+    }
+  }
+  return left;
+}
+
+// The addresses of IPv4 ranges that end in .0 or .255.
+void InsertBuggy(const std::vector<net::Range>& ranges, FreeRanges& buggy) {
+  const auto insert = [&](const net::Range& range, uint64_t value) {
+    const net::IpAddress address = net::IpAddress::FromValue(net::Family::kIpv4, value);
+    if (range.Contains(address)) buggy.Insert(address);
+  };
+  for (const net::Range& range : ranges) {
+    const auto last = static_cast<uint64_t>(range.last().value());
+    for (auto net = static_cast<uint64_t>(range.first().value()) & ~uint64_t{0xff}; net <= last;
+         net += 0x100) {
+      insert(range, net);
+      insert(range, net + 0xff);
+    }
+  }
 }
 
 bool AnyContains(const std::vector<net::Range>& ranges, const net::IpAddress& address) {
@@ -34,14 +73,20 @@ void Pool::Configure(PoolConfig config) {
   for (net::Family family : kFamilies) {
     FreeRanges covered(family);
     FreeRanges usable(family);
+    FreeRanges cuts(family);
     for (const Block& block : config_.blocks) {
       if (block.range.family() != family) continue;
       covered.Insert(block.range);
       usable.Insert(config_.allow_first_last ? block.range : WithoutEdges(block));
     }
-    if (All(covered) == this->covered(family) && All(usable) == this->usable(family)) continue;
+    for (const Block& block : config_.excluded) {
+      if (block.range.family() == family) cuts.Insert(block.range);
+    }
+    if (config_.avoid_buggy_ips && family == net::Family::kIpv4) InsertBuggy(All(covered), cuts);
+    std::vector<net::Range> left = Without(All(usable), All(cuts));
+    if (All(covered) == this->covered(family) && left == this->usable(family)) continue;
     covered_[FamilyIndex(family)] = All(covered);
-    usable_[FamilyIndex(family)] = All(usable);
+    usable_[FamilyIndex(family)] = std::move(left);
     DropFree();
   }
 }
@@ -59,7 +104,34 @@ void Pool::ResetFree() {
     free(family).Clear();
     for (const net::Range& range : usable(family)) free(family).Insert(range);
   }
+  held_reserved_ = {0, 0};
   free_is_kept_ = true;
+}
+
+void Pool::TakeFree(const net::IpAddress& address) {
+  const net::Family family = address.family();
+  if (!free(family).Erase(address)) ++held_reserved_[FamilyIndex(family)];
+}
+
+void Pool::GiveFree(const net::IpAddress& address) {
+  const net::Family family = address.family();
+  if (MayHandOut(address)) {
+    free(family).Insert(address);
+  } else {
+    --held_reserved_[FamilyIndex(family)];
+  }
+}
+
+Pool::Counts Pool::CountsOf(net::Family family) const {
+  Counts counts;
+  AddressCount handed;
+  for (const net::Range& range : covered(family)) counts.total.Add(range);
+  for (const net::Range& range : usable(family)) handed.Add(range);
+  counts.available = free(family).count();
+  counts.used = handed.Minus(counts.available);
+  counts.used.Add(held_reserved_[FamilyIndex(family)]);
+  counts.reserved = counts.total.Minus(counts.used).Minus(counts.available);
+  return counts;
 }
 
 void Pool::DropFree() {

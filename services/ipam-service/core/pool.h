@@ -11,8 +11,10 @@
 
 #include "services/base/net/ip_address.h"
 #include "services/base/net/prefix.h"
+#include "services/ipam-service/core/address_count.h"
 #include "services/ipam-service/core/free_ranges.h"
 #include "services/ipam-service/core/types.h"
+#include "services/ipam-service/core/usage_trend.h"
 
 namespace portolan::ipam {
 
@@ -29,11 +31,12 @@ class Pool {
   const PoolConfig& config() const { return config_; }
   const std::string& name() const { return config_.name; }
 
-  // Every address of the blocks, lowest first, disjoint (the edges of CIDRs included).
+  // Every address of the blocks, lowest first, disjoint.
   const std::vector<net::Range>& covered(net::Family family) const {
     return covered_[FamilyIndex(family)];
   }
-  // Without the first and last address of CIDRs, unless the pool allows them.
+  // What may be handed out: without the edges of CIDRs (unless the pool allows them), what is
+  // excluded, and what avoid-buggy-ips avoids.
   const std::vector<net::Range>& usable(net::Family family) const {
     return usable_[FamilyIndex(family)];
   }
@@ -42,9 +45,13 @@ class Pool {
   bool HasFamily(net::Family family) const { return !covered(family).empty(); }
 
   // Overlaps an older pool: serves nobody new. Empty: active.
-  const std::string& conflict() const { return conflict_; }
-  void set_conflict(std::string message) { conflict_ = std::move(message); }
-  bool active() const { return conflict_.empty(); }
+  struct Conflict {
+    std::string pool;     // the older one
+    std::string message;  // "overlaps the older pool ..."
+  };
+  const Conflict& conflict() const { return conflict_; }
+  void set_conflict(Conflict conflict) { conflict_ = std::move(conflict); }
+  bool active() const { return conflict_.message.empty(); }
 
   FreeRanges& free(net::Family family) { return free_[FamilyIndex(family)]; }
   const FreeRanges& free(net::Family family) const { return free_[FamilyIndex(family)]; }
@@ -52,6 +59,16 @@ class Pool {
   bool free_is_kept() const { return free_is_kept_; }
   void ResetFree();  // everything usable is free
   void DropFree();
+  // Somebody has this address now (again, nobody has it). Of an active pool that covers it.
+  void TakeFree(const net::IpAddress& address);
+  void GiveFree(const net::IpAddress& address);
+  // Exact: total = used + available + reserved. Of an active pool.
+  struct Counts {
+    AddressCount total, used, available, reserved;
+  };
+  Counts CountsOf(net::Family family) const;
+  UsageTrend& trend(net::Family family) { return trend_[FamilyIndex(family)]; }
+  const UsageTrend& trend(net::Family family) const { return trend_[FamilyIndex(family)]; }
 
   // Older pools win conflicts.
   uint64_t age = 0;
@@ -66,8 +83,10 @@ class Pool {
   PoolConfig config_;
   std::array<std::vector<net::Range>, 2> covered_;
   std::array<std::vector<net::Range>, 2> usable_;
-  std::string conflict_;
+  Conflict conflict_;
   bool free_is_kept_ = false;
+  std::array<uint64_t, 2> held_reserved_ = {0, 0};  // in the blocks, held, not usable
+  std::array<UsageTrend, 2> trend_;
   std::array<FreeRanges, 2> free_ = {FreeRanges(net::Family::kIpv4),
                                      FreeRanges(net::Family::kIpv6)};
 };

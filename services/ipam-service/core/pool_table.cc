@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "services/ipam-service/core/sharing.h"
 
 namespace portolan::ipam {
 namespace {
@@ -69,9 +70,8 @@ void PoolTable::RebuildFree(Pool& pool, const Ledger& ledger) {
   pool.ResetFree();
   for (net::Family family : kFamilies) {
     for (const net::Range& range : pool.covered(family)) {
-      ledger.ForEachIn(range, [&](const net::IpAddress& address, const Holding&) {
-        pool.free(family).Erase(address);
-      });
+      ledger.ForEachIn(
+          range, [&](const net::IpAddress& address, const Holding&) { pool.TakeFree(address); });
     }
   }
 }
@@ -85,7 +85,7 @@ void PoolTable::CoverWith(Pool& pool) {
 }
 
 // Which older pool stands where this one wants to be, and on which ranges.
-std::string PoolTable::ConflictOf(const Pool& pool) const {
+Pool::Conflict PoolTable::ConflictOf(const Pool& pool) const {
   const Pool* other = nullptr;
   std::vector<std::string> overlaps;
   for (net::Family family : kFamilies) {
@@ -100,12 +100,13 @@ std::string PoolTable::ConflictOf(const Pool& pool) const {
       }
     }
   }
-  if (other == nullptr) return "";
+  if (other == nullptr) return {};
   const size_t more = overlaps.size() > kNamedOverlaps ? overlaps.size() - kNamedOverlaps : 0;
   overlaps.resize(overlaps.size() - more);
-  return absl::StrCat("overlaps the older pool \"", other->name(), "\" on ",
-                      absl::StrJoin(overlaps, ", "),
-                      more == 0 ? "" : absl::StrCat(" and ", more, " more ranges"));
+  return {other->name(),
+          absl::StrCat("overlaps the older pool \"", other->name(), "\" on ",
+                       absl::StrJoin(overlaps, ", "),
+                       more == 0 ? "" : absl::StrCat(" and ", more, " more ranges"))};
 }
 
 void PoolTable::RebuildOrder() {
@@ -127,8 +128,9 @@ void PoolTable::RebuildIndex() {
   for (Pool* pool : ordered_) {
     std::optional<plugin::LabelRequirement> requirement;
     for (const auto& selector : selectors_) {
-      requirement = selector->Requires(
-          {pool->name(), pool->config().service_selector, pool->config().namespaces});
+      requirement =
+          selector->Requires({pool->name(), pool->config().service_selector,
+                              pool->config().namespaces, pool->config().namespace_selectors});
       if (requirement.has_value()) break;
     }
     if (!requirement.has_value()) {
@@ -146,6 +148,12 @@ void PoolTable::RebuildIndex() {
 Pool* PoolTable::Find(const std::string& name) const {
   auto it = pools_.find(name);
   return it == pools_.end() ? nullptr : it->second.get();
+}
+
+std::vector<std::string> PoolTable::Names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, pool] : pools_) names.push_back(name);
+  return names;
 }
 
 bool PoolTable::AnyHasFamily(net::Family family) const {
@@ -166,10 +174,10 @@ PoolTable::Candidates PoolTable::CandidatesFor(const ServiceRequest& service) co
   const size_t slash = key.find('/');
   add(LabelSelector::kNamespaceKey, key.substr(0, slash));
   add(LabelSelector::kNameKey, slash == absl::string_view::npos ? key : key.substr(slash + 1));
-  for (const auto& [label, value] : service.labels) {
+  service.labels.ForEach([&](absl::string_view label, absl::string_view value) {
     const bool forged = label == LabelSelector::kNamespaceKey || label == LabelSelector::kNameKey;
     if (!forged) add(label, value);
-  }
+  });
   std::sort(found.begin(), found.end(), [](Pool* a, Pool* b) { return a->rank < b->rank; });
   return found;
 }
@@ -177,9 +185,11 @@ PoolTable::Candidates PoolTable::CandidatesFor(const ServiceRequest& service) co
 std::optional<plugin::PoolSelector::Refusal> PoolTable::Refuses(
     const Pool& pool, const ServiceRequest& service) const {
   const plugin::PoolFacts pool_facts{pool.name(), pool.config().service_selector,
-                                     pool.config().namespaces};
+                                     pool.config().namespaces, pool.config().namespace_selectors};
+  const plugin::ServiceFacts service_facts{service.key, service.labels,
+                                           namespaces_->LabelsOf(NamespaceOf(service.key))};
   for (const auto& selector : selectors_) {
-    auto refusal = selector->Consider(pool_facts, {service.key, service.labels});
+    auto refusal = selector->Consider(pool_facts, service_facts);
     if (refusal.has_value()) return refusal;
   }
   return std::nullopt;
@@ -206,16 +216,16 @@ void PoolTable::Take(const net::IpAddress& address, const std::string& pool) {
   Pool* active = ActiveFor(address);
   if (active == nullptr) return;
   active->changed = true;
-  active->free(address.family()).Erase(address);
+  active->TakeFree(address);
 }
 
 Pool* PoolTable::GiveBack(const net::IpAddress& address, const std::string& pool) {
   if (Pool* named = Find(pool); named != nullptr) named->changed = true;
   Pool* active = ActiveFor(address);
-  if (active == nullptr || !active->MayHandOut(address)) return nullptr;
+  if (active == nullptr) return nullptr;
   active->changed = true;
-  active->free(address.family()).Insert(address);
-  return active;
+  active->GiveFree(address);
+  return active->MayHandOut(address) ? active : nullptr;
 }
 
 }  // namespace portolan::ipam

@@ -21,6 +21,7 @@
 #include "absl/types/span.h"
 #include "plugins/sdk/pool_selector.h"
 #include "services/ipam-service/core/ledger.h"
+#include "services/ipam-service/core/namespace_table.h"
 #include "services/ipam-service/core/pool.h"
 
 namespace portolan::ipam {
@@ -29,7 +30,9 @@ using PoolSelectors = std::vector<std::shared_ptr<const plugin::PoolSelector>>;
 
 class PoolTable {
  public:
-  explicit PoolTable(PoolSelectors selectors) : selectors_(std::move(selectors)) {}
+  // `namespaces` outlives this.
+  PoolTable(PoolSelectors selectors, const NamespaceTable* namespaces)
+      : selectors_(std::move(selectors)), namespaces_(namespaces) {}
 
   // Change the set; Rebuild() before anything else is asked. A new pool is younger than all.
   void Upsert(PoolConfig config);
@@ -39,6 +42,7 @@ class PoolTable {
   void Rebuild(const Ledger& ledger);
 
   Pool* Find(const std::string& name) const;
+  std::vector<std::string> Names() const;
   // Serving order: priority, then name.
   absl::Span<Pool* const> ordered() const { return ordered_; }
   bool AnyHasFamily(net::Family family) const;
@@ -66,13 +70,14 @@ class PoolTable {
     Pool* pool;
   };
 
-  std::string ConflictOf(const Pool& pool) const;
+  Pool::Conflict ConflictOf(const Pool& pool) const;
   void CoverWith(Pool& pool);
   static void RebuildFree(Pool& pool, const Ledger& ledger);
   void RebuildOrder();
   void RebuildIndex();
 
   const PoolSelectors selectors_;
+  const NamespaceTable* const namespaces_;
   std::map<std::string, std::unique_ptr<Pool>> pools_;
   std::vector<Pool*> ordered_;
   std::vector<Pool*> conflicting_;                                 // by age

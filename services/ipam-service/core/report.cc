@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "absl/numeric/int128.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "services/ipam-service/core/address_count.h"
@@ -29,11 +29,24 @@ constexpr std::array kReasons = {
                "declare the plugin under /portolan-system:system/plugins, or choose another "
                "address-picker for the pool"},
     ReasonText{"picker-declined", "choose another address-picker for the pool, or widen the pool"},
+    ReasonText{"address-stranded",
+               "allow it again (the pool's blocks, selectors or namespaces), request another "
+               "address, or commit with allow-renumber to have it moved"},
+    ReasonText{"sharing-port-clash", "use another port, or another sharing key"},
+    ReasonText{"sharing-namespace",
+               "list each other's namespace in the sharing namespaces of both Services"},
+    ReasonText{"sharing-traffic-policy", "give both Services the same traffic policy"},
+    ReasonText{"sharing-backends",
+               "give both the same backend selector, or let both say different-backends"},
     ReasonText{"address-held",
                "request another address, or remove it from the Service that holds it"},
     ReasonText{"pool-exhausted",
                "add a block to the pool, or remove Services that hold its addresses"},
-    ReasonText{"address-reserved", "request another address, or set allow-first-last on the pool"},
+    ReasonText{"over-quota",
+               "remove Services of the namespace that hold addresses, or raise the quota"},
+    ReasonText{"address-reserved",
+               "request another address, or change the pool's excluded blocks, allow-first-last or "
+               "avoid-buggy-ips"},
     ReasonText{"pool-disabled", "set \"disabled\" of the pool to false"},
     ReasonText{"auto-assign-off",
                "request the pool by requested-pool, or set its auto-assign to true"},
@@ -48,6 +61,9 @@ constexpr std::array kReasons = {
     ReasonText{"unparsable-address", "correct requested-address"},
     ReasonText{"family-mismatch", "list the family, or remove the requested-address"},
     ReasonText{"too-many-addresses", "request fewer addresses"},
+    ReasonText{"sharing-key-too-long", "choose a shorter sharing key"},
+    ReasonText{"not-adopted",
+               "request another address for one of the two Services, or give both a sharing key"},
 };
 
 // Reasons of selector plugins that we do not know stand beside selector-mismatch.
@@ -66,11 +82,6 @@ const Finding& Headline(const std::vector<Finding>& findings) {
       [](const Finding& a, const Finding& b) { return RankOf(a.reason) < RankOf(b.reason); });
 }
 
-std::string What(const Slot& slot) {
-  if (slot.address.has_value()) return absl::StrCat("address ", slot.address->ToString());
-  return absl::StrCat("an ", net::FamilyName(slot.family), " address");
-}
-
 std::string ListOf(const std::vector<net::IpAddress>& addresses) {
   return absl::StrJoin(addresses, ", ", [](std::string* out, const net::IpAddress& address) {
     absl::StrAppend(out, address.ToString());
@@ -79,7 +90,7 @@ std::string ListOf(const std::vector<net::IpAddress>& addresses) {
 
 std::string TextOf(const Unserved& unserved) {
   const Finding& headline = Headline(unserved.findings);
-  std::string text = absl::StrCat("does not get ", What(unserved.slot), ": ", headline.message);
+  std::string text = absl::StrCat("does not get ", NameOf(unserved.slot), ": ", headline.message);
   const size_t others = unserved.findings.size() - 1;
   if (others > 0) absl::StrAppend(&text, " (and ", others, " more considered, see findings)");
   return text;
@@ -91,6 +102,9 @@ bool IsMissing(const Unserved& unserved, const ServiceOutcome& outcome) {
 
 void AddFindings(const Wish& wish, const ServiceOutcome& outcome, StatusReport& report) {
   report.findings = wish.bad;
+  for (const Finding& finding : wish.stranded) {
+    report.findings.push_back({finding.subject, "address-stranded", finding.message});
+  }
   for (const Slot& slot : wish.slots) {
     if (!slot.address.has_value() || std::find(outcome.granted.begin(), outcome.granted.end(),
                                                *slot.address) == outcome.granted.end()) {
@@ -105,9 +119,79 @@ void AddFindings(const Wish& wish, const ServiceOutcome& outcome, StatusReport& 
   }
 }
 
-std::string RemedyFor(const std::string& reason) { return kReasons[RankOf(reason)].remedy; }
+// The text may be long and of any bytes.
+std::string Shown(const std::string& text) {
+  constexpr size_t kShown = 64;
+  return absl::StrCat(absl::CHexEscape(text.substr(0, kShown)), text.size() > kShown ? "..." : "");
+}
+
+Finding AboutLeaving(const ServiceOutcome::Leaving& leaving) {
+  const std::string address = leaving.address.ToString();
+  const std::string until =
+      leaving.until == absl::InfiniteFuture()
+          ? "until what is asked for is there"
+          : absl::StrCat("until ",
+                         absl::FormatTime(absl::RFC3339_sec, leaving.until, absl::UTCTimeZone()));
+  return {absl::StrCat("address/", address), "draining",
+          absl::StrCat("keeps ", address, " ", until)};
+}
+
+std::string StrandedText(const Finding& finding) {
+  return absl::StrCat("keeps ", finding.subject.substr(finding.subject.find('/') + 1),
+                      " although it is not allowed any more: ", finding.message);
+}
+
+// Sentences and headlines about what is not as the Service wants it.
+void AddTroubles(const Wish& wish, const ServiceOutcome& outcome, const std::vector<Finding>& notes,
+                 std::vector<std::string>& sentences, std::vector<Finding>& missing) {
+  for (const Finding& finding : wish.stranded) {
+    sentences.push_back(StrandedText(finding));
+    missing.push_back({finding.subject, "address-stranded", finding.message});
+  }
+  for (const auto& findings : {wish.bad, notes}) {
+    for (const Finding& finding : findings) {
+      sentences.push_back(finding.message);
+      missing.push_back(finding);
+    }
+  }
+  if (!outcome.stalled.ok()) {
+    missing.push_back(StoreFinding(outcome.stalled));
+    sentences.push_back(missing.back().message);
+  }
+  for (const Unserved& unserved : outcome.unserved) {
+    sentences.push_back(TextOf(unserved));
+    if (IsMissing(unserved, outcome)) missing.push_back(Headline(unserved.findings));
+  }
+}
 
 }  // namespace
+
+std::string RemedyFor(const std::string& reason) {
+  for (const ReasonText& known : kReasons) {
+    if (reason == known.reason) return known.remedy;
+  }
+  const bool fine = reason == "serves" || reason == "not-needed" || reason == "not-reached" ||
+                    reason == "granted" || reason == "draining";
+  return fine ? "" : kReasons[RankOf(reason)].remedy;
+}
+
+std::string NameOf(const Slot& slot) {
+  if (slot.address.has_value()) return absl::StrCat("address ", slot.address->ToString());
+  return absl::StrCat("an ", net::FamilyName(slot.family), " address");
+}
+
+Finding NotAdopted(const net::IpAddress& address, const std::optional<Finding>& objection) {
+  const std::string text = address.ToString();
+  return {absl::StrCat("address/", text), "not-adopted",
+          absl::StrCat("was found to use ", text, ", which is not taken over: ",
+                       objection.has_value() ? objection->message
+                                             : "the store has a record of it that is not ours")};
+}
+
+Finding UnreadableInUse(const std::string& text) {
+  return {absl::StrCat("address/", Shown(text)), "unparsable-address",
+          absl::StrCat("was found to use \"", Shown(text), "\", which is not an IP address")};
+}
 
 Finding StoreFinding(const absl::Status& failure) {
   const bool full = absl::IsResourceExhausted(failure);
@@ -116,28 +200,24 @@ Finding StoreFinding(const absl::Status& failure) {
 }
 
 StatusReport ReportOnService(const ServiceRequest& request, const Wish& wish,
-                             const ServiceOutcome& outcome) {
+                             const ServiceOutcome& outcome, const std::vector<Finding>& notes) {
   StatusReport report{.kind = ObjectKind::kService,
                       .key = request.key,
                       .generation = request.generation,
                       .addresses = outcome.granted};
+  for (const ServiceOutcome::Leaving& leaving : outcome.leaving) {
+    report.addresses.push_back(leaving.address);
+  }
   AddFindings(wish, outcome, report);
   std::vector<std::string> sentences;
   if (!outcome.granted.empty()) sentences.push_back(absl::StrCat("has ", ListOf(outcome.granted)));
   std::vector<Finding> missing;
-  for (const Finding& bad : wish.bad) {
-    sentences.push_back(bad.message);
-    missing.push_back(bad);
-  }
-  if (!outcome.stalled.ok()) {
-    Finding store = StoreFinding(outcome.stalled);
-    sentences.push_back(store.message);
-    report.findings.push_back(store);
-    missing.push_back(std::move(store));
-  }
-  for (const Unserved& unserved : outcome.unserved) {
-    sentences.push_back(TextOf(unserved));
-    if (IsMissing(unserved, outcome)) missing.push_back(Headline(unserved.findings));
+  AddTroubles(wish, outcome, notes, sentences, missing);
+  report.findings.insert(report.findings.end(), notes.begin(), notes.end());
+  if (!outcome.stalled.ok()) report.findings.push_back(StoreFinding(outcome.stalled));
+  for (const ServiceOutcome::Leaving& leaving : outcome.leaving) {
+    report.findings.push_back(AboutLeaving(leaving));
+    sentences.push_back(report.findings.back().message);
   }
   report.message = absl::StrCat("Service ", request.key, " ", absl::StrJoin(sentences, "; "));
   if (missing.empty()) {
@@ -150,7 +230,7 @@ StatusReport ReportOnService(const ServiceRequest& request, const Wish& wish,
   report.remedy = RemedyFor(worst.reason);
   if (worst.subject == "store") {
     report.state = State::kFailed;
-  } else if (!outcome.granted.empty()) {
+  } else if (!report.addresses.empty()) {
     report.state = State::kDegraded;
   } else {
     report.state = wish.bad.empty() ? State::kPending : State::kRejected;
@@ -170,8 +250,8 @@ StatusReport ReportOnPool(const Pool& pool, const std::string& picker_name,
   if (!pool.active()) {
     report.state = State::kRejected;
     report.reason = "pool-conflict";
-    report.message =
-        absl::StrCat(subject, pool.conflict(), "; it serves nobody new, and what it gave stays");
+    report.message = absl::StrCat(subject, pool.conflict().message,
+                                  "; it serves nobody new, and what it gave stays");
     report.remedy = RemedyFor("pool-conflict");
   } else if (!config.bad_blocks.empty()) {
     const BadBlock& bad = config.bad_blocks.front();
@@ -202,23 +282,29 @@ StatusReport ReportOnPool(const Pool& pool, const std::string& picker_name,
   return report;
 }
 
-PoolState StateOfPool(const Pool& pool, const Ledger& ledger) {
+PoolState StateOfPool(Pool& pool, const Ledger& ledger, absl::Time now) {
   PoolState state{.name = pool.name(), .state = "active"};
   if (!pool.active()) {
     state.state = "conflicting";
-    state.message = pool.conflict();
+    state.message = pool.conflict().message;
+    state.conflicts_with = pool.conflict().pool;
   } else if (pool.config().disabled) {
     state.state = "disabled";
     state.message = "disabled is true: no new address is given";
   }
   for (net::Family family : kFamilies) {
     if (!pool.HasFamily(family)) continue;
-    AddressCount total;
-    for (const net::Range& range : pool.usable(family)) total.Add(range);
-    const AddressCount available = pool.free(family).count();
-    const AddressCount used = pool.active() ? total.Minus(available)
-                                            : AddressCount(ledger.HeldInName(pool.name(), family));
-    state.counts.push_back({family, total.ToString(), used.ToString(), available.ToString()});
+    Pool::Counts counts = pool.CountsOf(family);
+    if (!pool.active()) {
+      counts.used = AddressCount(ledger.HeldInName(pool.name(), family));
+      counts.available = counts.reserved = AddressCount();
+    }
+    const double used = counts.used.ToDouble();
+    pool.trend(family).Note(now, used);
+    state.counts.push_back(
+        {family, counts.total.ToString(), counts.used.ToString(), counts.available.ToString(),
+         counts.reserved.ToString(),
+         pool.trend(family).ExhaustedIn(now, used, counts.available.ToDouble())});
   }
   return state;
 }

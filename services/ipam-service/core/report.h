@@ -3,10 +3,12 @@
 // Reasons are kebab-case and stable; `portolan explain`, alerts and tests use them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "services/base/net/ip_address.h"
 #include "services/ipam-service/core/ledger.h"
 #include "services/ipam-service/core/picker_table.h"
@@ -24,12 +26,27 @@ struct Unserved {
 
 struct ServiceOutcome {
   std::vector<net::IpAddress> granted;  // durable, in the order of the wish
+  struct Leaving {
+    net::IpAddress address;
+    absl::Time until;  // infinite: until what is asked for is there
+  };
+  std::vector<Leaving> leaving;
   std::vector<Unserved> unserved;
   absl::Status stalled;  // not OK: an address is chosen, but the store refuses to record it
 };
 
+// `notes`: what could not be adopted.
 StatusReport ReportOnService(const ServiceRequest& request, const Wish& wish,
-                             const ServiceOutcome& outcome);
+                             const ServiceOutcome& outcome, const std::vector<Finding>& notes);
+// "" when the reason needs none.
+std::string RemedyFor(const std::string& reason);
+
+// "an ipv4 address", "address 10.0.0.7"
+std::string NameOf(const Slot& slot);
+
+// An address that the Service was found to use, and that is not taken over.
+Finding NotAdopted(const net::IpAddress& address, const std::optional<Finding>& objection);
+Finding UnreadableInUse(const std::string& text);
 
 // "store-full" or "store-failed".
 Finding StoreFinding(const absl::Status& failure);
@@ -38,6 +55,7 @@ Finding StoreFinding(const absl::Status& failure);
 StatusReport ReportOnPool(const Pool& pool, const std::string& picker_name,
                           const PickerTable::Picker* picker);
 // The ledger says what a conflicting pool still has out.
-PoolState StateOfPool(const Pool& pool, const Ledger& ledger);
+// Notes the use in the pool's trend.
+PoolState StateOfPool(Pool& pool, const Ledger& ledger, absl::Time now);
 
 }  // namespace portolan::ipam

@@ -36,12 +36,13 @@ struct ServiceRecord {
   using Addresses = absl::InlinedVector<net::IpAddress, 1>;
 
   ServiceRequest request;
-  // Addresses of holdings whose owner this is and that are not being erased, oldest first.
+  // Addresses that this is a member of (also those that drain), oldest first.
   Addresses held;
   uint64_t place = 0;             // in the queue of the waiting; 0: does not wait
   uint64_t status_print = 0;      // fingerprint of the last published status; 0: none
   uint64_t allocation_print = 0;  // fingerprint of the last published allocation; 0: none
   std::vector<Asking> asking;     // at most one per family
+  std::vector<Finding> notes;     // what could not be adopted when the Service was first seen
 };
 
 // All Services, found by key.

@@ -1,5 +1,7 @@
 #include "services/ipam-service/core/testing_world.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -35,8 +37,8 @@ PoolConfig PoolOf(const std::string& name, const std::vector<std::string>& block
   return pool;
 }
 
-ServiceRequest ServiceOf(const std::string& key, Labels labels) {
-  return {.key = key, .generation = 1, .labels = std::move(labels)};
+ServiceRequest ServiceOf(const std::string& key, const Labels& labels) {
+  return {.key = key, .generation = 1, .labels = labels};
 }
 
 Engine::Options BuiltinOptions() {
@@ -58,20 +60,22 @@ absl::Status Disk::Commit(const JournalCommit& commit) {
   for (const net::IpAddress& address : commit.erase) rows.erase(address);
   for (const JournalRow& row : commit.create) rows.insert_or_assign(row.address, row);
   for (const JournalRow& row : commit.put) rows.insert_or_assign(row.address, row);
+  for (const PoolRow& row : commit.put_pools) pools.insert_or_assign(row.name, row);
+  for (const std::string& name : commit.erase_pools) pools.erase(name);
   return absl::OkStatus();
 }
 
 World::World(Disk* disk, Engine::Options options) : disk_(disk), engine_(std::move(options)) {}
 
 void World::SyncSources() {
-  for (Source source : {Source::kPools, Source::kSettings, Source::kPickers, Source::kServices}) {
-    Send(Synced{source});
-  }
+  Send(SettingsChanged{settings});
+  for (Source source : kSources) Send(Synced{source});
 }
 
 void World::Start() {
   JournalLoaded loaded;
   for (const auto& [address, row] : disk_->rows) loaded.rows.push_back(row);
+  for (const auto& [name, row] : disk_->pools) loaded.pools.push_back(row);
   Send(loaded);
   SyncSources();
 }
@@ -83,6 +87,9 @@ void World::Send(const Event& event) {
   while (!events_.empty()) {
     const Event next = std::move(events_.front());
     events_.pop_front();
+    if (const auto* service = std::get_if<ServiceChanged>(&next)) {
+      requests_[service->request.key] = service->request;
+    }
     const Moment now{steady_, absl::FromUnixSeconds(1'700'000'000) + (steady_ - absl::UnixEpoch())};
     for (const Effect& effect : engine_.Handle(next, now)) {
       if (disk_->dead()) break;  // killed: later effects never happen
@@ -91,6 +98,22 @@ void World::Send(const Event& event) {
     }
   }
   busy_ = false;
+}
+
+void World::Add(const PoolConfig& pool) {
+  Send(PoolChanged{pool});
+  Advance(kRenumberDelay);
+}
+
+void World::RemovePool(const std::string& name) {
+  Send(PoolRemoved{name});
+  Advance(kRenumberDelay);
+}
+
+void World::Set(const Settings& changed) {
+  settings = changed;
+  Send(SettingsChanged{settings});
+  Advance(kRenumberDelay);
 }
 
 void World::Advance(absl::Duration by) {
@@ -114,22 +137,35 @@ void World::AnswerJournal() {
 void World::CheckPublished(const Allocation& allocation) {
   for (const Grant& grant : allocation.grants) {
     auto row = disk_->rows.find(grant.address);
-    if (row == disk_->rows.end() || row->second.service != allocation.key) {
+    const bool durable =
+        row != disk_->rows.end() &&
+        (row->second.service == allocation.key ||
+         std::any_of(row->second.others.begin(), row->second.others.end(),
+                     [&](const RowMember& other) { return other.service == allocation.key; }));
+    if (!durable) {
       problems.push_back(absl::StrCat(allocation.key, " was told of ", grant.address.ToString(),
                                       " before it was durable"));
     }
-    auto [owner, is_new] = owners_.emplace(grant.address, allocation.key);
-    if (!is_new) {
-      problems.push_back(absl::StrCat(grant.address.ToString(), " has two owners: ", owner->second,
-                                      " and ", allocation.key));
+    for (const auto& [key, other] : allocations_) {
+      if (key != allocation.key) CheckTogether(allocation.key, key, grant.address);
     }
   }
 }
 
+// Two Services that both have an address must have agreed to share it.
+void World::CheckTogether(const std::string& service, const std::string& other,
+                          const net::IpAddress& address) {
+  const std::vector<Grant>& grants = allocations_[other].grants;
+  const bool both = std::any_of(grants.begin(), grants.end(),
+                                [&](const Grant& grant) { return grant.address == address; });
+  if (!both) return;
+  const auto disagreement = WhyNotTogether(requests_[service], requests_[other]);
+  if (!disagreement.has_value()) return;
+  problems.push_back(absl::StrCat(address.ToString(), " has two owners: ", other, " and ", service,
+                                  " (", disagreement->reason, ")"));
+}
+
 void World::Execute(const Effect& effect) {
-  const auto forget_owners = [this](const std::string& key) {
-    std::erase_if(owners_, [&](const auto& owner) { return owner.second == key; });
-  };
   if (const auto* commit = std::get_if<JournalCommit>(&effect)) {
     if (journal_waits) {
       writes_.push_back(*commit);
@@ -137,11 +173,9 @@ void World::Execute(const Effect& effect) {
       Send(JournalDone{commit->batch, disk_->Commit(*commit)});
     }
   } else if (const auto* publish = std::get_if<PublishAllocation>(&effect)) {
-    forget_owners(publish->allocation.key);
     CheckPublished(publish->allocation);
     allocations_[publish->allocation.key] = publish->allocation;
   } else if (const auto* withdraw = std::get_if<WithdrawAllocation>(&effect)) {
-    forget_owners(withdraw->key);
     allocations_.erase(withdraw->key);
   } else if (const auto* status = std::get_if<PublishStatus>(&effect)) {
     statuses_[{status->report.kind, status->report.key}] = status->report;
@@ -201,6 +235,7 @@ std::string World::CountsOf(const std::string& pool) const {
   if (state == nullptr) return "";
   return absl::StrJoin(state->counts, ", ", [](std::string* out, const FamilyCount& count) {
     absl::StrAppend(out, net::FamilyName(count.family), " ", count.used, "/", count.total);
+    if (count.reserved != "0") absl::StrAppend(out, " ", count.reserved, " reserved");
   });
 }
 

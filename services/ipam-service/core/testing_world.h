@@ -23,13 +23,14 @@ net::IpAddress Address(const std::string& text);
 // One block; a CIDR or "first-last".
 Block BlockOf(const std::string& text);
 PoolConfig PoolOf(const std::string& name, const std::vector<std::string>& blocks);
-ServiceRequest ServiceOf(const std::string& key, Labels labels = {});
+ServiceRequest ServiceOf(const std::string& key, const Labels& labels = {});
 // The built-in selectors and pickers.
 Engine::Options BuiltinOptions();
 
 // What survives the engine.
 struct Disk {
   std::map<net::IpAddress, JournalRow> rows;
+  std::map<std::string, PoolRow> pools;
   // Writes from this number on are lost (the process was killed). Counts down.
   std::optional<int> dies_after;
   absl::Status failure;  // of every write while not OK
@@ -42,15 +43,21 @@ class World {
  public:
   explicit World(Disk* disk, Engine::Options options = BuiltinOptions());
 
+  // In force from the start. Edits of pools may move addresses, and what goes goes at once, unless
+  // a test says otherwise.
+  Settings settings{.allow_renumber = true};
+
   // Loads the journal and says that every source is complete.
   void Start();
   // Without the journal.
   void SyncSources();
 
   void Send(const Event& event);
-  void Add(const PoolConfig& pool) { Send(PoolChanged{pool}); }
+  // Edits of pools take effect: stranded addresses move where they may.
+  void Add(const PoolConfig& pool);
+  void RemovePool(const std::string& name);
+  void Set(const Settings& changed);
   void Add(const ServiceRequest& service) { Send(ServiceChanged{service}); }
-  void RemovePool(const std::string& name) { Send(PoolRemoved{name}); }
   void RemoveService(const std::string& key) { Send(ServiceRemoved{key}); }
   // Moves the clock and ticks when a timer was armed for then.
   void Advance(absl::Duration by);
@@ -66,9 +73,10 @@ class World {
   const StatusReport* PoolStatusOf(const std::string& pool) const;
   std::string ReasonOf(const std::string& service) const;
   const PoolState* StateOf(const std::string& pool) const;
-  std::string CountsOf(const std::string& pool) const;  // "ipv4 1/254" (used/total), ...
+  std::string CountsOf(const std::string& pool) const;  // "ipv4 1/254 2 reserved" (used/total), ...
   const std::map<std::string, Allocation>& allocations() const { return allocations_; }
   bool synced() const { return synced_; }
+  const Engine& engine() const { return engine_; }
   Disk& disk() { return *disk_; }
 
   std::vector<AskPicker> asked;       // taken by the test
@@ -78,6 +86,8 @@ class World {
  private:
   void Execute(const Effect& effect);
   void CheckPublished(const Allocation& allocation);
+  void CheckTogether(const std::string& service, const std::string& other,
+                     const net::IpAddress& address);
 
   Disk* disk_;
   Engine engine_;
@@ -86,7 +96,7 @@ class World {
   std::deque<Event> events_;
   std::deque<JournalCommit> writes_;
   std::map<std::string, Allocation> allocations_;
-  std::map<net::IpAddress, std::string> owners_;
+  std::map<std::string, ServiceRequest> requests_;  // as last sent
   std::map<std::pair<ObjectKind, std::string>, StatusReport> statuses_;
   std::map<std::string, PoolState> pool_states_;
   bool synced_ = false;

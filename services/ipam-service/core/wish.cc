@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "services/ipam-service/core/sharing.h"
 
 namespace portolan::ipam {
 namespace {
@@ -66,20 +67,36 @@ Wish AddressWish(const ServiceRequest& request) {
   return wish;
 }
 
+void CheckSharing(const ServiceRequest& request, Wish& wish) {
+  if (!request.sharing.has_value() || request.sharing->key.size() <= kMaxSharingKey) return;
+  wish.bad.push_back({"sharing", "sharing-key-too-long",
+                      absl::StrCat("the sharing key \"", Shown(request.sharing->key), "\" has ",
+                                   request.sharing->key.size(), " octets; at most ", kMaxSharingKey,
+                                   " are possible, so the Service shares with nobody")});
+}
+
 }  // namespace
 
 Wish WishOf(const ServiceRequest& request, net::Family default_family) {
-  if (!request.requested_addresses.empty()) return AddressWish(request);
+  if (!request.requested_addresses.empty()) {
+    Wish wish = AddressWish(request);
+    CheckSharing(request, wish);
+    return wish;
+  }
   Wish wish;
   const std::vector<net::Family>& listed = request.families;
   const net::Family first = listed.empty() ? default_family : listed.front();
   const bool prefers = request.family_policy == FamilyPolicy::kPreferDualStack;
-  wish.slots.push_back({.family = first, .required = !prefers});
   const bool lists_other = std::find(listed.begin(), listed.end(), Other(first)) != listed.end();
-  if (request.family_policy == FamilyPolicy::kRequireDualStack ||
-      (prefers && (lists_other || listed.empty()))) {
-    wish.slots.push_back({.family = Other(first), .required = !prefers});
+  const bool both = request.family_policy == FamilyPolicy::kRequireDualStack ||
+                    (prefers && (lists_other || listed.empty()));
+  for (net::Family family : {first, Other(first)}) {
+    if (family != first && !both) continue;
+    for (int i = 0; i < request.addresses_per_family; ++i) {
+      wish.slots.push_back({.family = family, .required = !prefers});
+    }
   }
+  CheckSharing(request, wish);
   return wish;
 }
 

@@ -26,6 +26,12 @@ struct Wish {
   std::vector<Finding> bad;
   // An address could not be read: what is held stays, since nobody knows what was meant.
   bool unreadable = false;
+
+  // Filled while the wish is compared with what is held.
+  // Legal addresses that no slot asks for; they go when what is asked for is there.
+  absl::InlinedVector<net::IpAddress, 1> leftovers;
+  // Addresses in slots that are kept although they are not legal any more, and why not.
+  std::vector<Finding> stranded;
 };
 
 // More requested addresses than this are refused as a whole.
@@ -33,7 +39,8 @@ inline constexpr size_t kMaxRequestedAddresses = 64;
 
 // Families: SingleStack takes the first of the list, or `default_family` without one;
 // PreferDualStack takes the list, or both without one, and is content with any one of them;
-// RequireDualStack takes both, the first of the list leading. Requested addresses replace all that.
+// RequireDualStack takes both, the first of the list leading. Each family has addresses_per_family
+// slots. Requested addresses replace all that.
 Wish WishOf(const ServiceRequest& request, net::Family default_family);
 
 }  // namespace portolan::ipam
