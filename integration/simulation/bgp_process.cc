@@ -13,8 +13,9 @@ namespace {
 constexpr absl::Duration kKeepAlive = absl::Seconds(25);
 
 bgp::AllocationInput AllocationOf(const ipam::Allocation& allocation) {
-  bgp::AllocationInput result{
-      .key = allocation.key, .generation = allocation.generation, .labels = allocation.labels};
+  bgp::AllocationInput result{.key = allocation.key,
+                              .generation = allocation.generation,
+                              .labels = allocation.labels.ToLabels()};
   for (const ipam::Grant& grant : allocation.grants) {
     result.grants.push_back({grant.address, grant.pool});
   }

@@ -33,16 +33,6 @@ ipam::ServiceRequest RequestOf(const std::string& key, const Intent& intent) {
           .family_policy = intent.family_policy};
 }
 
-store::Batch BatchOf(const ipam::JournalCommit& commit) {
-  store::Batch batch;
-  for (const net::IpAddress& address : commit.erase) {
-    batch.erase.push_back(ipam::JournalKey(address));
-  }
-  for (const ipam::JournalRow& row : commit.create) batch.create.push_back(ipam::ToRow(row));
-  for (const ipam::JournalRow& row : commit.put) batch.put.push_back(ipam::ToRow(row));
-  return batch;
-}
-
 std::string TextOf(const std::vector<ipam::Grant>& grants) {
   return absl::StrJoin(grants, ",", [](std::string* out, const ipam::Grant& grant) {
     absl::StrAppend(out, grant.address.ToString());
@@ -59,8 +49,9 @@ IpamProcess::IpamProcess(const Surroundings& around, Configuration* configuratio
 void IpamProcess::OnStart() {
   engine_ = std::make_unique<ipam::Engine>(BuiltinOptions(/*seed=*/1));
   allocations_.Begin();
-  After(absl::Milliseconds(rng().Below(30)),
-        [this] { Handle(*ipam::FromRows(*disk_.List(ipam::kJournalPrefix))); });
+  After(absl::Milliseconds(rng().Below(30)), [this] {
+    Handle(*ipam::FromRows(*disk_.List(ipam::kAddressPrefix), *disk_.List(ipam::kPoolPrefix)));
+  });
   ReadConfiguration();
 }
 
@@ -103,8 +94,12 @@ void IpamProcess::ReadConfiguration() {
                       Handle(ipam::ServiceRemoved{key});
                     },
                 .on_synced = [this] { Handle(ipam::Synced{ipam::Source::kServices}); }});
-  Handle(ipam::Synced{ipam::Source::kSettings});
-  Handle(ipam::Synced{ipam::Source::kPickers});
+  // Edits of pools may move addresses, as if every commit had allowed it.
+  Handle(ipam::SettingsChanged{{.allow_renumber = true}});
+  for (ipam::Source source : {ipam::Source::kSettings, ipam::Source::kPickers,
+                              ipam::Source::kQuotas, ipam::Source::kNamespaces}) {
+    Handle(ipam::Synced{source});
+  }
 }
 
 void IpamProcess::Handle(const ipam::Event& event) {
@@ -133,9 +128,9 @@ void IpamProcess::WriteNext() {
     writes_.pop_front();
     absl::Status status = write_failure_;
     if (status.ok()) {
-      status = disk_.Commit(BatchOf(commit));
+      status = disk_.Commit(ipam::ToBatch(commit));
     } else if (absl::IsUnavailable(status) && rng().Below(2) == 0) {
-      disk_.Commit(BatchOf(commit)).IgnoreError();
+      disk_.Commit(ipam::ToBatch(commit)).IgnoreError();
       Log("writes, but the outcome is unknown");
     }
     After(delay(), [this, done = ipam::JournalDone{commit.batch, status}] {
@@ -196,7 +191,7 @@ bool IpamProcess::Legal(const std::string& service, const net::IpAddress& addres
   }
   return std::any_of(pools_.begin(), pools_.end(), [&](const auto& entry) {
     const ipam::PoolConfig& pool = entry.second;
-    return pool.service_selector.Matches(service, request->second.labels) &&
+    return pool.service_selector.FirstMismatch(service, request->second.labels).empty() &&
            std::any_of(pool.blocks.begin(), pool.blocks.end(),
                        [&](const ipam::Block& block) { return block.range.Contains(address); });
   });
@@ -215,7 +210,8 @@ void IpamProcess::Check(const std::string& service, const std::vector<ipam::Gran
     around_.journal->Violation(
         absl::StrCat("ipam: ", address.ToString(), " of ", service, " ", what));
   };
-  const ipam::JournalLoaded durable = *ipam::FromRows(*disk_.List(ipam::kJournalPrefix));
+  const ipam::JournalLoaded durable =
+      *ipam::FromRows(*disk_.List(ipam::kAddressPrefix), *disk_.List(ipam::kPoolPrefix));
   std::set<net::IpAddress> granted;
   for (const ipam::Grant& grant : grants) {
     granted.insert(grant.address);

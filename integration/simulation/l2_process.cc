@@ -23,7 +23,8 @@ l2::Elections BuiltinElections() {
 }
 
 l2::Allocation AllocationOf(const ipam::Allocation& allocation) {
-  l2::Allocation result{.generation = allocation.generation, .labels = allocation.labels};
+  l2::Allocation result{.generation = allocation.generation,
+                        .labels = allocation.labels.ToLabels()};
   for (const ipam::Grant& grant : allocation.grants) {
     result.grants.push_back({grant.address, grant.pool});
   }

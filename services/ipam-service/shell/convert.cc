@@ -1,16 +1,21 @@
 #include "services/ipam-service/shell/convert.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/selector/selector_proto.h"
 #include "services/base/status/status_macros.h"
+#include "services/ipam-service/core/report.h"
 #include "services/ipam-service/shell/journal.pb.h"
 
 namespace portolan::ipam {
 namespace {
+
+constexpr uint32_t kMaxAddressesPerFamily = 32;
 
 absl::StatusOr<net::Range> RangeOf(const config::v1alpha1::AddressBlock& block) {
   absl::StatusOr<net::IpAddress> first = net::IpAddress::Parse(block.first());
@@ -48,6 +53,49 @@ status::v1alpha1::State ToProto(State state) {
 
 const char* KindName(ObjectKind kind) { return kind == ObjectKind::kService ? "service" : "pool"; }
 
+std::vector<LabelSelector> SelectorsOf(const auto& selectors) {
+  std::vector<LabelSelector> result;
+  for (const config::v1alpha1::LabelSelector& selector : selectors) {
+    result.push_back(portolan::FromProto(selector));
+  }
+  return result;
+}
+
+void AddBlocks(const auto& from, absl::string_view prefix, std::vector<Block>& blocks,
+               std::vector<BadBlock>& bad) {
+  for (const config::v1alpha1::AddressBlock& block : from) {
+    absl::StatusOr<net::Range> range = RangeOf(block);
+    if (range.ok()) {
+      blocks.push_back({block.id(), *range, static_cast<int>(block.prefix_length())});
+    } else {
+      bad.push_back({absl::StrCat(prefix, block.id()), std::string(range.status().message())});
+    }
+  }
+}
+
+// Avoiding costs an interval for each 256 addresses.
+bool TooWideToAvoid(const Block& block) {
+  return block.range.family() == net::Family::kIpv4 &&
+         block.range.SizeMinusOne() >= absl::uint128{1} << 24;
+}
+
+SharingTerms SharingOf(const intent::v1alpha1::ServiceIntent& intent) {
+  const intent::v1alpha1::Sharing& sharing = intent.sharing();
+  SharingTerms terms{.key = sharing.key(),
+                     .namespaces = {sharing.namespaces().begin(), sharing.namespaces().end()},
+                     .backend_selector = sharing.backend_selector(),
+                     .different_backends = sharing.different_backends()};
+  if (sharing.traffic_policy() == intent::v1alpha1::TRAFFIC_POLICY_LOCAL) {
+    terms.traffic_policy = TrafficPolicy::kLocal;
+  }
+  for (const intent::v1alpha1::ServicePort& port : intent.ports()) {
+    terms.ports.push_back(
+        {static_cast<uint8_t>(port.protocol()), static_cast<uint16_t>(port.port())});
+  }
+  std::sort(terms.ports.begin(), terms.ports.end());
+  return terms;
+}
+
 absl::StatusOr<net::IpAddress> AddressOfKey(absl::string_view key) {
   const bool whole = key.size() == 18 && (key[1] == 4 || key[1] == 6);
   if (!whole) {
@@ -68,19 +116,36 @@ PoolConfig FromProto(const config::v1alpha1::Pool& pool) {
                     .priority = pool.priority(),
                     .allow_first_last = pool.allow_first_last(),
                     .namespaces = {pool.namespaces().begin(), pool.namespaces().end()},
-                    .address_picker = pool.address_picker()};
+                    .namespace_selectors = SelectorsOf(pool.namespace_selectors()),
+                    .address_picker = pool.address_picker(),
+                    .avoid_buggy_ips = pool.avoid_buggy_ips()};
   if (pool.has_service_selector()) {
     config.service_selector = portolan::FromProto(pool.service_selector());
   }
-  for (const config::v1alpha1::AddressBlock& block : pool.blocks()) {
-    absl::StatusOr<net::Range> range = RangeOf(block);
-    if (range.ok()) {
-      config.blocks.push_back({block.id(), *range, static_cast<int>(block.prefix_length())});
-    } else {
-      config.bad_blocks.push_back({block.id(), std::string(range.status().message())});
-    }
-  }
+  AddBlocks(pool.blocks(), "", config.blocks, config.bad_blocks);
+  AddBlocks(pool.excluded(), "excluded/", config.excluded, config.bad_blocks);
+  if (config.avoid_buggy_ips)
+    std::erase_if(config.blocks, [&](const Block& block) {
+      if (!TooWideToAvoid(block)) return false;
+      config.bad_blocks.push_back(
+          {block.id, "it is too wide for avoid-buggy-ips: at most a /8 is possible"});
+      return true;
+    });
   return config;
+}
+
+QuotaConfig FromProto(const config::v1alpha1::Quota& quota) {
+  return {.name = quota.name(),
+          .namespaces = {quota.namespaces().begin(), quota.namespaces().end()},
+          .namespace_selectors = SelectorsOf(quota.namespace_selectors()),
+          .pools = {quota.pools().begin(), quota.pools().end()},
+          .max_addresses = quota.max_addresses()};
+}
+
+Settings FromProto(const config::v1alpha1::IpamSettings& settings) {
+  return {.address_picker = settings.address_picker(),
+          .drain_time = absl::Seconds(settings.drain_time_s()),
+          .allow_renumber = settings.allow_renumber()};
 }
 
 ServiceRequest FromProto(const intent::v1alpha1::ServiceIntent& intent) {
@@ -90,6 +155,13 @@ ServiceRequest FromProto(const intent::v1alpha1::ServiceIntent& intent) {
                          .requested_addresses = {intent.requested_addresses().begin(),
                                                  intent.requested_addresses().end()},
                          .requested_pool = intent.requested_pool()};
+  request.addresses_per_family = static_cast<uint8_t>(
+      std::clamp<uint32_t>(intent.addresses_per_family(), 1, kMaxAddressesPerFamily));
+  if (intent.has_sharing() && !intent.sharing().key().empty()) request.sharing = SharingOf(intent);
+  if (!intent.addresses_in_use().empty()) {
+    request.addresses_in_use = std::vector<std::string>(intent.addresses_in_use().begin(),
+                                                        intent.addresses_in_use().end());
+  }
   for (int family : intent.families()) {
     if (family == intent::v1alpha1::IP_FAMILY_IPV4) {
       request.families.push_back(net::Family::kIpv4);
@@ -114,8 +186,11 @@ allocation::v1alpha1::Allocation ToProto(const Allocation& allocation) {
     out->set_address(grant.address.ToString());
     out->set_pool(grant.pool);
     out->set_since_unix_ms(grant.since_unix_ms);
+    out->set_draining_until_unix_ms(grant.draining_until_unix_ms);
   }
-  proto.mutable_labels()->insert(allocation.labels.begin(), allocation.labels.end());
+  allocation.labels.ForEach([&](absl::string_view key, absl::string_view value) {
+    (*proto.mutable_labels())[std::string(key)] = std::string(value);
+  });
   return proto;
 }
 
@@ -124,12 +199,15 @@ allocation::v1alpha1::PoolState ToProto(const PoolState& state) {
   proto.set_name(state.name);
   proto.set_state(state.state);
   proto.set_message(state.message);
+  proto.set_conflicts_with(state.conflicts_with);
   for (const FamilyCount& count : state.counts) {
     allocation::v1alpha1::FamilyCount* out = proto.add_counts();
     out->set_family(std::string(net::FamilyName(count.family)));
     out->set_total(count.total);
     out->set_used(count.used);
     out->set_available(count.available);
+    out->set_reserved(count.reserved);
+    out->set_exhausted_in_s(count.exhausted_in_s);
   }
   return proto;
 }
@@ -156,17 +234,55 @@ status::v1alpha1::ObjectStatus ToProto(const StatusReport& report) {
   return proto;
 }
 
+config::v1alpha1::AddressMove ToProto(const AddressMove& move) {
+  config::v1alpha1::AddressMove proto;
+  proto.set_service(move.service);
+  proto.set_address(move.address.ToString());
+  proto.set_pool(move.pool);
+  if (move.new_address.has_value()) proto.set_new_address(move.new_address->ToString());
+  proto.set_new_pool(move.new_pool);
+  proto.set_reason(move.why.reason);
+  proto.set_message(move.why.message);
+  return proto;
+}
+
+v1alpha1::ExplainResponse ToProto(const Explanation& explanation) {
+  v1alpha1::ExplainResponse proto;
+  proto.set_summary(explanation.status.message);
+  proto.set_remedy(explanation.status.remedy);
+  for (const SlotExplanation& slot : explanation.slots) {
+    v1alpha1::SlotExplanation* out = proto.add_slots();
+    out->set_wish(slot.wish);
+    if (slot.address.has_value()) out->set_address(slot.address->ToString());
+    out->set_outcome(slot.outcome);
+    out->set_since_unix_ms(slot.since_unix_ms);
+    for (const std::string& other : slot.shared_with) out->add_shared_with(other);
+    for (const Finding& finding : slot.considered) {
+      v1alpha1::Considered* considered = out->add_considered();
+      // "pool/NAME"; about an address or the store no pool is named.
+      if (absl::StartsWith(finding.subject, "pool/"))
+        considered->set_pool(finding.subject.substr(5));
+      considered->set_reason(finding.reason);
+      considered->set_message(finding.message);
+      considered->set_remedy(RemedyFor(finding.reason));
+    }
+  }
+  return proto;
+}
+
 std::string StatusKey(ObjectKind kind, const std::string& key) {
   return absl::StrCat("ipam//", KindName(kind), "/", key);
 }
 
 std::string JournalKey(const net::IpAddress& address) {
   const std::string octets = address.ToBytes();
-  std::string key = kJournalPrefix;
+  std::string key = kAddressPrefix;
   key.push_back(address.is_ipv4() ? 4 : 6);
   key.append(16 - octets.size(), '\0');
   return key + octets;
 }
+
+std::string PoolKey(const std::string& pool) { return absl::StrCat(kPoolPrefix, pool); }
 
 store::Row ToRow(const JournalRow& row) {
   journal::v1::AddressRow value;
@@ -174,23 +290,65 @@ store::Row ToRow(const JournalRow& row) {
   value.set_generation(row.generation);
   value.set_pool(row.pool);
   value.set_since_unix_ms(row.since_unix_ms);
+  value.set_draining_until_unix_ms(row.draining_until_unix_ms);
+  value.set_adopted(row.adopted);
+  for (const RowMember& other : row.others) {
+    journal::v1::AddressMember* out = value.add_others();
+    out->set_service(other.service);
+    out->set_generation(other.generation);
+    out->set_since_unix_ms(other.since_unix_ms);
+    out->set_draining_until_unix_ms(other.draining_until_unix_ms);
+    out->set_adopted(other.adopted);
+  }
   return {JournalKey(row.address), value.SerializeAsString()};
 }
 
-absl::StatusOr<JournalLoaded> FromRows(const std::vector<store::Row>& rows) {
+store::Row ToRow(const PoolRow& row) {
+  journal::v1::PoolRow value;
+  value.set_first_seen_unix_ms(row.first_seen_unix_ms);
+  return {PoolKey(row.name), value.SerializeAsString()};
+}
+
+store::Batch ToBatch(const JournalCommit& commit) {
+  store::Batch batch;
+  for (const net::IpAddress& address : commit.erase) batch.erase.push_back(JournalKey(address));
+  for (const std::string& pool : commit.erase_pools) batch.erase.push_back(PoolKey(pool));
+  for (const JournalRow& row : commit.create) batch.create.push_back(ToRow(row));
+  for (const JournalRow& row : commit.put) batch.put.push_back(ToRow(row));
+  for (const PoolRow& row : commit.put_pools) batch.put.push_back(ToRow(row));
+  return batch;
+}
+
+absl::StatusOr<JournalLoaded> FromRows(const std::vector<store::Row>& addresses,
+                                       const std::vector<store::Row>& pools) {
   JournalLoaded loaded;
-  for (const store::Row& row : rows) {
+  for (const store::Row& row : addresses) {
     ASSIGN_OR_RETURN(const net::IpAddress address, AddressOfKey(row.key));
     journal::v1::AddressRow value;
     if (!value.ParseFromString(row.value) || value.service().empty()) {
       loaded.unreadable.push_back(address);
       continue;
     }
-    loaded.rows.push_back({.address = address,
-                           .service = value.service(),
-                           .generation = value.generation(),
-                           .pool = value.pool(),
-                           .since_unix_ms = value.since_unix_ms()});
+    JournalRow& out = loaded.rows.emplace_back();
+    out = {.address = address,
+           .service = value.service(),
+           .generation = value.generation(),
+           .pool = value.pool(),
+           .since_unix_ms = value.since_unix_ms(),
+           .draining_until_unix_ms = value.draining_until_unix_ms(),
+           .adopted = value.adopted()};
+    for (const journal::v1::AddressMember& other : value.others()) {
+      out.others.push_back({.service = other.service(),
+                            .generation = other.generation(),
+                            .since_unix_ms = other.since_unix_ms(),
+                            .draining_until_unix_ms = other.draining_until_unix_ms(),
+                            .adopted = other.adopted()});
+    }
+  }
+  for (const store::Row& row : pools) {
+    journal::v1::PoolRow value;
+    if (!value.ParseFromString(row.value)) continue;
+    loaded.pools.push_back({row.key.substr(1), value.first_seen_unix_ms()});
   }
   return loaded;
 }

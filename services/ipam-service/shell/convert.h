@@ -9,6 +9,7 @@
 #include "api/proto/allocation/v1alpha1/allocation.pb.h"
 #include "api/proto/config/v1alpha1/config.pb.h"
 #include "api/proto/intent/v1alpha1/intent.pb.h"
+#include "api/proto/ipam/v1alpha1/ipam.pb.h"
 #include "api/proto/status/v1alpha1/status.pb.h"
 #include "services/base/store/store.h"
 #include "services/ipam-service/core/effect.h"
@@ -19,22 +20,32 @@ namespace portolan::ipam {
 
 // A block that cannot be read becomes a BadBlock that names the field.
 PoolConfig FromProto(const config::v1alpha1::Pool& pool);
+QuotaConfig FromProto(const config::v1alpha1::Quota& quota);
+Settings FromProto(const config::v1alpha1::IpamSettings& settings);
 // Unknown families and policies count as not given.
 ServiceRequest FromProto(const intent::v1alpha1::ServiceIntent& intent);
 
 allocation::v1alpha1::Allocation ToProto(const Allocation& allocation);
 allocation::v1alpha1::PoolState ToProto(const PoolState& state);
 status::v1alpha1::ObjectStatus ToProto(const StatusReport& report);
+config::v1alpha1::AddressMove ToProto(const AddressMove& move);
+v1alpha1::ExplainResponse ToProto(const Explanation& explanation);
 
 // "ipam//service/NAMESPACE/NAME": the key of an ObjectStatus of this component.
 std::string StatusKey(ObjectKind kind, const std::string& key);
 
 // ---- journal ----
 
-inline constexpr char kJournalPrefix[] = "a";
+inline constexpr char kAddressPrefix[] = "a";
+inline constexpr char kPoolPrefix[] = "p";
 std::string JournalKey(const net::IpAddress& address);
+std::string PoolKey(const std::string& pool);
 store::Row ToRow(const JournalRow& row);
-// Rows that cannot be read are listed as unreadable; rows whose key is no address as an error.
-absl::StatusOr<JournalLoaded> FromRows(const std::vector<store::Row>& rows);
+store::Row ToRow(const PoolRow& row);
+store::Batch ToBatch(const JournalCommit& commit);
+// Addresses whose row cannot be read are listed as unreadable; a key that is no address is an
+// error. A pool row that cannot be read is left out: the pool counts as new.
+absl::StatusOr<JournalLoaded> FromRows(const std::vector<store::Row>& addresses,
+                                       const std::vector<store::Row>& pools);
 
 }  // namespace portolan::ipam

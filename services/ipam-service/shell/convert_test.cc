@@ -89,14 +89,39 @@ TEST(Convert, AnIntentKeepsEveryField) {
   intent.add_requested_addresses("10.0.0.1");
   intent.add_requested_addresses("not an address");
   intent.set_requested_pool("gold");
+  intent.set_addresses_per_family(2);
+  intent.add_addresses_in_use("10.0.0.9");
+  intent.mutable_sharing()->set_key("dns");
+  intent.mutable_sharing()->add_namespaces("*");
+  intent.mutable_sharing()->set_traffic_policy(intent::v1alpha1::TRAFFIC_POLICY_LOCAL);
+  intent.mutable_sharing()->set_backend_selector("app=dns");
+  intent.mutable_sharing()->set_different_backends(true);
+  intent.add_ports()->set_port(53);
+  intent.mutable_ports(0)->set_protocol(intent::v1alpha1::PROTOCOL_UDP);
+  intent.add_ports()->set_port(53);
+  intent.mutable_ports(1)->set_protocol(intent::v1alpha1::PROTOCOL_TCP);
   const ServiceRequest request = FromProto(intent);
   EXPECT_EQ(request.key, "tenant/web");
   EXPECT_EQ(request.generation, 9u);
-  EXPECT_EQ(request.labels, (Labels{{"color", "red"}}));
+  EXPECT_EQ(request.labels, LabelSet(Labels{{"color", "red"}}));
   EXPECT_THAT(request.families, ElementsAre(net::Family::kIpv6, net::Family::kIpv4));
   EXPECT_EQ(request.family_policy, FamilyPolicy::kRequireDualStack);
   EXPECT_THAT(request.requested_addresses, ElementsAre("10.0.0.1", "not an address"));
   EXPECT_EQ(request.requested_pool, "gold");
+  EXPECT_EQ(request.addresses_per_family, 2);
+  EXPECT_THAT(*request.addresses_in_use, ElementsAre("10.0.0.9"));
+  EXPECT_EQ(*request.sharing, (SharingTerms{.key = "dns",
+                                            .namespaces = {"*"},
+                                            .ports = {{6, 53}, {17, 53}},
+                                            .traffic_policy = TrafficPolicy::kLocal,
+                                            .backend_selector = "app=dns",
+                                            .different_backends = true}));
+  intent.set_addresses_per_family(1'000'000);
+  EXPECT_EQ(FromProto(intent).addresses_per_family, 32);
+  intent.set_addresses_per_family(0);
+  EXPECT_EQ(FromProto(intent).addresses_per_family, 1);
+  intent.clear_sharing();
+  EXPECT_FALSE(FromProto(intent).sharing.has_value());
   intent.set_family_policy(intent::v1alpha1::FAMILY_POLICY_PREFER_DUAL_STACK);
   EXPECT_EQ(FromProto(intent).family_policy, FamilyPolicy::kPreferDualStack);
   intent.clear_family_policy();
@@ -106,24 +131,29 @@ TEST(Convert, AnIntentKeepsEveryField) {
 TEST(Convert, WhatIsPublishedKeepsEveryField) {
   const auto allocation = ToProto(Allocation{.key = "a/b",
                                              .generation = 3,
-                                             .grants = {{Address("2001:DB8::0:1"), "p", 1234}},
-                                             .labels = {{"k", "v"}}});
+                                             .grants = {{Address("2001:DB8::0:1"), "p", 1234, 99}},
+                                             .labels = Labels{{"k", "v"}}});
   EXPECT_EQ(allocation.key(), "a/b");
   EXPECT_EQ(allocation.generation(), 3u);
   EXPECT_EQ(allocation.grants(0).address(), "2001:db8::1");
   EXPECT_EQ(allocation.grants(0).pool(), "p");
   EXPECT_EQ(allocation.grants(0).since_unix_ms(), 1234);
+  EXPECT_EQ(allocation.grants(0).draining_until_unix_ms(), 99);
   EXPECT_EQ(allocation.labels().at("k"), "v");
 
-  const auto state = ToProto(PoolState{
-      .name = "p",
-      .state = "active",
-      .message = "m",
-      .counts = {{net::Family::kIpv6, "18446744073709551616", "1", "18446744073709551615"}}});
+  const auto state = ToProto(PoolState{.name = "p",
+                                       .state = "active",
+                                       .message = "m",
+                                       .conflicts_with = "older",
+                                       .counts = {{net::Family::kIpv6, "18446744073709551616", "1",
+                                                   "18446744073709551613", "2", 60}}});
   EXPECT_EQ(state.counts(0).family(), "ipv6");
   EXPECT_EQ(state.counts(0).total(), "18446744073709551616");
   EXPECT_EQ(state.counts(0).used(), "1");
-  EXPECT_EQ(state.counts(0).available(), "18446744073709551615");
+  EXPECT_EQ(state.counts(0).available(), "18446744073709551613");
+  EXPECT_EQ(state.counts(0).reserved(), "2");
+  EXPECT_EQ(state.counts(0).exhausted_in_s(), 60);
+  EXPECT_EQ(state.conflicts_with(), "older");
 
   const auto status = ToProto(StatusReport{.kind = ObjectKind::kPool,
                                            .key = "p",
@@ -152,7 +182,9 @@ TEST(Convert, JournalRowsRoundTripInAddressOrder) {
       {Address("255.255.255.255"), "a/c", 0, "", 0},
       {Address("::"), "a/d", 2, "q", 5},
       {Address("2001:db8::1"), "a/d", 2, "q", 5},
+      {Address("2001:db8::2"), "a/d", 2, "", 5, 77, true, {{"a/e", 3, 6, 78, true}, {"b/f", 4}}},
   };
+  const std::vector<PoolRow> pools = {{"p", -5}, {"q/1", 1700}};
   std::vector<store::Row> stored;
   for (const JournalRow& row : rows) {
     stored.push_back(ToRow(row));
@@ -160,18 +192,21 @@ TEST(Convert, JournalRowsRoundTripInAddressOrder) {
     if (stored.size() < 2) continue;
     EXPECT_LT(stored[stored.size() - 2].key, stored.back().key);
   }
-  const auto loaded = FromRows(stored);
+  std::vector<store::Row> stored_pools;
+  for (const PoolRow& row : pools) stored_pools.push_back(ToRow(row));
+  const auto loaded = FromRows(stored, stored_pools);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(loaded->rows, rows);
+  EXPECT_EQ(loaded->pools, pools);
   EXPECT_THAT(loaded->unreadable, SizeIs(0));
 }
 
 TEST(Convert, AnUnreadableRowBlocksItsAddressAndAStrangeKeyIsDataLoss) {
   const auto loaded = FromRows(
-      {{JournalKey(Address("10.0.0.1")), "\xff\xff"}, {JournalKey(Address("10.0.0.2")), ""}});
+      {{JournalKey(Address("10.0.0.1")), "\xff\xff"}, {JournalKey(Address("10.0.0.2")), ""}}, {});
   ASSERT_TRUE(loaded.ok());
   EXPECT_THAT(loaded->unreadable, ElementsAre(Address("10.0.0.1"), Address("10.0.0.2")));
-  EXPECT_EQ(FromRows({{"a?", ""}}).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(FromRows({{"a?", ""}}, {}).status().code(), absl::StatusCode::kDataLoss);
 }
 
 }  // namespace

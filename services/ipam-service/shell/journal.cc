@@ -53,17 +53,13 @@ Journal::~Journal() {
 }
 
 absl::StatusOr<JournalLoaded> Journal::Load() const {
-  ASSIGN_OR_RETURN(const std::vector<store::Row> rows, store_->List(kJournalPrefix));
-  return FromRows(rows);
+  ASSIGN_OR_RETURN(const std::vector<store::Row> addresses, store_->List(kAddressPrefix));
+  ASSIGN_OR_RETURN(const std::vector<store::Row> pools, store_->List(kPoolPrefix));
+  return FromRows(addresses, pools);
 }
 
 void Journal::Commit(const JournalCommit& commit) {
-  Write write{.batch = commit.batch};
-  for (const net::IpAddress& address : commit.erase) {
-    write.rows.erase.push_back(JournalKey(address));
-  }
-  for (const JournalRow& row : commit.create) write.rows.create.push_back(ToRow(row));
-  for (const JournalRow& row : commit.put) write.rows.put.push_back(ToRow(row));
+  Write write{.batch = commit.batch, .rows = ToBatch(commit)};
   absl::MutexLock lock(&mutex_);
   queue_.push_back(std::move(write));
 }

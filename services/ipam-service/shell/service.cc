@@ -5,8 +5,10 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "api/proto/status/v1alpha1/status.pb.h"
+#include "services/base/selector/selector_proto.h"
 #include "services/base/status/status_macros.h"
 #include "services/base/store/sqlite_store.h"
 #include "services/ipam-service/shell/convert.h"
@@ -37,6 +39,14 @@ IpamService::IpamService(const process::Context& context, Engine::Options option
     : context_(context),
       engine_(std::move(options)),
       pickers_(context.loop, registry, [this](const Event& event) { Send(event); }),
+      rpc_({.on_plan =
+                [this](const v1alpha1::PlanRequest& request, IpamRpc::PlanReply reply) {
+                  PostToLoop([this, request, reply] { OnPlan(request, reply); });
+                },
+            .on_explain =
+                [this](const v1alpha1::ExplainRequest& request, IpamRpc::ExplainReply reply) {
+                  PostToLoop([this, request, reply] { OnExplain(request, reply); });
+                }}),
       store_(std::move(store)),
       allocations_(context.hub->NewWriter<allocation::v1alpha1::Allocation>()),
       pool_states_(context.hub->NewWriter<allocation::v1alpha1::PoolState>()),
@@ -44,6 +54,12 @@ IpamService::IpamService(const process::Context& context, Engine::Options option
 
 IpamService::~IpamService() {
   if (timer_ != 0) context_.loop->Cancel(timer_);
+}
+
+void IpamService::PostToLoop(std::function<void()> callback) {
+  context_.loop->Post([alive = std::weak_ptr<bool>(alive_), callback = std::move(callback)] {
+    if (alive.lock() != nullptr) callback();
+  });
 }
 
 absl::Status IpamService::Start(const process::Upstreams& upstreams) {
@@ -82,7 +98,7 @@ void IpamService::Read(const process::Upstreams& upstreams) {
       wire::Handlers<config::v1alpha1::IpamSettings>{
           .on_upsert =
               [this](const std::string&, const config::v1alpha1::IpamSettings& settings) {
-                Send(SettingsChanged{settings.address_picker()});
+                Send(SettingsChanged{FromProto(settings)});
               },
           .on_remove = [this](const std::string&) { Send(SettingsChanged{}); },
           .on_synced = synced(Source::kSettings)});
@@ -94,6 +110,23 @@ void IpamService::Read(const process::Upstreams& upstreams) {
                            },
                        .on_remove = [this](const std::string& key) { pickers_.Remove(key); },
                        .on_synced = synced(Source::kPickers)});
+  quotas_.emplace(context_.loop, upstreams.config,
+                  wire::Handlers<config::v1alpha1::Quota>{
+                      .on_upsert =
+                          [this](const std::string&, const config::v1alpha1::Quota& quota) {
+                            Send(QuotaChanged{FromProto(quota)});
+                          },
+                      .on_remove = [this](const std::string& key) { Send(QuotaRemoved{key}); },
+                      .on_synced = synced(Source::kQuotas)});
+  namespaces_.emplace(
+      context_.loop, upstreams.intent,
+      wire::Handlers<intent::v1alpha1::Namespace>{
+          .on_upsert =
+              [this](const std::string& key, const intent::v1alpha1::Namespace& labelled) {
+                Send(NamespaceChanged{key, portolan::FromProto(labelled.labels())});
+              },
+          .on_remove = [this](const std::string& key) { Send(NamespaceRemoved{key}); },
+          .on_synced = synced(Source::kNamespaces)});
   services_.emplace(
       context_.loop, upstreams.intent,
       wire::Handlers<intent::v1alpha1::ServiceIntent>{
@@ -103,6 +136,32 @@ void IpamService::Read(const process::Upstreams& upstreams) {
               },
           .on_remove = [this](const std::string& key) { Send(ServiceRemoved{key}); },
           .on_synced = synced(Source::kServices)});
+}
+
+void IpamService::OnPlan(const v1alpha1::PlanRequest& request, const IpamRpc::PlanReply& reply) {
+  std::vector<PoolConfig> pools;
+  for (const config::v1alpha1::Pool& pool : request.pools()) pools.push_back(FromProto(pool));
+  const auto moves = engine_.Plan(pools, FromProto(request.settings()));
+  if (!moves.has_value()) {
+    reply->Send(absl::UnavailableError("ipam-service does not know its addresses yet"), {});
+    return;
+  }
+  v1alpha1::PlanResponse response;
+  for (const AddressMove& move : *moves) *response.add_moves() = ToProto(move);
+  reply->Send(absl::OkStatus(), std::move(response));
+}
+
+void IpamService::OnExplain(const v1alpha1::ExplainRequest& request,
+                            const IpamRpc::ExplainReply& reply) {
+  const std::optional<Explanation> explanation = engine_.Explain(request.service());
+  if (!explanation.has_value()) {
+    reply->Send(absl::NotFoundError(absl::StrCat("there is no Service \"",
+                                                 absl::CHexEscape(request.service().substr(0, 128)),
+                                                 "\"; its key is NAMESPACE/NAME")),
+                {});
+    return;
+  }
+  reply->Send(absl::OkStatus(), ToProto(*explanation));
 }
 
 void IpamService::Send(const Event& event) {

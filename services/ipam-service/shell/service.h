@@ -1,12 +1,15 @@
 // The shell of ipam-service: streams in, journal, plugins, streams out.
 //
-// One loop owns everything here. Reads Pool, IpamSettings, Plugin (config) and ServiceIntent
-// (intent); publishes Allocation, PoolState and ObjectStatus of component "ipam". The journal is
-// STATE_DIR/ipam.sqlite. While an upstream is away, the last state stays in force.
+// One loop owns everything here. Reads Pool, IpamSettings, Quota, Plugin (config), ServiceIntent
+// and Namespace (intent); answers the RPCs of ipam.v1alpha1.Ipam; publishes Allocation, PoolState
+// and ObjectStatus of component "ipam". The journal is STATE_DIR/ipam.sqlite. While an upstream is
+// away, the last state stays in force.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "api/proto/allocation/v1alpha1/allocation.pb.h"
@@ -20,6 +23,7 @@
 #include "services/ipam-service/core/engine.h"
 #include "services/ipam-service/shell/journal.h"
 #include "services/ipam-service/shell/pickers.h"
+#include "services/ipam-service/shell/rpc.h"
 
 namespace portolan::ipam {
 
@@ -30,12 +34,19 @@ class IpamService : public process::Service {
               const plugin::Registry* registry, std::unique_ptr<store::Store> store);
   ~IpamService() override;
 
+  std::vector<grpc::Service*> rpcs() override { return {&rpc_}; }
+
   // Opens and loads the journal (blocks), then begins to read. FAILED_PRECONDITION when another
   // process holds the journal, DATA_LOSS when it is damaged.
   absl::Status Start(const process::Upstreams& upstreams) override;
 
  private:
   void Read(const process::Upstreams& upstreams);
+  // On the loop's thread.
+  void OnPlan(const v1alpha1::PlanRequest& request, const IpamRpc::PlanReply& reply);
+  void OnExplain(const v1alpha1::ExplainRequest& request, const IpamRpc::ExplainReply& reply);
+  // Runs `callback` on the loop unless this object is gone by then. From any thread.
+  void PostToLoop(std::function<void()> callback);
   void Send(const Event& event);
   void OnJournalDone(const JournalDone& done);
   void Execute(const JournalCommit& effect);
@@ -52,6 +63,8 @@ class IpamService : public process::Service {
   const process::Context context_;
   Engine engine_;
   Pickers pickers_;
+  IpamRpc rpc_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unique_ptr<store::Store> store_;  // until Start()
   std::unique_ptr<Journal> journal_;
   bool journal_fails_ = false;
@@ -62,6 +75,8 @@ class IpamService : public process::Service {
   std::optional<wire::TypedReader<config::v1alpha1::Pool>> pools_;
   std::optional<wire::TypedReader<config::v1alpha1::IpamSettings>> settings_;
   std::optional<wire::TypedReader<config::v1alpha1::Plugin>> plugins_;
+  std::optional<wire::TypedReader<config::v1alpha1::Quota>> quotas_;
+  std::optional<wire::TypedReader<intent::v1alpha1::Namespace>> namespaces_;
   std::optional<wire::TypedReader<intent::v1alpha1::ServiceIntent>> services_;
 };
 

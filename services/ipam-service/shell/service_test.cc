@@ -2,6 +2,7 @@
 #include "services/ipam-service/shell/service.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,15 +10,18 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "api/proto/ipam/v1alpha1/ipam.grpc.pb.h"
 #include "api/proto/status/v1alpha1/status.pb.h"
 #include "plugins/builtin/builtin.h"
 #include "services/base/clock/clock.h"
@@ -79,7 +83,9 @@ class Process {
                  .log = &log_} {
     service_ = std::make_unique<IpamService>(context_, OptionsFrom(registry_).value(), &registry_,
                                              std::move(store));
-    server_ = wire::Server::Start("", {hub_.service()}).value();
+    std::vector<grpc::Service*> rpcs = service_->rpcs();
+    rpcs.push_back(hub_.service());
+    server_ = wire::Server::Start("", rpcs).value();
   }
   ~Process() {
     allocation_reader_.reset();
@@ -124,6 +130,8 @@ class Process {
     settings_.MarkSynced();
     plugins_.MarkSynced();
     services_.MarkSynced();
+    quotas_.MarkSynced();
+    namespaces_.MarkSynced();
   }
 
   void Add(const config::v1alpha1::Pool& pool) { pools_.Upsert(pool.name(), pool); }
@@ -154,6 +162,24 @@ class Process {
   }
   const status::v1alpha1::ObjectStatus& StatusOf(const std::string& key) const {
     return statuses_.at(absl::StrCat("ipam//service/", key));
+  }
+
+  // A call as another process would make it, while the loop runs.
+  template <typename Call>
+  grpc::Status Ask(Call call) {
+    std::atomic<bool> answered = false;
+    grpc::Status status;
+    std::thread caller([&] {
+      auto stub = v1alpha1::Ipam::NewStub(server_->InProcessChannel());
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+      status = call(*stub, &context);
+      answered = true;
+      loop_->Post([this] { Check(); });
+    });
+    WaitFor("an answer", [&] { return answered.load(); });
+    caller.join();
+    return status;
   }
 
   // Runs the loop until `condition` holds; fails the test after half a minute.
@@ -192,6 +218,8 @@ class Process {
   wire::Writer settings_ = hub_.NewWriter<config::v1alpha1::IpamSettings>();
   wire::Writer plugins_ = hub_.NewWriter<config::v1alpha1::Plugin>();
   wire::Writer services_ = hub_.NewWriter<intent::v1alpha1::ServiceIntent>();
+  wire::Writer quotas_ = hub_.NewWriter<config::v1alpha1::Quota>();
+  wire::Writer namespaces_ = hub_.NewWriter<intent::v1alpha1::Namespace>();
   std::unique_ptr<IpamService> service_;
   std::unique_ptr<wire::Server> server_;
   std::optional<wire::TypedReader<allocation::v1alpha1::Allocation>> allocation_reader_;
@@ -263,6 +291,49 @@ TEST_F(ServiceTest, AFullDiskIsToldAndEndsByItself) {
   EXPECT_EQ(process.StatusOf("default/web").state(), status::v1alpha1::STATE_FAILED);
   *full = false;
   process.WaitForAddresses("default/web", "20.0.10.1");
+}
+
+TEST_F(ServiceTest, PlansAndExplainsWhenAsked) {
+  Process process(dir_);
+  ASSERT_TRUE(process.Start().ok());
+  const config::v1alpha1::Pool pool = PoolOf("first", "20.0.10.0", "20.0.10.255", 24);
+  v1alpha1::PlanRequest proposal;
+  *proposal.add_pools() = PoolOf("second", "20.0.20.0", "20.0.20.255", 24);
+  v1alpha1::PlanResponse plan;
+  const auto ask_plan = [&](auto& stub, auto* context) {
+    return stub.Plan(context, proposal, &plan);
+  };
+  EXPECT_EQ(process.Ask(ask_plan).error_code(), grpc::StatusCode::UNAVAILABLE);
+  process.Add(pool);
+  process.AddService("default/web");
+  process.Sync();
+  process.WaitForAddresses("default/web", "20.0.10.1");
+
+  ASSERT_TRUE(process.Ask(ask_plan).ok());
+  ASSERT_EQ(plan.moves_size(), 1);
+  EXPECT_EQ(plan.moves(0).service(), "default/web");
+  EXPECT_EQ(plan.moves(0).address(), "20.0.10.1");
+  EXPECT_EQ(plan.moves(0).new_address(), "20.0.20.1");
+  EXPECT_EQ(plan.moves(0).new_pool(), "second");
+  EXPECT_EQ(plan.moves(0).reason(), "not-in-pool");
+  *proposal.add_pools() = pool;
+  ASSERT_TRUE(process.Ask(ask_plan).ok());
+  EXPECT_EQ(plan.moves_size(), 0);
+  EXPECT_EQ(process.AddressesOf("default/web"), "20.0.10.1");
+
+  v1alpha1::ExplainRequest question;
+  v1alpha1::ExplainResponse answer;
+  const auto ask_why = [&](auto& stub, auto* context) {
+    return stub.Explain(context, question, &answer);
+  };
+  question.set_service("default/web");
+  ASSERT_TRUE(process.Ask(ask_why).ok());
+  ASSERT_EQ(answer.slots_size(), 1);
+  EXPECT_EQ(answer.slots(0).address(), "20.0.10.1");
+  EXPECT_EQ(answer.slots(0).outcome(), "granted");
+  EXPECT_EQ(answer.slots(0).considered(0).reason(), "serves");
+  question.set_service("default/nobody");
+  EXPECT_EQ(process.Ask(ask_why).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
 TEST_F(ServiceTest, ASelectorMismatchIsExplained) {
