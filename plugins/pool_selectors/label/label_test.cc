@@ -53,6 +53,12 @@ const std::vector<Case>& Cases() {
        {{std::string(LabelSelector::kNamespaceKey), "tenant-a"}},
        "selector-mismatch",
        "io.kubernetes.service.namespace In [tenant-a]"},
+  };
+  return cases;
+}
+
+const std::vector<Case>& NamespaceCases() {
+  static const std::vector<Case> cases = {
       {"a namespace whose labels match",
        {},
        {},
@@ -96,7 +102,9 @@ const std::vector<Case>& Cases() {
 TEST(Label, SaysWhichPartDidNotHold) {
   auto stage = NewLabelFactory()->Create("").value();
   const auto& label = dynamic_cast<PoolSelector&>(*stage);
-  for (const Case& c : Cases()) {
+  std::vector<Case> cases = Cases();
+  cases.insert(cases.end(), NamespaceCases().begin(), NamespaceCases().end());
+  for (const Case& c : cases) {
     auto refusal = label.Consider({"p", c.selector, c.namespaces, c.namespace_selectors},
                                   {c.key, c.labels, c.namespace_labels});
     EXPECT_EQ(refusal.has_value() ? refusal->reason : "", c.reason) << c.claim;
@@ -108,7 +116,9 @@ TEST(Label, SaysWhichPartDidNotHold) {
 TEST(Label, ItsRequirementNeverExcludesAServiceThatPasses) {
   auto stage = NewLabelFactory()->Create("").value();
   const auto& label = dynamic_cast<PoolSelector&>(*stage);
-  for (const Case& c : Cases()) {
+  std::vector<Case> cases = Cases();
+  cases.insert(cases.end(), NamespaceCases().begin(), NamespaceCases().end());
+  for (const Case& c : cases) {
     if (!c.reason.empty()) continue;
     auto requirement = label.Requires({"p", c.selector, c.namespaces, c.namespace_selectors});
     if (!requirement.has_value()) continue;

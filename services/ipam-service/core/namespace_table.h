@@ -1,4 +1,5 @@
-// The labels of namespaces, as somebody published them. Single-threaded.
+// The labels of namespaces, as somebody published them. Owned by the engine; single-threaded.
+// Pools and quotas may select by them.
 #pragma once
 
 #include <string>

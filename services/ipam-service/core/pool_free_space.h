@@ -1,4 +1,5 @@
 // What an address picker sees of a pool. A view: valid while the pool is there and unchanged.
+// Single-threaded; every call costs O(log fragments).
 #pragma once
 
 #include <optional>
