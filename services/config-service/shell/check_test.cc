@@ -58,8 +58,115 @@ std::string Instance(const std::string& rest) {
          "}]}}}";
 }
 
+// A Service with more leaves.
+std::string OneService(const std::string& rest) {
+  return R"({"portolan-service:services": {"service": [{"namespace": "a", "name": "b",)"
+         "\n\"port\": [{\"name\": \"x\", \"port\": 80}], " +
+         rest + "}]}}";
+}
+
+std::string Quotas(const std::string& quotas) {
+  return "{\"portolan-ipam:ipam\": {\"quotas\": {\"quota\": [\n" + quotas + "]}}}";
+}
+
+// A pool that holds 20.0.0.0/24 without `block`.
+std::string Excluding(const std::string& block) {
+  return Pools(R"({"name": "p", "blocks": {"block": [{"id": "all", "cidr": "20.0.0.0/24"}]},)"
+               "\n\"excluded\": {\"block\": [" +
+               block + "]}}");
+}
+
+std::string TenThousandAddresses() {
+  std::string text = R"("requested-address": [)";
+  for (int i = 0; i < 10000; ++i) {
+    text += (i == 0 ? "\"20.0." : ",\"20.0.") + std::to_string(i / 256) + "." +
+            std::to_string(i % 256) + "\"";
+  }
+  return text + "]";
+}
+
+const char kService[] = "/portolan-service:services/service[namespace='a'][name='b']";
+const char kQuota[] = "/portolan-ipam:ipam/quotas/quota[name='q']";
 const char kPool[] = "/portolan-ipam:ipam/pools/pool[name='p']";
 const char kInstance[] = "/portolan-bgp:bgp/instances/instance[name='main']";
+
+std::vector<Bad> BadAddressing() {
+  const std::string pool = kPool;
+  const std::string service = kService;
+  const std::string quota = kQuota;
+  const std::string excluded = pool + "/excluded/block[id='x']";
+  return {
+      {"ExcludedOutsideThePool", Excluding(R"({"id": "x", "cidr": "20.0.1.0/24"})"), 3, excluded,
+       "excluded-outside",
+       "excluded block x of pool p (20.0.1.0-20.0.1.255) is outside every block",
+       "move it to the pool that holds them"},
+      {"ExcludedWithHostBits", Excluding(R"({"id": "x", "cidr": "20.0.0.1/25"})"), 3,
+       excluded + "/cidr", "cidr", "excluded block x of pool p", "first address of the prefix"},
+      {"ExcludedStartAboveStop",
+       Excluding(R"({"id": "x", "first": "20.0.0.9", "last": "20.0.0.1"})"), 3, excluded + "/last",
+       "block-order", "first 20.0.0.9 is above last 20.0.0.1", "exchange"},
+      {"ExcludedOfTwoFamilies",
+       Excluding(R"({"id": "x", "first": "20.0.0.9", "last": "2001:db8::1"})"), 3,
+       excluded + "/last", "block-family", "famil", "of one family"},
+      {"ExcludedTwice",
+       Excluding(R"({"id": "x", "cidr": "20.0.0.0/25"}, {"id": "x", "cidr": "20.0.0.0/25"})"), 3,
+       excluded, "duplicate", "block", "remove one"},
+      {"ExcludedBothWays",
+       Excluding(R"({"id": "x", "cidr": "20.0.0.0/25", "first": "20.0.0.1", "last": "20.0.0.2"})"),
+       3, excluded, "choice", "both cases", "keep one"},
+      {"PoolTwice", Pools("{\"name\": \"p\"}, {\"name\": \"p\"}"), 2, pool, "duplicate", "pool",
+       "remove one"},
+      {"TooWideToAvoidBuggyIps",
+       Pools(
+           R"({"name": "p", "avoid-buggy-ips": true, "blocks": {"block": [{"id": "a", "cidr": "20.0.0.0/7"}]}})"),
+       2, pool + "/avoid-buggy-ips", "avoid-buggy-ips", "block a of pool p", "shrink the block"},
+      {"UnknownOperator",
+       Pools(
+           R"({"name": "p", "namespace-selector": [{"name": "n", "match-expression": [{"key": "k", "operator": "matches"}]}]})"),
+       2, pool + "/namespace-selector[name='n']/match-expression[key='k']/operator", "type",
+       "\"matches\"", "in, not-in, exists or does-not-exist"},
+      {"NamespaceSelectorWithoutValues",
+       Pools(
+           R"({"name": "p", "namespace-selector": [{"name": "n", "match-expression": [{"key": "k", "operator": "in"}]}]})"),
+       2, pool + "/namespace-selector[name='n']/match-expression[key='k'][operator='in']",
+       "selector-values", "need at least one value", ""},
+      {"DrainTimeInWords", R"({"portolan-ipam:ipam": {"settings": {"drain-time": "soon"}}})", 1,
+       "/portolan-ipam:ipam/settings/drain-time", "type", "soon", "works for so long"},
+      {"QuotaWithoutAMaximum", Quotas(R"({"name": "q"})"), 2, quota + "/max-addresses", "mandatory",
+       "max-addresses", "How many addresses each namespace may hold"},
+      {"QuotaBelowZero", Quotas(R"({"name": "q", "max-addresses": -1})"), 2,
+       quota + "/max-addresses", "type", "-1", "How many addresses each namespace may hold"},
+      {"QuotaOfNoPool", Quotas(R"({"name": "q", "max-addresses": 1, "pool": ["p"]})"), 2,
+       quota + "/pool[.='p']", "instance-required", "there is no pool with the name \"p\"",
+       "create what it names"},
+      {"SharingWithoutAKey", OneService(R"("sharing": {})"), 2, service + "/sharing/key",
+       "mandatory", "key", "equal in the services that share"},
+      {"EmptySharingKey", OneService(R"("sharing": {"key": ""})"), 2, service + "/sharing/key",
+       "type", "1 to 253 characters", "equal in the services that share"},
+      {"LongSharingKey", OneService(R"("sharing": {"key": ")" + std::string(254, 'k') + "\"}"), 2,
+       service + "/sharing/key", "type", "1 to 253 characters", "equal in the services that share"},
+      {"UnknownTrafficPolicy", OneService(R"("sharing": {"key": "k", "traffic-policy": "node"})"),
+       2, service + "/sharing/traffic-policy", "type", "\"node\"", "cluster or local"},
+      {"SharingWithNoNamespace", OneService(R"("sharing": {"key": "k", "namespace": ["**"]})"), 2,
+       service + "/sharing/namespace", "type", "\"**\"", "* for all"},
+      {"TooManyPerFamily", OneService(R"("addresses-per-family": 33)"), 2,
+       service + "/addresses-per-family", "type", "1 to 32", "of each of its families"},
+      {"NonePerFamily", OneService(R"("addresses-per-family": 0)"), 2,
+       service + "/addresses-per-family", "type", "1 to 32", "of each of its families"},
+      {"TenThousandRequestedAddresses", OneService(TenThousandAddresses()), 2,
+       service + "/requested-address[.='20.0.0.64']", "too-many-elements", "requested-address",
+       "remove what is too many; what belongs here: Exactly these addresses are wanted, at most "
+       "64"},
+      {"LoopbackInUse", OneService(R"("address-in-use": ["127.0.0.1"])"), 2,
+       service + "/address-in-use[.='127.0.0.1']", "address-reserved", "loopback", "remove it"},
+      {"LabelOfAMegabyte",
+       OneService(R"("label": [{"key": "k", "value": ")" + std::string(1 << 20, 'v') + "\"}]"), 2,
+       service + "/label[key='k']/value", "type", "at most 63", "Value of the label"},
+      {"LabelOfANamespace",
+       R"({"portolan-service:services": {"namespace": [{"name": "n", "label": [{"key": "a b"}]}]}})",
+       1, "/portolan-service:services/namespace[name='n']/label/key", "type", "a label key", ""},
+  };
+}
 
 std::vector<Bad> BadInputs() {
   const std::string pool = kPool;
@@ -145,6 +252,8 @@ TEST_P(BadFiles, AreRefusedWithPlaceRuleAndRemedy) {
   EXPECT_THAT(problem.remedy, ::testing::Not(IsEmpty()));
 }
 
+INSTANTIATE_TEST_SUITE_P(Addressing, BadFiles, ::testing::ValuesIn(BadAddressing()),
+                         [](const auto& param) { return std::string(param.param.name); });
 INSTANTIATE_TEST_SUITE_P(All, BadFiles, ::testing::ValuesIn(BadInputs()),
                          [](const auto& param) { return std::string(param.param.name); });
 
