@@ -118,9 +118,12 @@ int ConfigDelete(const Places& places, const std::string& path, bool dry_run) {
 }
 
 int ConfigCheck(const std::string& file) {
-  const auto problems = config::CheckFile(file);
-  if (!problems.ok()) return Fail(problems.status());
-  for (const auto& problem : *problems) {
+  const auto check = config::CheckFile(file);
+  if (!check.ok()) return Fail(check.status());
+  for (const std::string& warning : check->warnings) {
+    std::cerr << file << ": warning: " << warning << '\n';
+  }
+  for (const auto& problem : check->problems) {
     Problem wire;
     wire.set_source(problem.source);
     wire.set_path(problem.path);
@@ -129,7 +132,7 @@ int ConfigCheck(const std::string& file) {
     wire.set_remedy(problem.remedy);
     PrintProblem(wire);
   }
-  if (!problems->empty()) return kError;
+  if (!check->problems.empty()) return kError;
   std::cout << file << ": valid" << std::endl;
   return kOk;
 }

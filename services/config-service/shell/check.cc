@@ -11,18 +11,19 @@
 
 namespace portolan::config {
 
-absl::StatusOr<std::vector<Problem>> CheckFile(const std::string& path) {
+absl::StatusOr<FileCheck> CheckFile(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, SystemFiles()->Read(path));
   ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model, Model::Create());
   Prepared prepared = model->Replace(text, yang::Format::kGuess, path);
-  std::vector<Problem> problems = prepared.candidate.has_value()
-                                      ? Validate(prepared.candidate->snapshot)
-                                      : std::move(prepared.problems);
-  AddLines(text, path, &problems);
-  for (Problem& problem : problems) {
+  FileCheck check;
+  check.problems = prepared.candidate.has_value() ? Validate(prepared.candidate->snapshot)
+                                                  : std::move(prepared.problems);
+  if (check.problems.empty()) check.warnings = Warnings(prepared.candidate->snapshot);
+  AddLines(text, path, &check.problems);
+  for (Problem& problem : check.problems) {
     if (problem.source.empty()) problem.source = path;
   }
-  return problems;
+  return check;
 }
 
 }  // namespace portolan::config

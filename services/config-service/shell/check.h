@@ -10,8 +10,16 @@
 
 namespace portolan::config {
 
-// What a service that loads this file would refuse, each with FILE:LINE where it is known. Empty:
-// the file is good. An error: it could not be read.
-absl::StatusOr<std::vector<Problem>> CheckFile(const std::string& path);
+struct FileCheck {
+  // What a service that loads this file would refuse, each with FILE:LINE where it is known. Empty:
+  // the file is good.
+  std::vector<Problem> problems;
+  // Of a good file: what is allowed and yet hardly meant, one sentence each.
+  std::vector<std::string> warnings;
+};
+
+// An error: the file could not be read. What an edit does to addresses in use only a running
+// service can tell.
+absl::StatusOr<FileCheck> CheckFile(const std::string& path);
 
 }  // namespace portolan::config

@@ -25,9 +25,10 @@ std::string FileWith(const std::string& text) {
 class Examples : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Examples, AreValid) {
-  const auto problems = CheckFile(std::string("services/config-service/testdata/") + GetParam());
-  ASSERT_TRUE(problems.ok()) << problems.status();
-  EXPECT_THAT(*problems, IsEmpty()) << ToText(*problems);
+  const auto check = CheckFile(std::string("services/config-service/testdata/") + GetParam());
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_THAT(check->problems, IsEmpty()) << ToText(check->problems);
+  EXPECT_THAT(check->warnings, IsEmpty());
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Examples,
@@ -38,6 +39,16 @@ TEST(CheckFile, SaysWhenItCannotRead) {
   EXPECT_EQ(CheckFile("/nonexistent/file.json").status().code(), absl::StatusCode::kNotFound);
   const auto directory = CheckFile(std::getenv("TEST_TMPDIR"));
   EXPECT_THAT(std::string(directory.status().message()), HasSubstr("is a directory"));
+}
+
+TEST(CheckFile, WarnsOfAPoolThatGivesNothing) {
+  const auto check = CheckFile(FileWith(
+      R"({"portolan-ipam:ipam": {"pools": {"pool": [{"name": "p",
+          "blocks": {"block": [{"id": "a", "cidr": "20.0.0.0/24"}]},
+          "excluded": {"block": [{"id": "a", "cidr": "20.0.0.0/24"}]}}]}}})"));
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_THAT(check->problems, IsEmpty());
+  EXPECT_THAT(check->warnings, ::testing::ElementsAre(HasSubstr("pool p has no address to give")));
 }
 
 struct Bad {
@@ -90,10 +101,8 @@ const char kQuota[] = "/portolan-ipam:ipam/quotas/quota[name='q']";
 const char kPool[] = "/portolan-ipam:ipam/pools/pool[name='p']";
 const char kInstance[] = "/portolan-bgp:bgp/instances/instance[name='main']";
 
-std::vector<Bad> BadAddressing() {
+std::vector<Bad> BadPools() {
   const std::string pool = kPool;
-  const std::string service = kService;
-  const std::string quota = kQuota;
   const std::string excluded = pool + "/excluded/block[id='x']";
   return {
       {"ExcludedOutsideThePool", Excluding(R"({"id": "x", "cidr": "20.0.1.0/24"})"), 3, excluded,
@@ -132,6 +141,13 @@ std::vector<Bad> BadAddressing() {
        "selector-values", "need at least one value", ""},
       {"DrainTimeInWords", R"({"portolan-ipam:ipam": {"settings": {"drain-time": "soon"}}})", 1,
        "/portolan-ipam:ipam/settings/drain-time", "type", "soon", "works for so long"},
+  };
+}
+
+std::vector<Bad> BadDemands() {
+  const std::string service = kService;
+  const std::string quota = kQuota;
+  return {
       {"QuotaWithoutAMaximum", Quotas(R"({"name": "q"})"), 2, quota + "/max-addresses", "mandatory",
        "max-addresses", "How many addresses each namespace may hold"},
       {"QuotaBelowZero", Quotas(R"({"name": "q", "max-addresses": -1})"), 2,
@@ -240,10 +256,11 @@ class BadFiles : public ::testing::TestWithParam<Bad> {};
 TEST_P(BadFiles, AreRefusedWithPlaceRuleAndRemedy) {
   const Bad& bad = GetParam();
   const std::string path = FileWith(bad.text);
-  const auto problems = CheckFile(path);
-  ASSERT_TRUE(problems.ok()) << problems.status();
-  ASSERT_EQ(problems->size(), 1u) << ToText(*problems);
-  const Problem& problem = problems->front();
+  const auto check = CheckFile(path);
+  ASSERT_TRUE(check.ok()) << check.status();
+  ASSERT_EQ(check->problems.size(), 1u) << ToText(check->problems);
+  EXPECT_THAT(check->warnings, IsEmpty());
+  const Problem& problem = check->problems.front();
   EXPECT_EQ(problem.source, bad.line == 0 ? path : path + ":" + std::to_string(bad.line));
   EXPECT_EQ(problem.path, bad.path);
   EXPECT_EQ(problem.rule, bad.rule);
@@ -252,7 +269,9 @@ TEST_P(BadFiles, AreRefusedWithPlaceRuleAndRemedy) {
   EXPECT_THAT(problem.remedy, ::testing::Not(IsEmpty()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Addressing, BadFiles, ::testing::ValuesIn(BadAddressing()),
+INSTANTIATE_TEST_SUITE_P(Pools, BadFiles, ::testing::ValuesIn(BadPools()),
+                         [](const auto& param) { return std::string(param.param.name); });
+INSTANTIATE_TEST_SUITE_P(Demands, BadFiles, ::testing::ValuesIn(BadDemands()),
                          [](const auto& param) { return std::string(param.param.name); });
 INSTANTIATE_TEST_SUITE_P(All, BadFiles, ::testing::ValuesIn(BadInputs()),
                          [](const auto& param) { return std::string(param.param.name); });
