@@ -15,6 +15,27 @@ namespace {
 // Far more than any YANG module nests.
 constexpr size_t kMaxDepth = 128;
 
+// The member names of one object. Most objects have few, for which a look at each is cheapest.
+class Names {
+ public:
+  // False: it is there.
+  bool Insert(const std::string& name) {
+    if (std::find(few_.begin(), few_.end(), name) != few_.end()) return false;
+    if (few_.size() == kFew) return many_.insert(name).second;
+    few_.push_back(name);
+    return true;
+  }
+  void Clear() {
+    few_.clear();
+    many_.clear();
+  }
+
+ private:
+  static constexpr size_t kFew = 16;
+  std::vector<std::string> few_;
+  std::set<std::string> many_;  // those after them
+};
+
 // Answers false to stop. nlohmann's parser keeps its own stack, so depth costs no C++ stack.
 class Checker : public nlohmann::json_sax<nlohmann::json> {
  public:
@@ -30,21 +51,19 @@ class Checker : public nlohmann::json_sax<nlohmann::json> {
   bool binary(binary_t&) override { return true; }
 
   bool start_object(std::size_t) override {
-    members_.emplace_back();
-    return CheckDepth();
-  }
-  bool end_object() override {
-    members_.pop_back();
+    if (!GoDeeper()) return false;
+    members_[depth_ - 1].Clear();
     return true;
   }
-  bool start_array(std::size_t) override {
-    members_.emplace_back();
-    return CheckDepth();
+  bool end_object() override {
+    --depth_;
+    return true;
   }
+  bool start_array(std::size_t) override { return GoDeeper(); }
   bool end_array() override { return end_object(); }
 
   bool key(string_t& name) override {
-    if (members_.back().insert(name).second) return true;
+    if (members_[depth_ - 1].Insert(name)) return true;
     finding =
         Finding{.rule = "duplicate",
                 .message = absl::StrCat("the member \"", name, "\" stands twice in one object")};
@@ -68,15 +87,17 @@ class Checker : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  bool CheckDepth() {
-    if (members_.size() <= kMaxDepth) return true;
+  bool GoDeeper() {
+    if (++depth_ > members_.size()) members_.resize(depth_);
+    if (depth_ <= kMaxDepth) return true;
     finding = Finding{.rule = "syntax",
                       .message = absl::StrCat("nested more than ", kMaxDepth, " levels deep")};
     return false;
   }
 
   const std::string& text_;
-  std::vector<std::set<std::string>> members_;  // of the open objects
+  size_t depth_ = 0;
+  std::vector<Names> members_;  // by depth; those of objects that ended are used again
 };
 
 }  // namespace

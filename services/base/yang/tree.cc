@@ -25,7 +25,7 @@ using NodeSet = std::unique_ptr<ly_set, SetDeleter>;
 void FindTwins(const lyd_node* siblings, std::vector<Finding>* findings) {
   std::set<const lysc_node*> seen;
   for (const lyd_node* node = siblings; node != nullptr; node = node->next) {
-    if (node->schema == nullptr) continue;
+    if (node->schema == nullptr || (node->schema->nodetype & LYD_NODE_TERM) != 0) continue;
     if (node->schema->nodetype == LYS_CONTAINER && !seen.insert(node->schema).second) {
       findings->push_back(
           {.path = PathOf(node),
@@ -34,6 +34,12 @@ void FindTwins(const lyd_node* siblings, std::vector<Finding>* findings) {
     }
     FindTwins(lyd_child(node), findings);
   }
+}
+
+// Mostly the first character tells that it is another one.
+bool IsNamed(const lyd_node* node, absl::string_view name) {
+  const char* own = node->schema->name;
+  return own[0] == name[0] && name == own;
 }
 
 // Also from a null tree: then nothing is found.
@@ -65,15 +71,17 @@ Node Node::first_child() const { return Node(lyd_child(node_)); }
 Node Node::next_sibling() const { return Node(node_->next); }
 
 Node Node::Child(absl::string_view name) const {
-  Node child = first_child();
-  while (child && child.name() != name) child = child.next_sibling();
-  return child;
+  const lyd_node* child = lyd_child(node_);
+  while (child != nullptr && !IsNamed(child, name)) child = child->next;
+  return Node(child);
 }
 
 std::vector<Node> Node::Children(absl::string_view name) const {
   std::vector<Node> children;
-  for (Node child = first_child(); child; child = child.next_sibling()) {
-    if (child.name() == name) children.push_back(child);
+  for (const lyd_node* child = lyd_child(node_); child != nullptr; child = child->next) {
+    if (!IsNamed(child, name)) continue;
+    if (children.empty()) children.reserve(8);
+    children.push_back(Node(child));
   }
   return children;
 }

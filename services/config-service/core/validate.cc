@@ -75,26 +75,29 @@ Problem BadBlock(const Pool& pool, const Block& block, Part part, const absl::St
 
 // Addresses that no service can ever have.
 struct Reserved {
+  Reserved(const char* text, const char* what)
+      : prefix(text), name(what), range(net::Range::Of(net::Prefix::Parse(text).value())) {}
   const char* prefix;
   const char* name;
-};
-constexpr Reserved kReserved[] = {
-    {"0.0.0.0/8", "addresses of \"this network\" (RFC 1122)"},
-    {"127.0.0.0/8", "loopback addresses"},
-    {"224.0.0.0/4", "multicast addresses"},
-    {"255.255.255.255/32", "the broadcast address"},
-    {"::/128", "the unspecified address"},
-    {"::1/128", "the loopback address"},
-    {"ff00::/8", "multicast addresses"},
+  net::Range range;
 };
 
-net::Range RangeOf(const Reserved& reserved) {
-  return net::Range::Of(net::Prefix::Parse(reserved.prefix).value());
+const std::vector<Reserved>& AllReserved() {
+  static const auto* const all = new std::vector<Reserved>{
+      {"0.0.0.0/8", "addresses of \"this network\" (RFC 1122)"},
+      {"127.0.0.0/8", "loopback addresses"},
+      {"224.0.0.0/4", "multicast addresses"},
+      {"255.255.255.255/32", "the broadcast address"},
+      {"::/128", "the unspecified address"},
+      {"::1/128", "the loopback address"},
+      {"ff00::/8", "multicast addresses"},
+  };
+  return *all;
 }
 
 void CheckReserved(const Place& place, std::vector<Problem>* problems) {
-  for (const Reserved& reserved : kReserved) {
-    if (!RangeOf(reserved).Overlaps(place.range)) continue;
+  for (const Reserved& reserved : AllReserved()) {
+    if (!reserved.range.Overlaps(place.range)) continue;
     problems->push_back(
         {.path = PathOf(place),
          .rule = "block-reserved",
@@ -272,8 +275,8 @@ const char* ProtocolName(Protocol protocol) {
 
 void CheckInUse(const Service& service, const std::string& text, std::vector<Problem>* problems) {
   const auto address = net::IpAddress::Parse(text);
-  for (const Reserved& reserved : kReserved) {
-    if (!address.ok() || !RangeOf(reserved).Contains(*address)) continue;
+  for (const Reserved& reserved : AllReserved()) {
+    if (!address.ok() || !reserved.range.Contains(*address)) continue;
     problems->push_back(
         {.path = absl::StrCat(ServicePath(service), "/address-in-use[.=", Quote(text), "]"),
          .rule = "address-reserved",

@@ -44,10 +44,12 @@ std::vector<std::string> SortedTexts(const Data& parent, absl::string_view leaf_
   return texts;
 }
 
+// Mostly it is in order already.
 template <typename T, typename Key>
 void SortBy(std::vector<T>* entries, Key T::*key) {
-  std::sort(entries->begin(), entries->end(),
-            [key](const T& a, const T& b) { return a.*key < b.*key; });
+  const auto less = [key](const T& a, const T& b) { return a.*key < b.*key; };
+  if (std::is_sorted(entries->begin(), entries->end(), less)) return;
+  std::sort(entries->begin(), entries->end(), less);
 }
 
 Labels ReadLabels(const Data& parent, absl::string_view list) {
@@ -207,7 +209,9 @@ void ReadServices(const Data& services, Snapshot* snapshot) {
     service.addresses_per_family = Number(data, "addresses-per-family");
     service.addresses_in_use = Texts(data, "address-in-use");
     service.sharing = ReadSharing(data.Child("sharing"));
-    for (const Data& entry : data.Children("backend")) {
+    const std::vector<Data> backends = data.Children("backend");
+    service.backends.reserve(backends.size());
+    for (const Data& entry : backends) {
       service.backends.push_back({Text(entry, "id"), Text(entry, "address"),
                                   Number(entry, "weight"), Text(entry, "node")});
     }
