@@ -26,7 +26,7 @@ Planner::~Planner() {
   absl::MutexLock lock(&mutex_);
   for (const std::unique_ptr<Call>& call : calls_) call->context.TryCancel();
   mutex_.Await(absl::Condition(
-      +[](std::vector<std::unique_ptr<Call>>* calls) { return calls->empty(); }, &calls_));
+      +[](int* unfinished) { return *unfinished == 0; }, &unfinished_));
 }
 
 void Planner::Ask(ipam::v1alpha1::PlanRequest request, Callback callback) {
@@ -38,6 +38,7 @@ void Planner::Ask(ipam::v1alpha1::PlanRequest request, Callback callback) {
   {
     absl::MutexLock lock(&mutex_);
     calls_.push_back(std::move(call));
+    ++unfinished_;
   }
   stub_->async()->Plan(&started->context, &started->request, &started->response,
                        [this, started](grpc::Status status) {
@@ -46,14 +47,21 @@ void Planner::Ask(ipam::v1alpha1::PlanRequest request, Callback callback) {
                        });
 }
 
+// On a thread that gRPC joins when the last reference to the channel goes. A call holds one, so it
+// must be gone before the destructor, on a thread of ours, lets the last one go.
 void Planner::Finish(Call* call) {
   call->callback(AnswerOf(*call));
   std::unique_ptr<Call> finished;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = std::find_if(calls_.begin(), calls_.end(),
+                                 [call](const auto& other) { return other.get() == call; });
+    finished = std::move(*it);
+    calls_.erase(it);
+  }
+  finished.reset();
   absl::MutexLock lock(&mutex_);
-  const auto it = std::find_if(calls_.begin(), calls_.end(),
-                               [call](const auto& other) { return other.get() == call; });
-  finished = std::move(*it);
-  calls_.erase(it);
+  --unfinished_;
 }
 
 Planner::Answer Planner::AnswerOf(const Call& call) const {

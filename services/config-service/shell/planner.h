@@ -39,7 +39,8 @@ class Planner {
   const std::unique_ptr<ipam::v1alpha1::Ipam::Stub> stub_;
   const absl::Duration deadline_;
   absl::Mutex mutex_;
-  std::vector<std::unique_ptr<Call>> calls_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Call>> calls_ ABSL_GUARDED_BY(mutex_);  // that can be cancelled
+  int unfinished_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace portolan::config
