@@ -14,7 +14,9 @@ constexpr datapath::Limits kLimits = {
 
 datapath::Allocation AllocationOf(const ipam::Allocation& allocation) {
   datapath::Allocation result{.key = allocation.key, .generation = allocation.generation};
-  for (const ipam::Grant& grant : allocation.grants) result.addresses.push_back(grant.address);
+  for (const ipam::Grant& grant : allocation.grants) {
+    result.grants.push_back({grant.address, grant.since_unix_ms});
+  }
   return result;
 }
 

@@ -34,6 +34,7 @@ void Engine::On(const ServiceChanged& event, absl::Time) {
   Record& record = records_[event.service.key];
   record.service = event.service;
   record.service_gone = false;
+  UpdateClaims(event.service.key, record);
   Touch(event.service.key);
 }
 
@@ -59,17 +60,11 @@ void Engine::On(const BackendsRemoved& event, absl::Time now) {
 }
 
 void Engine::On(const AllocationChanged& event, absl::Time now) {
-  SetClaims(event.allocation.key, event.allocation.addresses, now);
-  records_[event.allocation.key].allocation = event.allocation;
-  Touch(event.allocation.key);
+  SetAllocation(event.allocation.key, event.allocation, now);
 }
 
 void Engine::On(const AllocationRemoved& event, absl::Time now) {
-  const auto it = records_.find(event.key);
-  if (it == records_.end()) return;
-  SetClaims(event.key, {}, now);
-  it->second.allocation.reset();
-  Touch(event.key);
+  if (records_.contains(event.key)) SetAllocation(event.key, std::nullopt, now);
 }
 
 void Engine::On(const NodeChanged& event, absl::Time) {
@@ -91,6 +86,7 @@ void Engine::On(const SettingsChanged& event, absl::Time) {
 
 void Engine::On(const InputsSynced&, absl::Time) {
   inputs_synced_ = true;
+  owners_.Begin();
   TouchAll();
 }
 
@@ -125,41 +121,48 @@ void Engine::On(const BatchDone& event, absl::Time now) {
 
 // ---- addresses ----
 
-void Engine::SetClaims(const std::string& key, const std::vector<net::IpAddress>& addresses,
-                       absl::Time now) {
+void Engine::SetAllocation(const std::string& key, std::optional<Allocation> allocation,
+                           absl::Time now) {
   Record& record = records_[key];
-  const std::set<net::IpAddress> wanted(addresses.begin(), addresses.end());
-  for (const net::IpAddress& address : wanted) {
-    claims_[address].insert(key);
-    record.lingering.erase(address);
-    Settle(address);
+  std::set<net::IpAddress> held;
+  if (allocation.has_value()) {
+    for (const Grant& grant : allocation->grants) {
+      held.insert(grant.address);
+      record.lingering.erase(grant.address);
+    }
   }
-  if (!record.allocation.has_value()) return;
-  for (const net::IpAddress& address : record.allocation->addresses) {
-    const auto claims = claims_.find(address);
-    if (wanted.contains(address) || claims == claims_.end()) continue;
-    if (claims->second.erase(key) == 0) continue;
-    if (claims->second.empty()) claims_.erase(claims);
-    const auto owner = owners_.find(address);
-    if (owner == owners_.end() || owner->second != key) continue;
-    record.lingering[address] = now + settings_.removal_delay;
-    timed_.insert(key);
-    Settle(address);
+  if (record.allocation.has_value()) {
+    for (const Grant& grant : record.allocation->grants) {
+      if (held.contains(grant.address) || !owners_.ClaimsOn(key, grant.address)) continue;
+      record.lingering[grant.address] = now + settings_.removal_delay;
+      timed_.insert(key);
+    }
   }
+  record.allocation = std::move(allocation);
+  UpdateClaims(key, record);
+  Touch(key);
 }
 
-void Engine::Settle(const net::IpAddress& address) {
-  const auto claims = claims_.find(address);
-  if (claims == claims_.end()) return;  // nobody, or only its lingering owner
-  const auto owner = owners_.find(address);
-  if (owner != owners_.end()) {
-    if (claims->second.contains(owner->second)) return;
-    records_[owner->second].lingering.erase(address);
-    Touch(owner->second);
+void Engine::UpdateClaims(const std::string& key, const Record& record) {
+  Claims claims;
+  if (record.service.has_value()) {
+    for (const ServicePort& port : record.service->ports) {
+      if (!IsCarried(port)) continue;
+      for (const auto& [address, until] : record.lingering) {
+        claims[{address, port.port, port.protocol}] = {.lingering = true};
+      }
+      if (!record.allocation.has_value()) continue;
+      for (const Grant& grant : record.allocation->grants) {
+        claims[{grant.address, port.port, port.protocol}] = {.since_unix_ms = grant.since_unix_ms};
+      }
+    }
   }
-  const std::string& heir = *claims->second.begin();
-  owners_[address] = heir;
-  Touch(heir);
+  for (const std::string& other : owners_.SetClaims(key, std::move(claims))) Touch(other);
+}
+
+bool Engine::Owns(const std::string& key, const FrontendKey& frontend) const {
+  const std::string* owner = owners_.OwnerOf(frontend);
+  return owner != nullptr && *owner == key;
 }
 
 void Engine::Expire(absl::Time now) {
@@ -171,13 +174,10 @@ void Engine::Expire(absl::Time now) {
       continue;
     }
     Record& record = found->second;
-    for (auto it = record.lingering.begin(); it != record.lingering.end();) {
-      if (it->second > now) {
-        ++it;
-        continue;
-      }
-      owners_.erase(it->first);
-      it = record.lingering.erase(it);
+    const size_t expired =
+        std::erase_if(record.lingering, [&](const auto& entry) { return entry.second <= now; });
+    if (expired > 0) {
+      UpdateClaims(key, record);
       Touch(key);
     }
     if (record.backends_until <= now) {
@@ -188,19 +188,6 @@ void Engine::Expire(absl::Time now) {
     const bool done = record.lingering.empty() && record.backends_until == absl::InfiniteFuture();
     next = done ? timed_.erase(next) : std::next(next);
   }
-}
-
-std::set<net::IpAddress> Engine::OwnedAddresses(const std::string& key,
-                                                const Record& record) const {
-  std::set<net::IpAddress> addresses;
-  if (record.allocation.has_value()) {
-    for (const net::IpAddress& address : record.allocation->addresses) {
-      const auto owner = owners_.find(address);
-      if (owner != owners_.end() && owner->second == key) addresses.insert(address);
-    }
-  }
-  for (const auto& [address, until] : record.lingering) addresses.insert(address);
-  return addresses;
 }
 
 // ---- desired state ----
@@ -251,12 +238,16 @@ std::vector<WantedBackend> Engine::BackendsFor(Record& record, const ServicePort
 void Engine::Refresh(const std::string& key, Record& record) {
   record.findings.clear();
   std::vector<WantedGroup> groups;
-  const std::set<net::IpAddress> addresses = OwnedAddresses(key, record);
+  std::set<net::IpAddress> addresses;
+  for (const auto& [address, until] : record.lingering) addresses.insert(address);
+  if (record.allocation.has_value()) {
+    for (const Grant& grant : record.allocation->grants) addresses.insert(grant.address);
+  }
   if (record.service.has_value()) {
     for (const ServicePort& port : record.service->ports) {
       const std::string subject =
           absl::StrCat("port/", ProtocolName(port.protocol), "/", port.port);
-      if (port.port == 0 || (port.protocol != kTcp && port.protocol != kUdp)) {
+      if (!IsCarried(port)) {
         record.findings.push_back({subject, "port-not-carried",
                                    "the datapath carries TCP and UDP ports from 1 to 65535"});
         continue;
@@ -266,8 +257,8 @@ void Engine::Refresh(const std::string& key, Record& record) {
         group.name = absl::StrCat(subject, "/", net::FamilyName(family));
         group.protocol = port.protocol;
         for (const net::IpAddress& address : addresses) {
-          if (address.family() != family) continue;
-          group.frontends.insert({address, port.port, port.protocol});
+          const FrontendKey frontend{address, port.port, port.protocol};
+          if (address.family() == family && Owns(key, frontend)) group.frontends.insert(frontend);
         }
         const bool twice = std::any_of(groups.begin(), groups.end(),
                                        [&](const WantedGroup& g) { return g.name == group.name; });

@@ -5,9 +5,12 @@
 // were read back (KernelReady) and every input was synced once (InputsSynced): until then the
 // kernel forwards as it did.
 //
-// An address that lost its allocation is carried on for `removal_delay`, so that announcers can
-// withdraw it first, unless another service gets it. Status of a service is only said when the
-// kernel has answered for it.
+// What is owned is a frontend (address, protocol, port), see frontend_owners.h: services with
+// different ports share an address, and one that goes leaves the flows of the others alone.
+//
+// An address that a service has lost is carried on for `removal_delay`, so that announcers can
+// withdraw it first; a frontend of it that another service gets goes over at once. Status of a
+// service is only said when the kernel has answered for it.
 #pragma once
 
 #include <map>
@@ -20,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "services/datapath-loader/core/frontend_owners.h"
 #include "services/datapath-loader/core/map_image.h"
 #include "services/datapath-loader/core/programmer.h"
 #include "services/datapath-loader/core/types.h"
@@ -153,7 +157,7 @@ class Engine {
     std::optional<BackendSet> backends;
     absl::Time backends_until = absl::InfiniteFuture();  // they are gone, and forgotten then
     std::optional<Allocation> allocation;
-    std::map<net::IpAddress, absl::Time> lingering;  // owned without an allocation, until
+    std::map<net::IpAddress, absl::Time> lingering;  // carried without an allocation, until
     std::vector<Finding> findings;                   // of the last Refresh()
     std::optional<ServiceStatus> status;             // as published
     std::map<FrontendKey, FrontendView> views;       // as published
@@ -175,18 +179,16 @@ class Engine {
   void On(const BatchDone& event, absl::Time now);
   void On(const TimerFired&, absl::Time) {}
 
-  // Who owns an address: the first claimer, as long as it claims it. Replaces the claims of the
-  // record's allocation by `addresses`.
-  void SetClaims(const std::string& key, const std::vector<net::IpAddress>& addresses,
-                 absl::Time now);
-  void Settle(const net::IpAddress& address);
+  void SetAllocation(const std::string& key, std::optional<Allocation> allocation, absl::Time now);
+  // Says anew what the service claims: its carried ports on all addresses that it has or had.
+  void UpdateClaims(const std::string& key, const Record& record);
   void Expire(absl::Time now);
   void TouchAll();
   void Touch(const std::string& key);
 
   // Desired state of one service.
   void Refresh(const std::string& key, Record& record);
-  std::set<net::IpAddress> OwnedAddresses(const std::string& key, const Record& record) const;
+  bool Owns(const std::string& key, const FrontendKey& frontend) const;
   std::vector<WantedBackend> BackendsFor(Record& record, const ServicePort& port,
                                          net::Family family) const;
   std::optional<net::IpAddress> SourceFor(const Backend& backend) const;
@@ -197,6 +199,9 @@ class Engine {
   ServiceStatus StatusOf(const std::string& key, const Record& record) const;
   ServiceStatus StatusOfProgrammed(ServiceStatus status, const Record& record) const;
   std::vector<net::IpAddress> Programmed(const std::string& key, const Record& record) const;
+  // What keeps ports of an address, or all of it, from being carried for the service.
+  std::vector<Finding> FindingsOf(const std::string& key, const Record& record,
+                                  const net::IpAddress& address) const;
   absl::Time NextTimer() const;
 
   const std::string node_;
@@ -209,8 +214,7 @@ class Engine {
   std::optional<Programmer> programmer_;
   std::shared_ptr<const MapBatch> in_flight_;
   std::map<std::string, Record> records_;
-  std::map<net::IpAddress, std::set<std::string>> claims_;  // allocations that name it
-  std::map<net::IpAddress, std::string> owners_;
+  FrontendOwners owners_;
   std::set<std::string> timed_;       // records with something that ends by itself
   std::set<std::string> stale_;       // to be refreshed
   std::set<std::string> unreported_;  // status to be said

@@ -80,8 +80,7 @@ void Engine::ReportFrontends(const std::string& key, Record& record, std::vector
   }
   for (const auto& [frontend, view] : record.views) {
     // What moved to another service is that service's to speak of.
-    const auto owner = owners_.find(frontend.address);
-    const bool moved = owner != owners_.end() && owner->second != key;
+    const bool moved = owners_.OwnerOf(frontend) != nullptr && !Owns(key, frontend);
     if (!views.contains(frontend) && !moved) effects.push_back(RemoveFrontend{frontend});
   }
   for (const auto& [frontend, view] : views) {
@@ -92,21 +91,24 @@ void Engine::ReportFrontends(const std::string& key, Record& record, std::vector
   record.views = std::move(views);
 }
 
-// Addresses of the allocation whose every carried port is in force and whose family is forwarded.
+// Addresses of the allocation on which every frontend of the service is in force, and whose family
+// is forwarded. What another service has does not count.
 std::vector<net::IpAddress> Engine::Programmed(const std::string& key, const Record& record) const {
   std::vector<net::IpAddress> addresses;
   if (!programmer_.has_value() || !record.service.has_value()) return addresses;
   const std::map<FrontendKey, FrontendEntry> published = programmer_->Published(key);
-  for (const net::IpAddress& address : record.allocation->addresses) {
-    size_t carried = 0;
+  for (const Grant& grant : record.allocation->grants) {
+    const net::IpAddress& address = grant.address;
+    size_t owned = 0;
     bool whole = true;
     for (const ServicePort& port : record.service->ports) {
-      if (port.port == 0 || (port.protocol != kTcp && port.protocol != kUdp)) continue;
-      carried++;
-      whole = whole && published.contains({address, port.port, port.protocol});
+      const FrontendKey frontend{address, port.port, port.protocol};
+      if (!Owns(key, frontend)) continue;
+      owned++;
+      whole = whole && published.contains(frontend);
     }
     const bool forwarded = address.is_ipv4() ? host_.ipv4_forwarding : host_.ipv6_forwarding;
-    if (carried > 0 && whole && forwarded) addresses.push_back(address);
+    if (owned > 0 && whole && forwarded) addresses.push_back(address);
   }
   std::sort(addresses.begin(), addresses.end());
   return addresses;
@@ -125,7 +127,7 @@ ServiceStatus Engine::StatusOf(const std::string& key, const Record& record) con
     status.remedy = unavailable_->remedy;
     return status;
   }
-  if (!record.allocation.has_value() || record.allocation->addresses.empty()) {
+  if (!record.allocation.has_value() || record.allocation->grants.empty()) {
     status.reason = "no-address";
     status.message = "waits for an address";
     status.remedy = "see what ipam says about this service";
@@ -156,31 +158,43 @@ ServiceStatus Engine::StatusOf(const std::string& key, const Record& record) con
   return StatusOfProgrammed(std::move(status), record);
 }
 
+std::vector<Finding> Engine::FindingsOf(const std::string& key, const Record& record,
+                                        const net::IpAddress& address) const {
+  std::vector<Finding> findings;
+  for (const ServicePort& port : record.service->ports) {
+    const FrontendKey frontend{address, port.port, port.protocol};
+    const std::string* owner = owners_.OwnerOf(frontend);
+    if (owner == nullptr || *owner == key) continue;
+    findings.push_back({absl::StrCat("frontend/", frontend.ToString()), "frontend-taken",
+                        absl::StrCat("is carried for service ", *owner, ", which had it first")});
+  }
+  if (address.is_ipv4() ? !host_.ipv4_forwarding : !host_.ipv6_forwarding) {
+    findings.push_back(
+        {absl::StrCat("address/", address.ToString()), "forwarding-off",
+         absl::StrCat(
+             "node ", node_, " does not forward ", net::FamilyName(address.family()), ": set ",
+             address.is_ipv4() ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding", " to 1")});
+  }
+  return findings;
+}
+
 ServiceStatus Engine::StatusOfProgrammed(ServiceStatus status, const Record& record) const {
   status.findings = record.findings;
-  for (const net::IpAddress& address : record.allocation->addresses) {
-    const auto owner = owners_.find(address);
-    if (owner != owners_.end() && owner->second != status.key) {
-      status.findings.push_back({absl::StrCat("address/", address.ToString()), "address-taken",
-                                 absl::StrCat("is carried for service ", owner->second)});
-    } else if (address.is_ipv4() ? !host_.ipv4_forwarding : !host_.ipv6_forwarding) {
-      status.findings.push_back(
-          {absl::StrCat("address/", address.ToString()), "forwarding-off",
-           absl::StrCat("node ", node_, " does not forward ", net::FamilyName(address.family()),
-                        ": set ",
-                        address.is_ipv4() ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding",
-                        " to 1")});
-    }
+  std::optional<Finding> why;  // an address is missing
+  for (const Grant& grant : record.allocation->grants) {
+    const std::vector<Finding> findings = FindingsOf(status.key, record, grant.address);
+    const bool carried =
+        std::binary_search(status.addresses.begin(), status.addresses.end(), grant.address);
+    if (!carried && !findings.empty() && !why.has_value()) why = findings.back();
+    status.findings.insert(status.findings.end(), findings.begin(), findings.end());
   }
-  if (status.addresses.size() < record.allocation->addresses.size()) {
+  if (!why.has_value() && !status.findings.empty()) why = status.findings.back();
+  if (status.addresses.size() < record.allocation->grants.size()) {
     status.state = status.addresses.empty() ? State::kFailed : State::kDegraded;
-    status.reason = status.findings.empty() ? "not-carried" : status.findings.back().reason;
+    status.reason = why.has_value() ? why->reason : "not-carried";
     status.message = absl::StrCat(
-        "carries ", Plural(status.addresses.size(), "address"), " of ",
-        record.allocation->addresses.size(), status.findings.empty() ? "" : ": ",
-        status.findings.empty()
-            ? ""
-            : absl::StrCat(status.findings.back().subject, " ", status.findings.back().message));
+        "carries ", status.addresses.size(), " of ", record.allocation->grants.size(), " addresses",
+        why.has_value() ? absl::StrCat(": ", why->subject, " ", why->message) : "");
     status.remedy = "see the findings";
     return status;
   }

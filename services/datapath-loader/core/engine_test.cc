@@ -2,96 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
-
-#include "services/datapath-loader/core/fake_kernel.h"
+#include "services/datapath-loader/core/engine_world.h"
 
 namespace portolan::datapath {
 namespace {
-
-constexpr Limits kLimits{.frontends = 64, .backends = 256, .table_slots = 65536, .chunk_slots = 16};
-
-net::IpAddress Ip(const std::string& text) { return *net::IpAddress::Parse(text); }
-FrontendKey Key(const std::string& address, uint16_t port = 80, uint8_t protocol = kTcp) {
-  return {Ip(address), port, protocol};
-}
-
-// The engine over the kernel in memory; keeps what it has said.
-class EngineTest : public testing::Test {
- protected:
-  void Send(const Event& event) {
-    std::vector<Effect> effects = engine_->Handle(event, now_);
-    for (size_t i = 0; i < effects.size(); i++) {
-      const Effect effect = effects[i];
-      if (const auto* apply = std::get_if<ApplyBatch>(&effect)) {
-        const BatchDone done{kernel_.Execute(*apply->batch)};
-        for (Effect& more : engine_->Handle(done, now_)) effects.push_back(std::move(more));
-      } else if (const auto* status = std::get_if<PublishStatus>(&effect)) {
-        statuses_[status->status.key] = status->status;
-        said_++;
-      } else if (const auto* removed = std::get_if<RemoveStatus>(&effect)) {
-        EXPECT_EQ(statuses_.erase(removed->key), 1u);
-      } else if (const auto* view = std::get_if<PublishFrontend>(&effect)) {
-        views_[view->view.key] = view->view;
-      } else if (const auto* gone = std::get_if<RemoveFrontend>(&effect)) {
-        EXPECT_EQ(views_.erase(gone->key), 1u);
-      } else if (const auto* timer = std::get_if<ArmTimer>(&effect)) {
-        timer_ = timer->at;
-      }
-    }
-  }
-  void Begin() {
-    Send(HostChanged{.attached_interfaces = 1, .ipv4_forwarding = true, .ipv6_forwarding = true});
-    Send(KernelReady{kLimits, kernel_.image()});
-    Send(InputsSynced{});
-  }
-  // A new process over the same kernel, before any input.
-  void Restart() {
-    engine_ = std::make_unique<Engine>("a");
-    statuses_.clear();
-    views_.clear();
-  }
-  void FireTimer() {
-    now_ = timer_;
-    Send(TimerFired{});
-  }
-
-  void Declare(const std::string& key, std::vector<ServicePort> ports = {{"http", kTcp, 80}}) {
-    Send(ServiceChanged{{key, 1, std::move(ports)}});
-  }
-  void Back(const std::string& key, const std::vector<std::string>& addresses,
-            const std::string& node = "a") {
-    BackendSet set{key, 1, {}};
-    for (const std::string& address : addresses) {
-      set.backends.push_back({.id = address,
-                              .address = Ip(address),
-                              .ports = {{"http", 8080}},
-                              .weight = 1,
-                              .node = node,
-                              .local_source = std::nullopt});
-    }
-    Send(BackendsChanged{set});
-  }
-  void Allocate(const std::string& key, const std::vector<std::string>& addresses) {
-    Allocation allocation{key, 1, {}};
-    allocation.addresses.reserve(addresses.size());
-    for (const std::string& address : addresses) allocation.addresses.push_back(Ip(address));
-    Send(AllocationChanged{allocation});
-  }
-  std::vector<net::IpAddress> Ips(const std::vector<std::string>& texts) {
-    std::vector<net::IpAddress> addresses;
-    for (const std::string& text : texts) addresses.push_back(Ip(text));
-    return addresses;
-  }
-
-  FakeKernel kernel_{kLimits};
-  std::unique_ptr<Engine> engine_ = std::make_unique<Engine>("a");
-  absl::Time now_ = absl::UnixEpoch();
-  absl::Time timer_ = absl::InfiniteFuture();
-  std::map<std::string, ServiceStatus> statuses_;
-  std::map<FrontendKey, FrontendView> views_;
-  int said_ = 0;
-};
 
 TEST_F(EngineTest, AServiceWithAnAddressAndBackendsIsCarried) {
   Begin();
@@ -230,21 +144,6 @@ TEST_F(EngineTest, AnAddressThatIsGivenOnGoesAtOnce) {
   now_ += absl::Seconds(2);
   Send(TimerFired{});
   EXPECT_EQ(kernel_.Behind(Key("20.0.10.1")), (std::set<std::string>{"10.0.0.2"}));
-}
-
-TEST_F(EngineTest, AnAddressOfTwoServicesStaysWithTheFirst) {
-  Begin();
-  for (const std::string key : {"ns/a", "ns/b"}) Declare(key);
-  Back("ns/a", {"10.0.0.1"});
-  Back("ns/b", {"10.0.0.2"});
-  Allocate("ns/a", {"20.0.10.1"});
-  Allocate("ns/b", {"20.0.10.1"});
-  EXPECT_EQ(kernel_.Behind(Key("20.0.10.1")), (std::set<std::string>{"10.0.0.1"}));
-  EXPECT_EQ(statuses_["ns/b"].state, State::kFailed);
-  EXPECT_EQ(statuses_["ns/b"].reason, "address-taken");
-  Send(AllocationRemoved{"ns/a"});
-  EXPECT_EQ(kernel_.Behind(Key("20.0.10.1")), (std::set<std::string>{"10.0.0.2"}));
-  EXPECT_EQ(statuses_["ns/b"].state, State::kReady);
 }
 
 TEST_F(EngineTest, ARestartChangesNothingInTheKernel) {

@@ -17,6 +17,10 @@ std::string ProtocolName(uint8_t protocol) {
   }
 }
 
+bool IsCarried(const ServicePort& port) {
+  return port.port != 0 && (port.protocol == kTcp || port.protocol == kUdp);
+}
+
 std::string FrontendKey::ToString() const {
   return absl::StrCat(address.ToString(), "/", ProtocolName(protocol), "/", port);
 }

@@ -41,6 +41,9 @@ struct ServicePort {
   friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 
+// The datapath carries TCP and UDP ports from 1 to 65535.
+bool IsCarried(const ServicePort& port);
+
 struct Service {
   std::string key;  // "NAMESPACE/NAME"
   uint64_t generation = 0;
@@ -66,10 +69,18 @@ struct BackendSet {
   friend bool operator==(const BackendSet&, const BackendSet&) = default;
 };
 
+// An address of a service. One that it leaves (draining) is as good as any until it is gone.
+struct Grant {
+  net::IpAddress address;
+  int64_t since_unix_ms = 0;
+  friend bool operator==(const Grant&, const Grant&) = default;
+};
+
+// Several services may have one address; their ports differ then.
 struct Allocation {
   std::string key;
   uint64_t generation = 0;
-  std::vector<net::IpAddress> addresses;
+  std::vector<Grant> grants;
   friend bool operator==(const Allocation&, const Allocation&) = default;
 };
 

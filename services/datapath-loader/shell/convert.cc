@@ -74,11 +74,11 @@ BackendSet FromProto(const intent::v1alpha1::BackendSet& message, Problems& prob
 }
 
 Allocation FromProto(const allocation::v1alpha1::Allocation& message, Problems& problems) {
-  Allocation allocation{.key = message.key(), .generation = message.generation(), .addresses = {}};
+  Allocation allocation{.key = message.key(), .generation = message.generation(), .grants = {}};
   for (const allocation::v1alpha1::AddressGrant& grant : message.grants()) {
     const auto address =
         Address(grant.address(), absl::StrCat("allocation ", message.key()), problems);
-    if (address.has_value()) allocation.addresses.push_back(*address);
+    if (address.has_value()) allocation.grants.push_back({*address, grant.since_unix_ms()});
   }
   return allocation;
 }

@@ -47,15 +47,18 @@ TEST(ConvertTest, ABackendOfNoAddressIsLeftOutAndNamed) {
   EXPECT_NE(problems[0].find("ns/web/two"), std::string::npos);
 }
 
-TEST(ConvertTest, AnAllocationIsItsAddresses) {
+TEST(ConvertTest, AnAllocationIsItsAddressesAlsoThoseThatDrain) {
   allocation::v1alpha1::Allocation message;
   message.set_key("ns/web");
   message.set_generation(2);
-  message.add_grants()->set_address("20.0.10.1");
+  auto* grant = message.add_grants();
+  grant->set_address("20.0.10.1");
+  grant->set_since_unix_ms(1700000000000);
+  grant->set_draining_until_unix_ms(1700000060000);
   message.add_grants()->set_address("2001:db8::1");
   Problems problems;
   EXPECT_EQ(FromProto(message, problems),
-            (Allocation{"ns/web", 2, {Ip("20.0.10.1"), Ip("2001:db8::1")}}));
+            (Allocation{"ns/web", 2, {{Ip("20.0.10.1"), 1700000000000}, {Ip("2001:db8::1"), 0}}}));
 }
 
 TEST(ConvertTest, NoSettingsMeansTheModulesDefaults) {
