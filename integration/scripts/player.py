@@ -2,9 +2,11 @@
 
     apply SECTION            commits the section (merge); it must be accepted
     replace SECTION          commits the section as the whole configuration
-    delete PATH              commits a removal
+    delete PATH [FLAGS]      commits a removal
+    kept PATH WANT           the removal must be refused; every line of WANT must be in what is said
+    plan WANT ARGUMENTS      `portolan plan` says every line of WANT; arguments that name a section are its file
     refused SECTION WANT     the commit must be refused; every line of WANT must be in what is said
-    want TABLE WANT          `portolan get TABLE` becomes exactly WANT (column widths aside)
+    want TABLE WANT          `portolan get TABLE` becomes exactly WANT (column widths and ages aside)
     explain SERVICE WANT     `portolan explain service` comes to say every line of WANT
     maps WANT                the kernel's frontends become exactly WANT: ADDRESS PROTOCOL PORT BACKENDS (root)
     curl URL WANT            the laboratory's client gets an answer that is one of the lines of WANT (root)
@@ -54,21 +56,28 @@ class Player:
     def _do_replace(self, section):
         self._do_apply(section, "--replace")
 
-    def _do_delete(self, path):
-        code, said = self._world.portolan("config", "delete", path)
+    def _do_delete(self, path, *flags):
+        code, said = self._world.portolan("config", "delete", path, *flags)
         if code != 0:
             raise ScriptFailed(f"refused: {said}")
 
+    def _do_kept(self, path, want):
+        self._refused_with(want, "delete", path)
+
+    def _do_plan(self, want, *arguments):
+        sections = self._script.sections
+        files = [self._world.write(word, sections[word]) if word in sections else word for word in arguments]
+        code, said = self._world.portolan("plan", *files)
+        if code not in (0, 3):
+            raise ScriptFailed(f"exit code {code}: {said}")
+        self._all_lines_in(self._script.section(want), plain_table(said))
+
     def _do_refused(self, section, want):
-        path = self._world.write(section, self._script.section(section))
-        code, said = self._world.portolan("config", "apply", path)
-        if code != 1:
-            raise ScriptFailed(f"exit code {code} instead of 1: {said}")
-        self._all_lines_in(self._script.section(want), said)
+        self._refused_with(want, "apply", self._world.write(section, self._script.section(section)))
 
     def _do_want(self, table, want):
         wanted = plain_table(self._script.section(want))
-        self._until_equal(wanted, lambda: plain_table(self._world.portolan("get", table)[1]))
+        self._until_equal(wanted, lambda: plain_table(self._world.portolan("get", *table.split())[1]))
 
     def _do_explain(self, service, want):
         lines = self._script.section(want)
@@ -98,6 +107,12 @@ class Player:
         self._world.start()
 
     # -- helpers of the above
+
+    def _refused_with(self, want, *edit):
+        code, said = self._world.portolan("config", *edit)
+        if code != 1:
+            raise ScriptFailed(f"exit code {code} instead of 1: {said}")
+        self._all_lines_in(self._script.section(want), said)
 
     @staticmethod
     def _all_lines_in(lines, said):

@@ -25,11 +25,14 @@ namespace {
 using process::Context;
 
 // What acts on this node's network; ipam-service, which decides, comes before.
-std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry, bool with_ipam) {
+// `ipam_rpc` null: ipam-service runs elsewhere.
+std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry,
+                                      const std::shared_ptr<ipam::IpamRpc>& ipam_rpc) {
   std::vector<Supervisor::Entry> stages;
-  if (with_ipam) {
-    stages.push_back(
-        {"ipam", [&](const Context& c) { return ipam::NewIpamService(c, &registry); }});
+  if (ipam_rpc != nullptr) {
+    stages.push_back({"ipam", [&registry, ipam_rpc](const Context& c) {
+                        return ipam::NewIpamService(c, &registry, ipam_rpc);
+                      }});
   }
   stages.push_back({"datapath", [](const Context& c) { return datapath::NewDatapathService(c); }});
   stages.push_back({"l2", [&](const Context& c) { return l2::NewL2Service(c, registry); }});
@@ -55,7 +58,10 @@ absl::Status RunUntilStopped(const Options& options) {
 
   std::vector<grpc::Service*> rpcs = {hub.service()};
   std::unique_ptr<Stage> config_stage;
+  std::shared_ptr<ipam::IpamRpc> ipam_rpc;
   if (options.join.empty()) {
+    ipam_rpc = std::make_shared<ipam::IpamRpc>();
+    rpcs.push_back(ipam_rpc.get());
     config_stage = std::make_unique<Stage>("config", base);
     RETURN_IF_ERROR(config_stage->Create([&](const Context& context) {
       return config::NewConfigService(context, {.file = options.config_file});
@@ -76,7 +82,7 @@ absl::Status RunUntilStopped(const Options& options) {
 
   absl::Status result;
   std::unique_ptr<Supervisor> supervisor = std::make_unique<Supervisor>(
-      base, Stages(registry, options.join.empty()), upstreams, [&](absl::Status status) {
+      base, Stages(registry, ipam_rpc), upstreams, [&](absl::Status status) {
         result = std::move(status);
         loop->Stop();
       });

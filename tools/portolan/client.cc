@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "api/proto/allocation/v1alpha1/allocation.pb.h"
 #include "api/proto/config/v1alpha1/config.pb.h"
 #include "api/proto/stream/v1alpha1/stream.grpc.pb.h"
 #include "services/base/status/status_macros.h"
@@ -84,17 +85,26 @@ absl::StatusOr<std::map<std::string, google::protobuf::Any>> Client::RawSnapshot
   return table;
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::ConfigChannel() const {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::PublisherOf(const std::string& type,
+                                                                   const char* otherwise) const {
   for (const Socket& socket : sockets_) {
     std::map<std::string, google::protobuf::Any> table;
-    const absl::Status status =
-        ReadTable(socket.channel, config::v1alpha1::Pool::descriptor()->full_name(), table);
+    const absl::Status status = ReadTable(socket.channel, type, table);
     if (status.ok()) return socket.channel;
     if (!absl::IsNotFound(status)) return Annotate(status, socket.address);
   }
-  return absl::NotFoundError(
-      "no running process serves the configuration; an agent (portolan run "
-      "--join) has none: ask the process that it joined, with --socket");
+  return absl::NotFoundError(otherwise);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::ConfigChannel() const {
+  return PublisherOf(config::v1alpha1::Pool::descriptor()->full_name(),
+                     "no running process serves the configuration; an agent (portolan run "
+                     "--join) has none: ask the process that it joined, with --socket");
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::IpamChannel() const {
+  return PublisherOf(allocation::v1alpha1::PoolState::descriptor()->full_name(),
+                     "ipam-service does not run here; ask the process that has it, with --socket");
 }
 
 }  // namespace portolan::cli

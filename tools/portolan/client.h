@@ -39,6 +39,8 @@ class Client {
 
   // Of the process that serves config.v1alpha1.Config: the first socket that publishes its types.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> ConfigChannel() const;
+  // Of the process that serves ipam.v1alpha1.Ipam, found in the same way.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> IpamChannel() const;
 
  private:
   struct Socket {
@@ -47,6 +49,9 @@ class Client {
   };
   absl::StatusOr<std::map<std::string, google::protobuf::Any>> RawSnapshot(
       const std::string& type) const;
+  // NOT_FOUND with `otherwise`: no socket publishes the type.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> PublisherOf(const std::string& type,
+                                                             const char* otherwise) const;
 
   std::vector<Socket> sockets_;
 };

@@ -3,33 +3,27 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tools/portolan/client.h"
 #include "tools/portolan/commands.h"
 #include "tools/portolan/exit_code.h"
 #include "tools/portolan/tables.h"
+#include "tools/portolan/time_text.h"
 
 namespace portolan::cli {
 namespace {
 
 using Cell = std::vector<std::string>;
 
-std::string Age(int64_t since_unix_ms) {
-  if (since_unix_ms == 0) return "-";
-  const absl::Duration age = absl::Now() - absl::FromUnixMillis(since_unix_ms);
-  return absl::FormatDuration(absl::Trunc(std::max(age, absl::ZeroDuration()), absl::Seconds(1)));
-}
-
 // Reads one table and prints a row for each entry.
 template <typename M, typename RowOf>
-int PrintTable(const Places& places, Output output, std::vector<std::string> columns,
+int PrintTable(const Places& places, Output output, const std::vector<std::string>& columns,
                RowOf row_of) {
   const absl::StatusOr<Client> client = Client::Open(places);
   if (!client.ok()) return Fail(client.status());
   const auto table = client->Snapshot<M>();
   if (!table.ok()) return Fail(table.status());
-  Printer printer(std::move(columns));
+  Printer printer(columns);
   for (const auto& [key, message] : *table) printer.Add(row_of(message));
   printer.Print(std::cout, output);
   return kOk;
@@ -61,11 +55,21 @@ int GetPools(const Places& places, Output output) {
   if (!client.ok()) return Fail(client.status());
   const auto table = client->Snapshot<PoolState>();
   if (!table.ok()) return Fail(table.status());
-  Printer printer({"POOL", "FAMILY", "TOTAL", "USED", "AVAILABLE", "STATE", "MESSAGE"});
+  Printer printer({"POOL", "FAMILY", "TOTAL", "USED", "RESERVED", "AVAILABLE", "EXHAUSTED IN",
+                   "STATE", "CONFLICTS WITH", "MESSAGE"});
   for (const auto& [name, pool] : *table) {
     for (const auto& count : pool.counts()) {
-      printer.Add({Cell{name}, Cell{count.family()}, Cell{count.total()}, Cell{count.used()},
-                   Cell{count.available()}, Cell{pool.state()},
+      printer.Add({{name},
+                   {count.family()},
+                   {count.total()},
+                   {count.used()},
+                   {count.reserved()},
+                   {count.available()},
+                   count.exhausted_in_s() == 0
+                       ? Cell{}
+                       : Cell{absl::FormatDuration(absl::Seconds(count.exhausted_in_s()))},
+                   {pool.state()},
+                   pool.conflicts_with().empty() ? Cell{} : Cell{pool.conflicts_with()},
                    pool.message().empty() ? Cell{} : Cell{pool.message()}});
     }
   }

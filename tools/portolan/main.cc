@@ -25,6 +25,7 @@ class CommandLine {
     AddRun();
     AddGet();
     AddExplain();
+    AddPlan();
     AddConfig();
   }
 
@@ -71,6 +72,11 @@ class CommandLine {
     };
     add("services", "Services, their addresses and who announces them", GetServices);
     add("pools", "address pools and how full they are", GetPools);
+    CLI::App* addresses = get->add_subcommand("addresses", "addresses in use and who has them");
+    addresses->add_option("--pool", argument_, "only those of this pool");
+    AddOutput(addresses);
+    addresses->callback(
+        [this] { action_ = [this] { return GetAddresses(places_, argument_, Format()); }; });
     add("peers", "BGP peers and their sessions", GetPeers);
     add("announcements", "addresses on the LAN and routes at peers", GetAnnouncements);
     add("problems", "whatever is not in force, why, and what to do", GetProblems);
@@ -86,6 +92,29 @@ class CommandLine {
     AddOutput(service);
     service->callback(
         [this] { action_ = [this] { return ExplainService(places_, argument_, Format()); }; });
+  }
+
+  void AddPlan() {
+    CLI::App* plan = app_.add_subcommand(
+        "plan", "list the Services that would lose or change an address by an edit");
+    CLI::Option* file = plan->add_option("FILE", argument_, "as for `config apply`");
+    plan->add_flag("--replace", replace_, "as the whole configuration")->needs(file);
+    plan->add_option("--delete", path_, "a removal instead: XPath, as for `config delete`")
+        ->excludes(file);
+    AddOutput(plan);
+    plan->callback([this, file] {
+      if (file->empty() && path_.empty()) throw CLI::RequiredError("FILE or --delete");
+      action_ = [this] {
+        return path_.empty() ? PlanApply(places_, argument_, replace_, Format())
+                             : PlanDelete(places_, path_, Format());
+      };
+    });
+  }
+
+  void AddEditOptions(CLI::App* edit) {
+    edit->add_flag("--dry-run", edit_.dry_run, "only say what would be refused");
+    edit->add_flag("--allow-renumber", edit_.allow_renumber,
+                   "even when Services lose or change addresses; see `portolan plan`");
   }
 
   void AddConfig() {
@@ -104,17 +133,16 @@ class CommandLine {
         config->add_subcommand("apply", "merge a file into the running configuration");
     apply->add_option("FILE", argument_, "JSON or XML; - for standard input")->required();
     apply->add_flag("--replace", replace_, "replace the whole configuration instead");
-    apply->add_flag("--dry-run", dry_run_, "only say what would be refused");
-    apply->callback([this] {
-      action_ = [this] { return ConfigApply(places_, argument_, replace_, dry_run_); };
-    });
+    AddEditOptions(apply);
+    apply->callback(
+        [this] { action_ = [this] { return ConfigApply(places_, argument_, replace_, edit_); }; });
 
     CLI::App* remove = config->add_subcommand("delete", "remove a part of the configuration");
     remove->add_option("PATH", argument_, "XPath, e.g. /portolan-ipam:ipam/pools/pool[name='a']")
         ->required();
-    remove->add_flag("--dry-run", dry_run_, "only say what would be refused");
+    AddEditOptions(remove);
     remove->callback(
-        [this] { action_ = [this] { return ConfigDelete(places_, argument_, dry_run_); }; });
+        [this] { action_ = [this] { return ConfigDelete(places_, argument_, edit_); }; });
   }
 
   Output Format() const { return output_ == "json" ? Output::kJson : Output::kTable; }
@@ -125,7 +153,8 @@ class CommandLine {
   std::string argument_;
   bool xml_ = false;
   bool replace_ = false;
-  bool dry_run_ = false;
+  std::string path_;
+  EditOptions edit_;
   standalone::Options options_;
   std::function<int()> action_;
 };

@@ -10,7 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "services/base/process/service.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's own
 class App;
 }
 

@@ -23,7 +23,7 @@ std::string Unasked(const std::string& reason, bool allow_renumber) {
 }  // namespace
 
 std::vector<Effect> Engine::Handle(Event event, absl::Time) {
-  return std::visit([this](auto&& e) { return On(std::move(e)); }, std::move(event));
+  return std::visit([this](auto& e) { return On(std::move(e)); }, event);
 }
 
 void Engine::SetGenerations(std::vector<Change>* changes,
@@ -87,6 +87,7 @@ std::vector<Effect> Engine::On(Planned planned) {
   Proposal& proposal = asked.mapped();
   proposal.moves = std::move(planned.moves);
   if (!planned.unasked.empty()) {
+    proposal.moves_unknown = true;
     proposal.warnings.push_back(Unasked(planned.unasked, proposal.allow_renumber));
   }
   return Decide(std::move(proposal));
@@ -99,7 +100,7 @@ std::vector<Effect> Engine::Decide(Proposal proposal) {
   if (!problems.empty() || proposal.dry_run) {
     if (!proposal.dry_run) committing_ = false;
     return {Answer{proposal.id, revision_, std::move(problems), std::move(proposal.moves),
-                   std::move(proposal.warnings)}};
+                   std::move(proposal.warnings), proposal.moves_unknown}};
   }
   Written written{std::move(proposal), {}, generations_};
   written.changes = Diff(running_, written.proposal.candidate);
@@ -145,7 +146,8 @@ std::vector<Effect> Engine::On(JournalWritten result) {
                            revision_,
                            {},
                            std::move(written.proposal.moves),
-                           std::move(written.proposal.warnings)});
+                           std::move(written.proposal.warnings),
+                           written.proposal.moves_unknown});
   return effects;
 }
 

@@ -89,6 +89,7 @@ struct Answer {
   std::vector<Problem> problems;
   std::vector<AddressMove> moves;  // what the edit does, or would do
   std::vector<std::string> warnings;
+  bool moves_unknown = false;  // ipam-service could not be asked; a warning says why
 };
 using Effect = std::variant<AskPlan, WriteJournal, Publish, Answer>;
 
@@ -108,6 +109,7 @@ class Engine {
     Snapshot candidate;  // of a commit
     std::vector<AddressMove> moves;
     std::vector<std::string> warnings;
+    bool moves_unknown = false;
   };
   // A commit whose WriteJournal is out.
   struct Written {

@@ -137,7 +137,9 @@ void ConfigService::Pump() {
 }
 
 void ConfigService::Begin(Edit edit) {
-  Edit* const begun = (under_way_[edit.id] = std::make_unique<Edit>(std::move(edit))).get();
+  auto owned = std::make_unique<Edit>(std::move(edit));
+  Edit* const begun = owned.get();
+  under_way_.emplace(begun->id, std::move(owned));
   worker_->Run([this, begun] {
     // std::function wants copies; the result is moved out once.
     auto prepared = std::make_shared<Prepared>(Prepare(begun));
@@ -358,6 +360,7 @@ void ConfigService::OnEdit(const v1alpha1::EditRequest& request, bool dry_run,
     for (const Problem& problem : answer.problems) *response.add_problems() = ToProto(problem);
     for (const AddressMove& move : answer.moves) *response.add_moves() = ToProto(move);
     for (const std::string& warning : answer.warnings) response.add_warnings(warning);
+    response.set_moves_unknown(answer.moves_unknown);
     reply->Send(absl::OkStatus(), std::move(response));
   };
   Enqueue(std::move(edit));

@@ -182,8 +182,11 @@ TEST_F(PlanTest, WithoutAnIpamServiceTheCommitGoesOnWithAWarningAndItComesBack) 
   EXPECT_THAT(away.warnings(), ElementsAre(HasSubstr(
                                    "addresses that the edit makes illegal stay until a commit with "
                                    "allow-renumber")));
+  EXPECT_TRUE(away.moves_unknown());
   // Where addresses are not touched nobody is asked.
-  EXPECT_THAT(process->Merge(Service1("a")).warnings(), IsEmpty());
+  const EditResponse untouched = process->Merge(Service1("a"));
+  EXPECT_THAT(untouched.warnings(), IsEmpty());
+  EXPECT_FALSE(untouched.moves_unknown());
 
   ipam_->ComeBack();
   ASSERT_TRUE(UntilIpamIsBack(*process));

@@ -311,8 +311,10 @@ TEST_F(ServiceTest, SecondProcessOnTheSameStateIsRefused) {
 
 TEST_F(ServiceTest, EditsOfManyClientsAllArrive) {
   const auto process = Run();
+  constexpr int kClients = 16;
   std::vector<std::thread> clients;
-  for (int i = 0; i < 16; ++i) {
+  clients.reserve(kClients);
+  for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([&, i] {
       EXPECT_EQ(process->Merge(Pool1(absl::StrCat("p", i), absl::StrCat("20.0.", i, ".0/24")))
                     .problems_size(),

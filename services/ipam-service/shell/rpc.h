@@ -1,11 +1,16 @@
 // The gRPC face of ipam-service: hands each question to a handler with the way to answer it.
-// Handlers are called on gRPC's threads; an answer may come from any thread.
+//
+// A server must know its RPCs before it starts, and a stage may come and go while it runs. So the
+// face may outlive the service behind it; while there is none, every question is UNAVAILABLE.
+// Thread-safe. Handlers are called on gRPC's threads; an answer may come from any thread.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "api/proto/ipam/v1alpha1/ipam.grpc.pb.h"
 #include "services/base/wire/unary.h"
 
@@ -20,7 +25,9 @@ class IpamRpc : public v1alpha1::Ipam::CallbackService {
     std::function<void(const v1alpha1::ExplainRequest&, ExplainReply)> on_explain;
   };
 
-  explicit IpamRpc(Handlers handlers) : handlers_(std::move(handlers)) {}
+  // Handlers must not block. None runs any more when Leave() returns.
+  void Serve(Handlers handlers);
+  void Leave();
 
   grpc::ServerUnaryReactor* Plan(grpc::CallbackServerContext* context,
                                  const v1alpha1::PlanRequest* request,
@@ -30,7 +37,8 @@ class IpamRpc : public v1alpha1::Ipam::CallbackService {
                                     v1alpha1::ExplainResponse* response) override;
 
  private:
-  const Handlers handlers_;
+  absl::Mutex mutex_;
+  Handlers handlers_ ABSL_GUARDED_BY(mutex_);  // empty functions: nobody serves
 };
 
 }  // namespace portolan::ipam

@@ -35,24 +35,28 @@ const char* StateName(State state) {
 }  // namespace
 
 IpamService::IpamService(const process::Context& context, Engine::Options options,
-                         const plugin::Registry* registry, std::unique_ptr<store::Store> store)
+                         const plugin::Registry* registry, std::shared_ptr<IpamRpc> rpc,
+                         std::unique_ptr<store::Store> store)
     : context_(context),
       engine_(std::move(options)),
       pickers_(context.loop, registry, [this](const Event& event) { Send(event); }),
-      rpc_({.on_plan =
-                [this](const v1alpha1::PlanRequest& request, IpamRpc::PlanReply reply) {
-                  PostToLoop([this, request, reply] { OnPlan(request, reply); });
-                },
-            .on_explain =
-                [this](const v1alpha1::ExplainRequest& request, IpamRpc::ExplainReply reply) {
-                  PostToLoop([this, request, reply] { OnExplain(request, reply); });
-                }}),
+      rpc_(std::move(rpc)),
       store_(std::move(store)),
       allocations_(context.hub->NewWriter<allocation::v1alpha1::Allocation>()),
       pool_states_(context.hub->NewWriter<allocation::v1alpha1::PoolState>()),
-      statuses_(context.hub->NewWriter<status::v1alpha1::ObjectStatus>()) {}
+      statuses_(context.hub->NewWriter<status::v1alpha1::ObjectStatus>()) {
+  rpc_->Serve({.on_plan =
+                   [this](const v1alpha1::PlanRequest& request, IpamRpc::PlanReply reply) {
+                     PostToLoop([this, request, reply] { OnPlan(request, reply); });
+                   },
+               .on_explain =
+                   [this](const v1alpha1::ExplainRequest& request, IpamRpc::ExplainReply reply) {
+                     PostToLoop([this, request, reply] { OnExplain(request, reply); });
+                   }});
+}
 
 IpamService::~IpamService() {
+  rpc_->Leave();
   if (timer_ != 0) context_.loop->Cancel(timer_);
 }
 
@@ -234,10 +238,11 @@ void IpamService::Execute(const MarkSynced&) {
 }
 
 absl::StatusOr<std::unique_ptr<process::Service>> NewIpamService(const process::Context& context,
-                                                                 const plugin::Registry* registry) {
+                                                                 const plugin::Registry* registry,
+                                                                 std::shared_ptr<IpamRpc> rpc) {
   ASSIGN_OR_RETURN(Engine::Options options, OptionsFrom(*registry));
   std::unique_ptr<process::Service> service =
-      std::make_unique<IpamService>(context, std::move(options), registry, nullptr);
+      std::make_unique<IpamService>(context, std::move(options), registry, std::move(rpc), nullptr);
   return service;
 }
 

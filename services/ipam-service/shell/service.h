@@ -31,10 +31,11 @@ class IpamService : public process::Service {
  public:
   // `registry` outlives the service. `store` null: STATE_DIR/ipam.sqlite is opened by Start().
   IpamService(const process::Context& context, Engine::Options options,
-              const plugin::Registry* registry, std::unique_ptr<store::Store> store);
+              const plugin::Registry* registry, std::shared_ptr<IpamRpc> rpc,
+              std::unique_ptr<store::Store> store);
   ~IpamService() override;
 
-  std::vector<grpc::Service*> rpcs() override { return {&rpc_}; }
+  std::vector<grpc::Service*> rpcs() override { return {rpc_.get()}; }
 
   // Opens and loads the journal (blocks), then begins to read. FAILED_PRECONDITION when another
   // process holds the journal, DATA_LOSS when it is damaged.
@@ -63,7 +64,7 @@ class IpamService : public process::Service {
   const process::Context context_;
   Engine engine_;
   Pickers pickers_;
-  IpamRpc rpc_;
+  const std::shared_ptr<IpamRpc> rpc_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unique_ptr<store::Store> store_;  // until Start()
   std::unique_ptr<Journal> journal_;
@@ -80,8 +81,9 @@ class IpamService : public process::Service {
   std::optional<wire::TypedReader<intent::v1alpha1::ServiceIntent>> services_;
 };
 
-// `registry` outlives the service.
+// `registry` outlives the service. `rpc` is what the process's server knows as this service's face.
 absl::StatusOr<std::unique_ptr<process::Service>> NewIpamService(const process::Context& context,
-                                                                 const plugin::Registry* registry);
+                                                                 const plugin::Registry* registry,
+                                                                 std::shared_ptr<IpamRpc> rpc);
 
 }  // namespace portolan::ipam

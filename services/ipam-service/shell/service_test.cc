@@ -82,16 +82,21 @@ class Process {
                  .clock = &SystemClock(),
                  .log = &log_} {
     service_ = std::make_unique<IpamService>(context_, OptionsFrom(registry_).value(), &registry_,
-                                             std::move(store));
+                                             rpc_, std::move(store));
     std::vector<grpc::Service*> rpcs = service_->rpcs();
     rpcs.push_back(hub_.service());
     server_ = wire::Server::Start("", rpcs).value();
   }
   ~Process() {
+    StopService();
+    hub_.Shutdown();
+  }
+
+  // The process goes on, so whoever asks still reaches it.
+  void StopService() {
     allocation_reader_.reset();
     status_reader_.reset();
     service_.reset();
-    hub_.Shutdown();
   }
 
   absl::Status Start() {
@@ -220,6 +225,7 @@ class Process {
   wire::Writer services_ = hub_.NewWriter<intent::v1alpha1::ServiceIntent>();
   wire::Writer quotas_ = hub_.NewWriter<config::v1alpha1::Quota>();
   wire::Writer namespaces_ = hub_.NewWriter<intent::v1alpha1::Namespace>();
+  const std::shared_ptr<IpamRpc> rpc_ = std::make_shared<IpamRpc>();
   std::unique_ptr<IpamService> service_;
   std::unique_ptr<wire::Server> server_;
   std::optional<wire::TypedReader<allocation::v1alpha1::Allocation>> allocation_reader_;
@@ -334,6 +340,10 @@ TEST_F(ServiceTest, PlansAndExplainsWhenAsked) {
   EXPECT_EQ(answer.slots(0).considered(0).reason(), "serves");
   question.set_service("default/nobody");
   EXPECT_EQ(process.Ask(ask_why).error_code(), grpc::StatusCode::NOT_FOUND);
+
+  process.StopService();
+  EXPECT_EQ(process.Ask(ask_plan).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(process.Ask(ask_why).error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(ServiceTest, ASelectorMismatchIsExplained) {
