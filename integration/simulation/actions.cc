@@ -9,6 +9,7 @@ namespace {
 
 constexpr const char* kServices[] = {"ns/a", "ns/b", "ns/c", "ns/d",
                                      "ns/e", "ns/f", "ns/g", "ns/h"};
+constexpr const char* kPickers[] = {"stable-hash", "longest-unused", "random"};
 constexpr const char* kColors[] = {"red", "green", "blue"};
 
 ipam::Block BlockOf(const std::string& first, const std::string& last) {
@@ -94,7 +95,7 @@ void World::EditPool() {
                                             LabelSelector::Operator::kIn,
                                             {kColors[rng_.Below(3)], kColors[rng_.Below(3)]}}});
   }
-  if (Chance(30)) pool.address_picker = "stable-hash";
+  if (Chance(30)) pool.address_picker = kPickers[which];
   journal_.Write("user",
                  absl::StrCat("edits ", name, ": ", size + 1, " of each family, ",
                               pool.service_selector.ToString(), pool.disabled ? ", disabled" : ""));

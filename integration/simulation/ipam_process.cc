@@ -25,6 +25,15 @@ ipam::Engine::Options BuiltinOptions(uint64_t seed) {
   return options;
 }
 
+// "longest-unused" with settings.
+ipam::PickerChanged CoolDownPicker() {
+  const plugin::Registry registry = plugin::NewBuiltinRegistry();
+  return {
+      .name = "longest-unused",
+      .stage =
+          registry.Create<plugin::AddressPicker>("longest-unused", R"({"cool-down": 2})").value()};
+}
+
 ipam::ServiceRequest RequestOf(const std::string& key, const Intent& intent) {
   return {.key = key,
           .generation = intent.generation,
@@ -49,10 +58,13 @@ IpamProcess::IpamProcess(const Surroundings& around, Configuration* configuratio
 void IpamProcess::OnStart() {
   engine_ = std::make_unique<ipam::Engine>(BuiltinOptions(/*seed=*/1));
   allocations_.Begin();
-  After(absl::Milliseconds(rng().Below(30)), [this] {
-    Handle(*ipam::FromRows(*disk_.List(ipam::kAddressPrefix), *disk_.List(ipam::kPoolPrefix)));
-  });
+  After(absl::Milliseconds(rng().Below(30)), [this] { Handle(Durable()); });
   ReadConfiguration();
+}
+
+ipam::JournalLoaded IpamProcess::Durable() const {
+  return *ipam::FromRows(*disk_.List(ipam::kAddressPrefix), *disk_.List(ipam::kPoolPrefix),
+                         *disk_.List(ipam::kReleasePrefix));
 }
 
 void IpamProcess::OnKill() {
@@ -94,6 +106,7 @@ void IpamProcess::ReadConfiguration() {
                       Handle(ipam::ServiceRemoved{key});
                     },
                 .on_synced = [this] { Handle(ipam::Synced{ipam::Source::kServices}); }});
+  Handle(CoolDownPicker());
   // Edits of pools may move addresses, as if every commit had allowed it.
   Handle(ipam::SettingsChanged{{.allow_renumber = true}});
   for (ipam::Source source : {ipam::Source::kSettings, ipam::Source::kPickers,
@@ -210,8 +223,7 @@ void IpamProcess::Check(const std::string& service, const std::vector<ipam::Gran
     around_.journal->Violation(
         absl::StrCat("ipam: ", address.ToString(), " of ", service, " ", what));
   };
-  const ipam::JournalLoaded durable =
-      *ipam::FromRows(*disk_.List(ipam::kAddressPrefix), *disk_.List(ipam::kPoolPrefix));
+  const ipam::JournalLoaded durable = Durable();
   std::set<net::IpAddress> granted;
   for (const ipam::Grant& grant : grants) {
     granted.insert(grant.address);

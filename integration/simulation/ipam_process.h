@@ -44,6 +44,7 @@ class IpamProcess : public Process {
   };
 
   void ReadConfiguration();
+  ipam::JournalLoaded Durable() const;
   void Handle(const ipam::Event& event);
   void Execute(const ipam::JournalCommit& effect);
   void Execute(const ipam::PublishAllocation& effect);

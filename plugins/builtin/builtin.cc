@@ -6,7 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "plugins/address_pickers/longest_unused/longest_unused.h"
 #include "plugins/address_pickers/lowest_free/lowest_free.h"
+#include "plugins/address_pickers/random/random.h"
 #include "plugins/address_pickers/stable_hash/stable_hash.h"
 #include "plugins/owner_elections/rendezvous/rendezvous.h"
 #include "plugins/pool_selectors/label/label.h"
@@ -27,6 +29,8 @@ Registry NewBuiltinRegistry() {
   Registry registry;
   Add(registry, NewLowestFreeFactory());
   Add(registry, NewStableHashFactory());
+  Add(registry, NewRandomFactory());
+  Add(registry, NewLongestUnusedFactory());
   Add(registry, NewLabelFactory());
   Add(registry, NewRendezvousFactory());
   return registry;

@@ -10,11 +10,12 @@ namespace portolan::plugin {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 
 TEST(Builtin, ListsThePluginsOfEveryExtensionPoint) {
   Registry registry = NewBuiltinRegistry();
-  EXPECT_THAT(registry.Names("address-picker"), Contains("lowest-free"));
-  EXPECT_THAT(registry.Names("address-picker"), Contains("stable-hash"));
+  EXPECT_THAT(registry.Names("address-picker"),
+              ElementsAre("longest-unused", "lowest-free", "random", "stable-hash"));
   EXPECT_THAT(registry.Names("pool-selector"), Contains("label"));
   EXPECT_THAT(registry.Names("owner-election"), Contains("rendezvous"));
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "plugins/sdk/stage.h"
 #include "services/base/net/ip_address.h"
@@ -19,7 +20,8 @@
 namespace portolan::plugin {
 
 // A view of what is free in one pool and family. Every call costs O(log fragments), so that a
-// picker need not read the whole list. Valid during one Pick().
+// picker need not read the whole list. Valid during one Pick(). An address that cools down is not
+// free.
 class FreeSpace {
  public:
   virtual ~FreeSpace() = default;
@@ -29,6 +31,12 @@ class FreeSpace {
   virtual std::optional<net::Range> FirstFree(const net::IpAddress& from) const = 0;
   // The highest free range at or below `to`, cut to end there; nothing: none.
   virtual std::optional<net::Range> LastFree(const net::IpAddress& to) const = 0;
+
+  // The past, for pickers whose history() keeps it; to others every free address is unused.
+  // The lowest free address of which nobody remembers that it was in use; nothing: none.
+  virtual std::optional<net::IpAddress> LowestUnused() const = 0;
+  // Of the other free addresses the one that was given up longest ago; nothing: none.
+  virtual std::optional<net::IpAddress> LongestReleased() const = 0;
 };
 
 struct PickRequest {
@@ -54,10 +62,20 @@ struct PickResult {
   static PickResult Deferred() { return {Verdict::kDeferred, {}, ""}; }
 };
 
+// What the engine remembers for a picker about the addresses of its pools.
+struct History {
+  bool kept = false;  // when each address was given up last, also over restarts
+  // So long after it was given up an address is free for nobody but who held it and asks for it.
+  absl::Duration cool_down = absl::ZeroDuration();
+  friend bool operator==(const History&, const History&) = default;
+};
+
 class AddressPicker : public Stage {
  public:
   static constexpr char kExtensionPoint[] = "address-picker";
   virtual PickResult Pick(const PickRequest& request) const = 0;
+  // The same for the life of the stage.
+  virtual History history() const { return {}; }
 };
 
 // Stands in the core for a picker in another process: defers every time, and the shell asks.

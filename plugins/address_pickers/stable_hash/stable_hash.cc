@@ -5,43 +5,31 @@
 
 #include "absl/numeric/int128.h"
 #include "plugins/sdk/address_picker.h"
+#include "plugins/sdk/key_hash.h"
+#include "plugins/sdk/usable_index.h"
 #include "services/base/rng/rng.h"
 #include "services/base/status/status_macros.h"
 
 namespace portolan::plugin {
 namespace {
 
-absl::uint128 Hash(absl::string_view text, uint64_t seed) {
-  uint64_t hash = 0xcbf29ce484222325u ^ seed;
-  for (unsigned char c : text) hash = (hash ^ c) * 0x100000001b3u;
-  Rng mixer(hash);
+// The address at a place that the key decides, taken or not.
+net::IpAddress PlaceOf(const PickRequest& request) {
+  Rng mixer(KeyHash(request.service, request.seed));
   const uint64_t high = mixer.Next();
-  return absl::MakeUint128(high, mixer.Next());
-}
-
-// The address at `offset` modulo the number of usable addresses.
-net::IpAddress PlaceOf(absl::Span<const net::Range> usable, absl::uint128 offset) {
-  absl::uint128 last_index = 0;  // of the concatenation of all ranges; the whole space fits
-  for (size_t i = 0; i < usable.size(); ++i) {
-    last_index += usable[i].SizeMinusOne() + (i == 0 ? 0 : 1);
-  }
-  if (last_index != absl::Uint128Max()) offset %= last_index + 1;
-  for (const net::Range& range : usable) {
-    if (offset <= range.SizeMinusOne()) {
-      return net::IpAddress::FromValue(range.family(), range.first().value() + offset);
-    }
-    offset -= range.SizeMinusOne() + 1;
-  }
-  return usable.back().last();
+  absl::uint128 number = absl::MakeUint128(high, mixer.Next());
+  const UsableIndex usable(request.free->usable());
+  if (usable.last() != absl::Uint128Max()) number %= usable.last() + 1;
+  return usable.At(number);
 }
 
 class StableHash : public AddressPicker {
  public:
   PickResult Pick(const PickRequest& request) const override {
-    const absl::Span<const net::Range> usable = request.free->usable();
-    std::optional<net::Range> free =
-        request.free->FirstFree(PlaceOf(usable, Hash(request.service, request.seed)));
-    if (!free.has_value()) free = request.free->FirstFree(usable.front().first());
+    std::optional<net::Range> free = request.free->FirstFree(PlaceOf(request));
+    if (!free.has_value()) {
+      free = request.free->FirstFree(request.free->usable().front().first());
+    }
     if (!free.has_value()) return PickResult::Declined("nothing is free");
     return PickResult::Address(free->first());
   }

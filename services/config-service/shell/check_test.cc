@@ -141,6 +141,12 @@ std::vector<Bad> BadPools() {
        "selector-values", "need at least one value", ""},
       {"DrainTimeInWords", R"({"portolan-ipam:ipam": {"settings": {"drain-time": "soon"}}})", 1,
        "/portolan-ipam:ipam/settings/drain-time", "type", "soon", "works for so long"},
+      {"PluginThatIsNowhere",
+       R"({"portolan-system:system": {"plugins": {"plugin": [)"
+       "\n"
+       R"({"extension-point": "address-picker", "name": "mine"}]}}})",
+       2, "/portolan-system:system/plugins/plugin[extension-point='address-picker'][name='mine']",
+       "plugin-location", "a plugin has a path or an endpoint", ""},
   };
 }
 

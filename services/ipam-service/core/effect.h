@@ -23,6 +23,8 @@ struct JournalCommit {
   std::vector<JournalRow> put;        // create or replace
   std::vector<PoolRow> put_pools;     // create or replace
   std::vector<std::string> erase_pools;
+  std::vector<ReleaseRow> put_releases;  // create or replace
+  std::vector<net::IpAddress> erase_releases;
 };
 
 struct PublishAllocation {

@@ -100,7 +100,7 @@ template <typename Change>
 void Engine::ChangePools(std::vector<ServiceRecord*> concerned, Change change) {
   change();
   if (!started_) return;
-  pools_.Rebuild(ledger_);
+  pools_.Rebuild(ledger_, Past());
   pools_changed_ = true;
   pools_published_at_ = absl::InfinitePast();  // an edit shows at once
   for (ServiceRecord* holder : concerned) Settle(*holder);
@@ -211,10 +211,11 @@ void Engine::On(const JournalDone& event) {
     if (!event.status.ok()) pool_rows_retry_at_ = now_.steady + kPoolRowsRetry;
     return;
   }
+  if (ForgotReleases(event)) return;
   const bool was_failing = !ledger_.failure().ok();
   const Ledger::Outcome outcome = ledger_.Done(event, now_.steady, effects_);
   if (outcome.kind == Ledger::Outcome::Kind::kFreed) {
-    Pool* pool = pools_.GiveBack(outcome.address, *outcome.pool);
+    Pool* pool = pools_.GiveBack(outcome.address, *outcome.pool, now_.steady);
     pools_changed_ = true;
     if (pool != nullptr) SettleWaitingFor(*pool);
   }
@@ -250,6 +251,7 @@ void Engine::On(const Tick&) {
     SettleWaiting();
   }
   EndDrains();
+  EndCoolDowns();
   if (renumber_at_.has_value() && *renumber_at_ <= now_.steady) {
     renumber_at_.reset();
     if (settings_.allow_renumber) Renumber();
@@ -266,7 +268,12 @@ void Engine::On(const Tick&) {
 }
 
 void Engine::SettleFreed() {
-  while (started_ && (!freed_keys_.empty() || !freed_namespaces_.empty())) {
+  for (;;) {
+    if (pools_.CoolingTurned()) {
+      SettleWaiting();
+      continue;
+    }
+    if (!started_ || (freed_keys_.empty() && freed_namespaces_.empty())) return;
     const auto keys = std::exchange(freed_keys_, {});
     const auto names = std::exchange(freed_namespaces_, {});
     std::vector<ServiceRecord*> order;
@@ -294,7 +301,11 @@ void Engine::SettleWaitingFor(const Pool& pool) {
   std::vector<ServiceRecord*> order;
   for (const auto& [place, service] : waiting_) order.push_back(service);
   for (ServiceRecord* service : order) {
-    if (pool.free(net::Family::kIpv4).empty() && pool.free(net::Family::kIpv6).empty()) return;
+    const bool nothing_left =
+        std::all_of(kFamilies.begin(), kFamilies.end(), [&pool](net::Family family) {
+          return pool.free(family).empty() && pool.cooling(family) == 0;
+        });
+    if (nothing_left) return;
     if (!MayServe(pool, *service)) continue;
     ForgetAnswers(*service);
     Settle(*service);
@@ -303,9 +314,10 @@ void Engine::SettleWaitingFor(const Pool& pool) {
 
 bool Engine::MayServe(const Pool& pool, const ServiceRecord& service) const {
   for (const Slot& slot : WishFor(service).slots) {
-    if (slot.address.has_value() ? pool.free(slot.family).Contains(*slot.address)
-                                 : !pool.free(slot.family).empty() &&
-                                       !rules_.Objection(pool, service.request, slot.family)) {
+    const net::Family family = slot.family;
+    if (slot.address.has_value()
+            ? pool.free(family).Contains(*slot.address) || pool.Cooling(*slot.address) != nullptr
+            : !pool.free(family).empty() && !rules_.Objection(pool, service.request, family)) {
       return true;
     }
   }
@@ -347,6 +359,7 @@ void Engine::ArmNextTimer() {
     if (at.has_value()) consider(*at);
   }
   if (!drains_.empty()) consider(drains_.begin()->first);
+  if (pools_.cool_downs_end_at().has_value()) consider(*pools_.cool_downs_end_at());
   if (started_ && pools_changed_) consider(pools_published_at_ + kPoolStateInterval);
   if (!next.has_value() || (armed_at_.has_value() && *armed_at_ <= *next)) return;
   armed_at_ = next;
@@ -363,7 +376,8 @@ std::optional<std::vector<AddressMove>> Engine::Plan(const std::vector<PoolConfi
   std::sort(holders.begin(), holders.end(), [](const ServiceRecord* a, const ServiceRecord* b) {
     return a->request.key < b->request.key;
   });
-  Planner planner({selectors_, namespaces_, ledger_, quotas_, pickers_, rules_, seed_, first_seen_},
+  Planner planner({selectors_, namespaces_, ledger_, quotas_, pickers_, releases_, rules_,
+                   now_.steady, seed_, first_seen_},
                   pools, settings);
   std::vector<AddressMove> moves;
   for (const ServiceRecord* service : holders) planner.Add(*service, moves);

@@ -17,6 +17,9 @@
 //    that is merely no longer asked for begins to drain when what is asked for is there.
 //  - Several Services may be on one address (core/sharing.h).
 //  - Addresses found in use when a Service is first seen are taken over before anything is chosen.
+//  - Where a pool's picker keeps a history (plugins/sdk), it is durable when an address was given
+//    up, in the same write as its erasure. While the address cools down it is given only to the
+//    Service that held it and asks for it by name; an address found in use is taken over at once.
 //  - Services that wait are served first come, first served; at the start, in the order of keys.
 //  - When the journal refuses, what is known is served, and nothing new is chosen until a write
 //    succeeds.
@@ -33,6 +36,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
@@ -43,6 +47,7 @@
 #include "services/ipam-service/core/picker_table.h"
 #include "services/ipam-service/core/pool_table.h"
 #include "services/ipam-service/core/quota_table.h"
+#include "services/ipam-service/core/release_table.h"
 #include "services/ipam-service/core/report.h"
 #include "services/ipam-service/core/rules.h"
 #include "services/ipam-service/core/service_record.h"
@@ -140,6 +145,17 @@ class Engine {
   void Renumber();
   void LeaveAddress(ServiceRecord& service, const net::IpAddress& address);
 
+  // What was given up when (engine_history.cc).
+  PoolTable::Past Past() const { return {releases_, pickers_, now_.steady}; }
+  // Before the Service leaves the address, or before the row of one that is gone is erased.
+  void NoteRelease(const ServiceRecord& service, const net::IpAddress& address);
+  void NoteRelease(const std::string& service, const net::IpAddress& address,
+                   const std::string& pool);
+  void ForgetReleases(const std::vector<net::IpAddress>& addresses);
+  // False: the write was not about forgotten releases.
+  bool ForgotReleases(const JournalDone& done);
+  void EndCoolDowns();
+
   // Assignment (engine_assign.cc).
   // Brings a Service to what it should have, as far as possible, and publishes.
   void Settle(ServiceRecord& service, const Addresses* strandable = nullptr);
@@ -178,7 +194,8 @@ class Engine {
   NamespaceTable namespaces_;
   QuotaTable quotas_{&namespaces_};
   PoolTable pools_;
-  Ledger ledger_;
+  ReleaseTable releases_;
+  Ledger ledger_{&releases_};
   const Rules rules_{&pools_, &ledger_, &quotas_};
   SharingIndex sharing_;
   ServiceTable services_;
@@ -202,6 +219,10 @@ class Engine {
   // What was given up while the event of this Handle() was handled.
   absl::flat_hash_set<std::string> freed_keys_;        // sharing keys
   absl::flat_hash_set<std::string> freed_namespaces_;  // whose quota has room
+
+  // Whose rows are to be erased; and those whose erasure is on its way, by batch.
+  absl::btree_set<net::IpAddress> forgotten_;
+  absl::flat_hash_map<uint64_t, std::vector<net::IpAddress>> forgetting_;
 
   std::optional<JournalLoaded> loaded_;  // until the start
   uint8_t synced_ = 0;                   // bit per Source

@@ -47,6 +47,11 @@ Finding Engine::WhyPoolDidNot(const Pool& pool, const ServiceRecord& service, ne
     objection = rules_.QuotaObjection(service.request, pool, wish.leftovers);
   }
   if (objection.has_value()) return *std::move(objection);
+  if (pool.free(family).empty() && pool.cooling(family) > 0) {
+    return About(pool, "cooling-down",
+                 absl::StrCat("its ", net::FamilyName(family),
+                              " addresses are in use, or cool down after they were given up"));
+  }
   if (pool.free(family).empty()) {
     return About(pool, "pool-exhausted",
                  absl::StrCat("all its ", net::FamilyName(family), " addresses are in use"));

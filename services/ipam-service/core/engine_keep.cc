@@ -136,6 +136,7 @@ void Engine::Renumber() {
 }
 
 void Engine::LeaveAddress(ServiceRecord& service, const net::IpAddress& address) {
+  NoteRelease(service, address);
   const bool others = ledger_.Find(address)->members.size() > 1;
   ledger_.Leave(address, &service, effects_);
   sharing_.Remove(service.request, address);

@@ -2,7 +2,7 @@
 //
 // After every operation: one owner per address, what is published is durable (World checks both),
 // nobody lost an address that is still legal, nobody waits who could be served, and counters add
-// up.
+// up. Pools change their pickers too, and in those of "longest-unused" addresses cool down.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "plugins/address_pickers/longest_unused/longest_unused.h"
 #include "services/base/rng/rng.h"
 #include "services/ipam-service/core/engine.h"
 #include "services/ipam-service/core/testing_world.h"
@@ -20,9 +21,23 @@ namespace {
 
 using ::testing::IsEmpty;
 
+constexpr absl::Duration kCoolDown = absl::Seconds(4);
+// Stamps are in milliseconds, and one later each when several are given up at once.
+constexpr absl::Duration kStampError = absl::Milliseconds(100);
+
+PickerChanged CoolDownPicker() {
+  std::shared_ptr<plugin::Stage> stage =
+      plugin::NewLongestUnusedFactory()->Create(R"({"cool-down": 4})").value();
+  return {.name = "longest-unused",
+          .stage = std::dynamic_pointer_cast<const plugin::AddressPicker>(stage)};
+}
+
 class RandomRun {
  public:
-  RandomRun(uint64_t seed, bool overlaps) : rng_(seed), overlaps_(overlaps) { world_->Start(); }
+  RandomRun(uint64_t seed, bool overlaps) : rng_(seed), overlaps_(overlaps) {
+    world_->Send(CoolDownPicker());
+    world_->Start();
+  }
 
   void Step() {
     const std::map<std::string, Allocation> before = world_->allocations();
@@ -86,7 +101,8 @@ class RandomRun {
     if (rng_.Below(4) == 0) pool.namespaces = {"ns0"};
     if (rng_.Below(8) == 0) pool.disabled = true;
     if (rng_.Below(8) == 0) pool.auto_assign = false;
-    if (rng_.Below(3) == 0) pool.address_picker = "stable-hash";
+    const char* pickers[] = {"", "stable-hash", "random", "longest-unused"};
+    pool.address_picker = pickers[rng_.Below(4)];
     pool.priority = static_cast<uint32_t>(rng_.Below(3));
     pools_[pool.name] = pool;
     world_->Add(pool);
@@ -101,6 +117,7 @@ class RandomRun {
   void Restart() {
     EXPECT_THAT(world_->problems, IsEmpty());
     world_ = std::make_unique<World>(&disk_);
+    world_->Send(CoolDownPicker());
     for (const auto& [key, service] : services_) world_->Add(service);
     for (const auto& [name, pool] : pools_) world_->Add(pool);
     world_->Start();
@@ -188,6 +205,23 @@ class RandomRun {
     return false;
   }
 
+  // How long until the cool-down of a free address is over; none: not above zero.
+  absl::Duration CoolDownLeft(const PoolConfig& pool, const net::IpAddress& address) const {
+    auto release = disk_.releases.find(address);
+    if (pool.address_picker != "longest-unused" || release == disk_.releases.end() ||
+        disk_.rows.contains(address)) {
+      return absl::ZeroDuration();
+    }
+    return absl::FromUnixMillis(release->second.released_unix_ms) + kCoolDown - world_->WallNow();
+  }
+  bool MayCoolDown(const PoolConfig& pool, const net::IpAddress& address) const {
+    return CoolDownLeft(pool, address) > -kStampError;
+  }
+  bool GaveUp(const ServiceRequest& service, const net::IpAddress& address) const {
+    auto release = disk_.releases.find(address);
+    return release != disk_.releases.end() && release->second.service == service.key;
+  }
+
   bool CouldHave(const ServiceRequest& service, const PoolConfig& pool, net::Family family) const {
     if (pool.disabled || !Selects(pool, service)) return false;
     const bool on_request = !service.requested_pool.empty() || !service.requested_addresses.empty();
@@ -201,7 +235,9 @@ class RandomRun {
             service.requested_addresses[0] != address.ToString()) {
           continue;
         }
-        if (!disk_.rows.contains(address)) return true;
+        if (disk_.rows.contains(address)) continue;
+        const bool own = !service.requested_addresses.empty() && GaveUp(service, address);
+        if (own || !MayCoolDown(pool, address)) return true;
       }
     }
     return false;
@@ -221,7 +257,8 @@ class RandomRun {
     }
   }
 
-  // Of the pools that work: what is used is what has a row, and the rest is available.
+  // Of the pools that work: what is used is what has a row, what cools down is reserved, and the
+  // rest is available.
   void CheckCounters() {
     world_->Advance(absl::Seconds(1));
     for (const auto& [name, pool] : pools_) {
@@ -234,7 +271,17 @@ class RandomRun {
           if (address.family() == count.family && Covers(pool, address)) ++used;
         }
         EXPECT_EQ(count.used, absl::StrCat(used)) << name;
-        EXPECT_EQ(std::stoi(count.used) + std::stoi(count.available), std::stoi(count.total));
+        int cooling = 0, may_cool = 0;
+        for (const auto& [address, release] : disk_.releases) {
+          if (address.family() != count.family || !Covers(pool, address)) continue;
+          const absl::Duration left = CoolDownLeft(pool, address);
+          if (left > kStampError) ++cooling;
+          if (left > -kStampError) ++may_cool;
+        }
+        EXPECT_GE(std::stoi(count.reserved), cooling) << name;
+        EXPECT_LE(std::stoi(count.reserved), may_cool) << name;
+        EXPECT_EQ(std::stoi(count.used) + std::stoi(count.available) + std::stoi(count.reserved),
+                  std::stoi(count.total));
       }
     }
   }

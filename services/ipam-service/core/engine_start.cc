@@ -79,10 +79,12 @@ void Engine::AdoptJournal() {
   std::sort(rows.begin(), rows.end(), [](const JournalRow* a, const JournalRow* b) {
     return std::tie(a->since_unix_ms, a->address) < std::tie(b->since_unix_ms, b->address);
   });
+  for (const ReleaseRow& row : loaded_->releases) releases_.Load(row, now_);
+  ForgetReleases(releases_.Surplus());
   for (const net::IpAddress& address : loaded_->unreadable) ledger_.AdoptForeign(address);
   for (const JournalRow* row : rows) AdoptRow(*row);
   loaded_.reset();
-  pools_.Rebuild(ledger_);
+  pools_.Rebuild(ledger_, Past());
 }
 
 // Those whose Service is gone, or does not agree with the others any more, are not on the address.
@@ -111,6 +113,7 @@ void Engine::AdoptRow(const JournalRow& row) {
       owners[i] = nullptr;
     }
   }
+  if (staying.empty()) NoteRelease(row.service, row.address, row.pool);
   ledger_.Adopt(row, owners, effects_);
   for (size_t i = 0; i < owners.size(); ++i) {
     if (owners[i] == nullptr) continue;

@@ -23,6 +23,7 @@ struct JournalLoaded {
   // Rows whose value could not be read: nobody gets these addresses until the row is repaired.
   std::vector<net::IpAddress> unreadable;
   std::vector<PoolRow> pools;
+  std::vector<ReleaseRow> releases;
 };
 
 // The outcome of effect JournalCommit, in the order of the effects.

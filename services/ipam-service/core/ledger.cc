@@ -199,6 +199,9 @@ void Ledger::Write(const net::IpAddress& address, Holding& holding, Effects& eff
   switch (holding.state) {
     case Holding::State::kErasing:
       commit.erase.push_back(address);
+      if (releases_->Find(address) != nullptr) {
+        commit.put_releases.push_back(releases_->RowOf(address));
+      }
       break;
     case Holding::State::kCreating:
       if (holding.batch != 0) {  // nobody knows yet whether the address is ours

@@ -35,6 +35,7 @@
 #include "services/base/net/prefix.h"
 #include "services/ipam-service/core/effect.h"
 #include "services/ipam-service/core/event.h"
+#include "services/ipam-service/core/release_table.h"
 
 namespace portolan::ipam {
 
@@ -68,6 +69,9 @@ struct Holding {
 
 class Ledger {
  public:
+  // What `releases` (which outlives this) knows of an address is written with its erasure.
+  explicit Ledger(const ReleaseTable* releases) : releases_(releases) {}
+
   // A row of the journal. `owners` are its members in order, null for those who are not on it any
   // more; their rows go. All null: the address is erased.
   void Adopt(const JournalRow& row, absl::Span<ServiceRecord* const> owners, Effects& effects);
@@ -139,6 +143,7 @@ class Ledger {
                  absl::Time now);
   static JournalRow RowOf(const net::IpAddress& address, const Holding& holding);
 
+  const ReleaseTable* const releases_;
   absl::btree_map<net::IpAddress, Holding> holdings_;
   absl::node_hash_set<std::string> pool_names_;
   // How many addresses name a pool, per family.

@@ -27,4 +27,10 @@ const PickerTable::Picker* PickerTable::Find(const std::string& name) const {
   return it == pickers_.end() ? nullptr : &it->second;
 }
 
+plugin::History PickerTable::HistoryFor(const std::string& address_picker) const {
+  const Picker* picker = Find(NameFor(address_picker));
+  if (picker == nullptr || picker->stage == nullptr || !picker->stage->history().kept) return {};
+  return picker->stage->history();
+}
+
 }  // namespace portolan::ipam

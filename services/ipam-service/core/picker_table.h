@@ -36,6 +36,8 @@ class PickerTable {
   const std::string& NameFor(const std::string& address_picker) const;
   // Null: there is none of this name (yet).
   const Picker* Find(const std::string& name) const;
+  // What the picker of such a pool wants to be remembered. Of one that does not work: nothing.
+  plugin::History HistoryFor(const std::string& address_picker) const;
   const plugin::AddressPicker& fallback() const { return *builtin_.at(kFallback); }
 
  private:

@@ -11,14 +11,16 @@ namespace portolan::ipam {
 Planner::Planner(const Now& now, const std::vector<PoolConfig>& pools, const Settings& settings)
     : now_(now),
       settings_(settings),
+      pickers_(now.pickers),
       pools_(now.selectors, &now.namespaces),
       rules_(&pools_, &now.ledger, &now.quotas) {
+  pickers_.SetDefault(settings.address_picker);
   for (const PoolConfig& pool : pools) pools_.Upsert(pool);
   pools_.OrderAgesBy([&](const std::string& pool) {
     auto it = now_.first_seen.find(pool);
     return it == now_.first_seen.end() ? std::numeric_limits<int64_t>::max() : it->second;
   });
-  pools_.Rebuild(now_.ledger);
+  pools_.Rebuild(now_.ledger, {now_.releases, pickers_, now_.time});
 }
 
 void Planner::Add(const ServiceRecord& service, std::vector<AddressMove>& moves) {
@@ -62,9 +64,7 @@ void Planner::Replace(const ServiceRecord& service, AddressMove& move) {
 
 // False: the next pool is tried. As in the engine, but a remote picker is not asked.
 bool Planner::PickFrom(Pool& pool, const ServiceRecord& service, AddressMove& move) {
-  const std::string& own = pool.config().address_picker;
-  const PickerTable::Picker* picker =
-      now_.pickers.Find(now_.pickers.NameFor(own.empty() ? settings_.address_picker : own));
+  const PickerTable::Picker* picker = pickers_.Find(pickers_.NameFor(pool.config().address_picker));
   if (picker == nullptr || picker->stage == nullptr) return true;
   const PoolFreeSpace free(pool, move.address.family());
   const plugin::PickResult result = picker->stage->Pick({.service = service.request.key,

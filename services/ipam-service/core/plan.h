@@ -11,6 +11,7 @@
 #include "services/ipam-service/core/namespace_table.h"
 #include "services/ipam-service/core/picker_table.h"
 #include "services/ipam-service/core/pool_table.h"
+#include "services/ipam-service/core/release_table.h"
 #include "services/ipam-service/core/rules.h"
 #include "services/ipam-service/core/service_record.h"
 #include "services/ipam-service/core/types.h"
@@ -26,7 +27,9 @@ class Planner {
     const Ledger& ledger;
     const QuotaTable& quotas;
     const PickerTable& pickers;
+    const ReleaseTable& releases;
     const Rules& rules;  // of the configuration that is in force
+    absl::Time time;     // steady
     uint64_t seed = 0;
     const std::map<std::string, int64_t>& first_seen;  // of pools
   };
@@ -42,6 +45,7 @@ class Planner {
 
   const Now now_;
   const Settings settings_;
+  PickerTable pickers_;  // with the proposed default
   PoolTable pools_;
   const Rules rules_;                               // of the proposed configuration
   std::map<net::IpAddress, AddressMove> replaced_;  // so that those who share stay together

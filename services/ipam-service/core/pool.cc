@@ -99,27 +99,65 @@ bool Pool::MayHandOut(const net::IpAddress& address) const {
   return AnyContains(usable(address.family()), address);
 }
 
-void Pool::ResetFree() {
+void Pool::ResetFree(const plugin::History& history, const ReleaseTable* releases) {
+  DropFree();
+  kept_history_ = history;
   for (net::Family family : kFamilies) {
-    free(family).Clear();
-    for (const net::Range& range : usable(family)) free(family).Insert(range);
+    std::unique_ptr<PoolHistory>& past = history_[FamilyIndex(family)];
+    if (history.kept) past = std::make_unique<PoolHistory>(family, releases, history.cool_down);
+    for (const net::Range& range : usable(family)) {
+      free(family).Insert(range);
+      if (past != nullptr) past->AddFree(range);
+    }
   }
   held_reserved_ = {0, 0};
   free_is_kept_ = true;
 }
 
-void Pool::TakeFree(const net::IpAddress& address) {
-  const net::Family family = address.family();
-  if (!free(family).Erase(address)) ++held_reserved_[FamilyIndex(family)];
+void Pool::AddPast(absl::Time now) {
+  for (net::Family family : kFamilies) {
+    PoolHistory* past = history_[FamilyIndex(family)].get();
+    if (past == nullptr) continue;
+    for (const net::Range& range : usable(family)) {
+      for (const net::IpAddress& address : past->AddPast(range, now)) free(family).Erase(address);
+    }
+  }
 }
 
-void Pool::GiveFree(const net::IpAddress& address) {
+void Pool::TakeFree(const net::IpAddress& address) {
   const net::Family family = address.family();
-  if (MayHandOut(address)) {
-    free(family).Insert(address);
-  } else {
+  PoolHistory* past = history_[FamilyIndex(family)].get();
+  const bool cooled = past != nullptr && past->Take(address);
+  if (!cooled && !free(family).Erase(address)) ++held_reserved_[FamilyIndex(family)];
+}
+
+void Pool::GiveFree(const net::IpAddress& address, absl::Time now) {
+  const net::Family family = address.family();
+  if (!MayHandOut(address)) {
     --held_reserved_[FamilyIndex(family)];
+    return;
   }
+  PoolHistory* past = history_[FamilyIndex(family)].get();
+  const bool cools = past != nullptr && past->Give(address, now);
+  if (!cools) free(family).Insert(address);
+}
+
+const Release* Pool::Cooling(const net::IpAddress& address) const {
+  const PoolHistory* past = history(address.family());
+  return past == nullptr ? nullptr : past->Cooling(address);
+}
+
+bool Pool::EndCoolDowns(net::Family family, absl::Time now) {
+  PoolHistory* past = history_[FamilyIndex(family)].get();
+  if (past == nullptr) return false;
+  const std::vector<net::IpAddress> ended = past->EndCoolDowns(now);
+  for (const net::IpAddress& address : ended) free(family).Insert(address);
+  return !ended.empty();
+}
+
+void Pool::ForgetPast(const net::IpAddress& address) {
+  PoolHistory* past = history_[FamilyIndex(address.family())].get();
+  if (past != nullptr && past->Forget(address)) free(address.family()).Insert(address);
 }
 
 Pool::Counts Pool::CountsOf(net::Family family) const {
@@ -128,14 +166,18 @@ Pool::Counts Pool::CountsOf(net::Family family) const {
   for (const net::Range& range : covered(family)) counts.total.Add(range);
   for (const net::Range& range : usable(family)) handed.Add(range);
   counts.available = free(family).count();
-  counts.used = handed.Minus(counts.available);
+  counts.used = handed.Minus(counts.available).Minus(AddressCount(cooling(family)));
   counts.used.Add(held_reserved_[FamilyIndex(family)]);
   counts.reserved = counts.total.Minus(counts.used).Minus(counts.available);
   return counts;
 }
 
 void Pool::DropFree() {
-  for (net::Family family : kFamilies) free(family).Clear();
+  for (net::Family family : kFamilies) {
+    free(family).Clear();
+    history_[FamilyIndex(family)].reset();
+  }
+  kept_history_ = {};
   free_is_kept_ = false;
 }
 

@@ -1,18 +1,21 @@
 // One address pool: what it covers, what it may hand out and what of that is free.
 //
 // Owned by PoolTable. Single-threaded. `free` is kept only while the pool is active; it is then
-// exactly usable minus every address that anybody holds.
+// exactly usable minus every address that anybody holds or that cools down.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "plugins/sdk/address_picker.h"
 #include "services/base/net/ip_address.h"
 #include "services/base/net/prefix.h"
 #include "services/ipam-service/core/address_count.h"
 #include "services/ipam-service/core/free_ranges.h"
+#include "services/ipam-service/core/pool_history.h"
 #include "services/ipam-service/core/types.h"
 #include "services/ipam-service/core/usage_trend.h"
 
@@ -57,11 +60,32 @@ class Pool {
   const FreeRanges& free(net::Family family) const { return free_[FamilyIndex(family)]; }
   // Whether the free space is kept; the owner resets it and takes away what is held.
   bool free_is_kept() const { return free_is_kept_; }
-  void ResetFree();  // everything usable is free
+  // Everything usable is free. `history` is what the pool's picker wants to be remembered; its
+  // past is not there before AddPast(), which comes after what is held was taken.
+  void ResetFree(const plugin::History& history, const ReleaseTable* releases);
+  void AddPast(absl::Time now);
   void DropFree();
   // Somebody has this address now (again, nobody has it). Of an active pool that covers it.
   void TakeFree(const net::IpAddress& address);
-  void GiveFree(const net::IpAddress& address);
+  void GiveFree(const net::IpAddress& address, absl::Time now);
+
+  // As ResetFree() was told.
+  const plugin::History& kept_history() const { return kept_history_; }
+  // Null: the picker keeps none, or the pool is not active.
+  const PoolHistory* history(net::Family family) const {
+    return history_[FamilyIndex(family)].get();
+  }
+  // How many addresses cool down.
+  size_t cooling(net::Family family) const {
+    return history(family) == nullptr ? 0 : history(family)->cooling();
+  }
+  // The release because of which the address cools down; null: it does not.
+  const Release* Cooling(const net::IpAddress& address) const;
+  // Frees those whose cool-down is over. False: none.
+  bool EndCoolDowns(net::Family family, absl::Time now);
+  // The address counts as never used; before its release is forgotten.
+  void ForgetPast(const net::IpAddress& address);
+
   // Exact: total = used + available + reserved. Of an active pool.
   struct Counts {
     AddressCount total, used, available, reserved;
@@ -86,6 +110,8 @@ class Pool {
   Conflict conflict_;
   bool free_is_kept_ = false;
   std::array<uint64_t, 2> held_reserved_ = {0, 0};  // in the blocks, held, not usable
+  plugin::History kept_history_;
+  std::array<std::unique_ptr<PoolHistory>, 2> history_;
   std::array<UsageTrend, 2> trend_;
   std::array<FreeRanges, 2> free_ = {FreeRanges(net::Family::kIpv4),
                                      FreeRanges(net::Family::kIpv6)};

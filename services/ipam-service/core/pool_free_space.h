@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "plugins/sdk/address_picker.h"
 #include "services/ipam-service/core/pool.h"
@@ -18,6 +19,18 @@ class PoolFreeSpace : public plugin::FreeSpace {
   }
   std::optional<net::Range> LastFree(const net::IpAddress& to) const override {
     return pool_.free(family_).LastUpTo(to);
+  }
+  std::optional<net::IpAddress> LowestUnused() const override {
+    if (const PoolHistory* past = pool_.history(family_); past != nullptr) {
+      return past->LowestUnused();
+    }
+    const std::vector<net::Range> lowest = pool_.free(family_).Lowest(1);
+    if (lowest.empty()) return std::nullopt;
+    return lowest.front().first();
+  }
+  std::optional<net::IpAddress> LongestReleased() const override {
+    const PoolHistory* past = pool_.history(family_);
+    return past == nullptr ? std::nullopt : past->LongestReleased();
   }
 
  private:

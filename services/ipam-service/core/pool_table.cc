@@ -46,12 +46,13 @@ void PoolTable::OrderAgesBy(absl::FunctionRef<int64_t(const std::string& pool)> 
   for (const auto& [since, name, pool] : order) pool->age = ++last_age_;
 }
 
-void PoolTable::Rebuild(const Ledger& ledger) {
+void PoolTable::Rebuild(const Ledger& ledger, const Past& past) {
   std::vector<Pool*> by_age;
   for (const auto& [name, pool] : pools_) by_age.push_back(pool.get());
   std::sort(by_age.begin(), by_age.end(), [](Pool* a, Pool* b) { return a->age < b->age; });
   coverage_.clear();
   conflicting_.clear();
+  cool_downs_end_at_.reset();
   for (Pool* pool : by_age) {
     pool->set_conflict(ConflictOf(*pool));
     if (!pool->active()) {
@@ -60,19 +61,31 @@ void PoolTable::Rebuild(const Ledger& ledger) {
       continue;
     }
     CoverWith(*pool);
-    if (!pool->free_is_kept()) RebuildFree(*pool, ledger);
+    const bool as_before =
+        pool->kept_history() == past.pickers.HistoryFor(pool->config().address_picker);
+    if (!pool->free_is_kept() || !as_before) RebuildFree(*pool, ledger, past);
+    NoteCoolDowns(*pool);
   }
   RebuildOrder();
   RebuildIndex();
 }
 
-void PoolTable::RebuildFree(Pool& pool, const Ledger& ledger) {
-  pool.ResetFree();
+void PoolTable::RebuildFree(Pool& pool, const Ledger& ledger, const Past& past) {
+  pool.ResetFree(past.pickers.HistoryFor(pool.config().address_picker), &past.releases);
   for (net::Family family : kFamilies) {
     for (const net::Range& range : pool.covered(family)) {
       ledger.ForEachIn(
           range, [&](const net::IpAddress& address, const Holding&) { pool.TakeFree(address); });
     }
+  }
+  pool.AddPast(past.now);
+}
+
+void PoolTable::NoteCoolDowns(const Pool& pool) {
+  for (net::Family family : kFamilies) {
+    if (pool.cooling(family) == 0) continue;
+    const absl::Time end = *pool.history(family)->next_end();
+    cool_downs_end_at_ = std::min(cool_downs_end_at_.value_or(end), end);
   }
 }
 
@@ -216,16 +229,55 @@ void PoolTable::Take(const net::IpAddress& address, const std::string& pool) {
   Pool* active = ActiveFor(address);
   if (active == nullptr) return;
   active->changed = true;
+  const net::Family family = address.family();
+  const bool cooled = active->Cooling(address) != nullptr;
   active->TakeFree(address);
+  if (cooled && active->cooling(family) == 0 && active->free(family).empty()) {
+    cooling_turned_ = true;
+  }
 }
 
-Pool* PoolTable::GiveBack(const net::IpAddress& address, const std::string& pool) {
+Pool* PoolTable::GiveBack(const net::IpAddress& address, const std::string& pool, absl::Time now) {
   if (Pool* named = Find(pool); named != nullptr) named->changed = true;
   Pool* active = ActiveFor(address);
   if (active == nullptr) return nullptr;
   active->changed = true;
-  active->GiveFree(address);
+  active->GiveFree(address, now);
+  if (active->Cooling(address) != nullptr) {
+    NoteCoolDowns(*active);
+    const net::Family family = address.family();
+    if (active->cooling(family) == 1 && active->free(family).empty()) cooling_turned_ = true;
+  }
   return active->MayHandOut(address) ? active : nullptr;
+}
+
+std::vector<Pool*> PoolTable::EndCoolDowns(absl::Time now) {
+  std::vector<Pool*> with_room;
+  cool_downs_end_at_.reset();
+  for (Pool* pool : ordered_) {
+    bool any = false;
+    for (net::Family family : kFamilies) {
+      const bool was_empty = pool->free(family).empty();
+      if (!pool->EndCoolDowns(family, now)) continue;
+      any = true;
+      if (was_empty && pool->cooling(family) == 0) cooling_turned_ = true;
+    }
+    NoteCoolDowns(*pool);
+    if (!any) continue;
+    pool->changed = true;
+    with_room.push_back(pool);
+  }
+  return with_room;
+}
+
+void PoolTable::Forget(const net::IpAddress& address) {
+  Pool* active = ActiveFor(address);
+  if (active == nullptr) return;
+  const bool cooled = active->Cooling(address) != nullptr;
+  active->ForgetPast(address);
+  if (!cooled) return;
+  active->changed = true;
+  cooling_turned_ = true;  // it is free, and somebody may wait for it
 }
 
 }  // namespace portolan::ipam

@@ -2,13 +2,14 @@
 //
 // Invariants: pools that are active never overlap, so an address has at most one active pool; the
 // older of two overlapping pools is the active one. After each Rebuild() the free space of every
-// active pool is its usable addresses minus what the ledger holds.
+// active pool is its usable addresses minus what the ledger holds and what cools down.
 //
 // Single-threaded. Pointers to pools live until Remove().
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,7 +23,9 @@
 #include "plugins/sdk/pool_selector.h"
 #include "services/ipam-service/core/ledger.h"
 #include "services/ipam-service/core/namespace_table.h"
+#include "services/ipam-service/core/picker_table.h"
 #include "services/ipam-service/core/pool.h"
+#include "services/ipam-service/core/release_table.h"
 
 namespace portolan::ipam {
 
@@ -39,7 +42,13 @@ class PoolTable {
   void Remove(const std::string& name);
   // Before the first Rebuild(): ages by the earliest stamp in the journal, then by name.
   void OrderAgesBy(absl::FunctionRef<int64_t(const std::string& pool)> earliest_unix_ms);
-  void Rebuild(const Ledger& ledger);
+  // What was given up when, and the pickers that want to know. `releases` outlives this.
+  struct Past {
+    const ReleaseTable& releases;
+    const PickerTable& pickers;
+    absl::Time now;
+  };
+  void Rebuild(const Ledger& ledger, const Past& past);
 
   Pool* Find(const std::string& name) const;
   std::vector<std::string> Names() const;
@@ -61,8 +70,18 @@ class PoolTable {
 
   // Keep the free space true. `pool` is the one that the holding names.
   void Take(const net::IpAddress& address, const std::string& pool);
-  // The pool that has room now; null: none.
-  Pool* GiveBack(const net::IpAddress& address, const std::string& pool);
+  // The pool in which the address is free now, or cools down; null: none.
+  Pool* GiveBack(const net::IpAddress& address, const std::string& pool, absl::Time now);
+
+  // When EndCoolDowns() is due; nothing: no address cools down.
+  const std::optional<absl::Time>& cool_downs_end_at() const { return cool_downs_end_at_; }
+  // The pools that have room now, in serving order.
+  std::vector<Pool*> EndCoolDowns(absl::Time now);
+  // Before the address's release is forgotten.
+  void Forget(const net::IpAddress& address);
+  // Whether, since the last call, addresses began or ceased to cool down in a pool that had nothing
+  // else to give: those who wait for it wait for something else now.
+  bool CoolingTurned() { return std::exchange(cooling_turned_, false); }
 
  private:
   struct Cover {
@@ -72,7 +91,8 @@ class PoolTable {
 
   Pool::Conflict ConflictOf(const Pool& pool) const;
   void CoverWith(Pool& pool);
-  static void RebuildFree(Pool& pool, const Ledger& ledger);
+  static void RebuildFree(Pool& pool, const Ledger& ledger, const Past& past);
+  void NoteCoolDowns(const Pool& pool);
   void RebuildOrder();
   void RebuildIndex();
 
@@ -86,6 +106,8 @@ class PoolTable {
   absl::flat_hash_map<std::string, std::vector<Pool*>> by_label_;  // "key\0value"
   absl::flat_hash_set<std::string> required_keys_;
   uint64_t last_age_ = 0;
+  std::optional<absl::Time> cool_downs_end_at_;
+  bool cooling_turned_ = false;
 };
 
 }  // namespace portolan::ipam

@@ -40,6 +40,10 @@ constexpr std::array kReasons = {
                "give both the same backend selector, or let both say different-backends"},
     ReasonText{"address-held",
                "request another address, or remove it from the Service that holds it"},
+    ReasonText{
+        "cooling-down",
+        "wait, it is served by itself when the cool-down ends; or widen the pool, or shorten "
+        "cool-down in the settings of the plugin longest-unused"},
     ReasonText{"pool-exhausted",
                "add a block to the pool, or remove Services that hold its addresses"},
     ReasonText{"over-quota",

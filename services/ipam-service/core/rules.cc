@@ -13,6 +13,14 @@ std::string SubjectOf(const net::IpAddress& address) {
   return absl::StrCat("address/", address.ToString());
 }
 
+std::string CoolingText(const Pool& pool, const net::IpAddress& address, const Release& release) {
+  const absl::Time until =
+      absl::FromUnixMillis(release.released_unix_ms) + pool.history(address.family())->cool_down();
+  return absl::StrCat(address.ToString(), " was given up by Service ", release.service,
+                      " and cools down until ",
+                      absl::FormatTime(absl::RFC3339_sec, until, absl::UTCTimeZone()));
+}
+
 bool Counts(const QuotaConfig& quota, const std::string& pool) {
   return quota.pools.empty() ||
          std::find(quota.pools.begin(), quota.pools.end(), pool) != quota.pools.end();
@@ -146,6 +154,10 @@ std::optional<Finding> Rules::ExactObjection(const ServiceRecord& service,
                         absl::StrCat(address.ToString(), " is reserved in pool \"", pool.name(),
                                      "\": the first or last address of a block, excluded, or "
                                      "avoided by avoid-buggy-ips")};
+  }
+  const Release* cooling = pool.Cooling(address);
+  if (!objection.has_value() && cooling != nullptr && cooling->service != service.request.key) {
+    objection = Finding{"", "cooling-down", CoolingText(pool, address, *cooling)};
   }
   if (!objection.has_value() && !counted) {
     objection = QuotaObjection(service.request, pool, given_up);

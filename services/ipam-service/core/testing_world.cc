@@ -5,7 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "plugins/address_pickers/longest_unused/longest_unused.h"
 #include "plugins/address_pickers/lowest_free/lowest_free.h"
+#include "plugins/address_pickers/random/random.h"
 #include "plugins/address_pickers/stable_hash/stable_hash.h"
 #include "plugins/pool_selectors/label/label.h"
 
@@ -46,6 +48,9 @@ Engine::Options BuiltinOptions() {
   options.selectors.push_back(StageOf<plugin::PoolSelector>(plugin::NewLabelFactory()));
   options.pickers["lowest-free"] = StageOf<plugin::AddressPicker>(plugin::NewLowestFreeFactory());
   options.pickers["stable-hash"] = StageOf<plugin::AddressPicker>(plugin::NewStableHashFactory());
+  options.pickers["random"] = StageOf<plugin::AddressPicker>(plugin::NewRandomFactory());
+  options.pickers["longest-unused"] =
+      StageOf<plugin::AddressPicker>(plugin::NewLongestUnusedFactory());
   return options;
 }
 
@@ -62,6 +67,8 @@ absl::Status Disk::Commit(const JournalCommit& commit) {
   for (const JournalRow& row : commit.put) rows.insert_or_assign(row.address, row);
   for (const PoolRow& row : commit.put_pools) pools.insert_or_assign(row.name, row);
   for (const std::string& name : commit.erase_pools) pools.erase(name);
+  for (const net::IpAddress& address : commit.erase_releases) releases.erase(address);
+  for (const ReleaseRow& row : commit.put_releases) releases.insert_or_assign(row.address, row);
   return absl::OkStatus();
 }
 
@@ -76,6 +83,7 @@ void World::Start() {
   JournalLoaded loaded;
   for (const auto& [address, row] : disk_->rows) loaded.rows.push_back(row);
   for (const auto& [name, row] : disk_->pools) loaded.pools.push_back(row);
+  for (const auto& [address, row] : disk_->releases) loaded.releases.push_back(row);
   Send(loaded);
   SyncSources();
 }
@@ -90,7 +98,7 @@ void World::Send(const Event& event) {
     if (const auto* service = std::get_if<ServiceChanged>(&next)) {
       requests_[service->request.key] = service->request;
     }
-    const Moment now{steady_, absl::FromUnixSeconds(1'700'000'000) + (steady_ - absl::UnixEpoch())};
+    const Moment now{disk_->steady, WallNow()};
     for (const Effect& effect : engine_.Handle(next, now)) {
       if (disk_->dead()) break;  // killed: later effects never happen
       Execute(effect);
@@ -117,13 +125,13 @@ void World::Set(const Settings& changed) {
 }
 
 void World::Advance(absl::Duration by) {
-  const absl::Time end = steady_ + by;
+  const absl::Time end = disk_->steady + by;
   while (timer_.has_value() && *timer_ <= end) {
-    steady_ = std::max(steady_, *timer_);
+    disk_->steady = std::max(disk_->steady, *timer_);
     timer_.reset();
     Send(Tick{});
   }
-  steady_ = end;
+  disk_->steady = end;
 }
 
 void World::AnswerJournal() {

@@ -27,10 +27,12 @@ ServiceRequest ServiceOf(const std::string& key, const Labels& labels = {});
 // The built-in selectors and pickers.
 Engine::Options BuiltinOptions();
 
-// What survives the engine.
+// What survives the engine: the store, and the machine's clocks.
 struct Disk {
+  absl::Time steady = absl::UnixEpoch();
   std::map<net::IpAddress, JournalRow> rows;
   std::map<std::string, PoolRow> pools;
+  std::map<net::IpAddress, ReleaseRow> releases;
   // Writes from this number on are lost (the process was killed). Counts down.
   std::optional<int> dies_after;
   absl::Status failure;  // of every write while not OK
@@ -77,6 +79,9 @@ class World {
   const std::map<std::string, Allocation>& allocations() const { return allocations_; }
   bool synced() const { return synced_; }
   const Engine& engine() const { return engine_; }
+  absl::Time WallNow() const {
+    return absl::FromUnixSeconds(1'700'000'000) + (disk_->steady - absl::UnixEpoch());
+  }
   Disk& disk() { return *disk_; }
 
   std::vector<AskPicker> asked;       // taken by the test
@@ -91,7 +96,6 @@ class World {
 
   Disk* disk_;
   Engine engine_;
-  absl::Time steady_ = absl::UnixEpoch();
   std::optional<absl::Time> timer_;
   std::deque<Event> events_;
   std::deque<JournalCommit> writes_;

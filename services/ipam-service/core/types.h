@@ -153,6 +153,14 @@ struct PoolRow {
   friend bool operator==(const PoolRow&, const PoolRow&) = default;
 };
 
+// When an address was given up last. The address is the key; the row stays while others hold it.
+struct ReleaseRow {
+  net::IpAddress address;
+  std::string service;  // that held it
+  int64_t released_unix_ms = 0;
+  friend bool operator==(const ReleaseRow&, const ReleaseRow&) = default;
+};
+
 struct Allocation {
   std::string key;
   uint64_t generation = 0;

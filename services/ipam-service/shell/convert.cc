@@ -96,6 +96,14 @@ SharingTerms SharingOf(const intent::v1alpha1::ServiceIntent& intent) {
   return terms;
 }
 
+std::string KeyOf(const char* prefix, const net::IpAddress& address) {
+  const std::string octets = address.ToBytes();
+  std::string key = prefix;
+  key.push_back(address.is_ipv4() ? 4 : 6);
+  key.append(16 - octets.size(), '\0');
+  return key + octets;
+}
+
 absl::StatusOr<net::IpAddress> AddressOfKey(absl::string_view key) {
   const bool whole = key.size() == 18 && (key[1] == 4 || key[1] == 6);
   if (!whole) {
@@ -274,13 +282,9 @@ std::string StatusKey(ObjectKind kind, const std::string& key) {
   return absl::StrCat("ipam//", KindName(kind), "/", key);
 }
 
-std::string JournalKey(const net::IpAddress& address) {
-  const std::string octets = address.ToBytes();
-  std::string key = kAddressPrefix;
-  key.push_back(address.is_ipv4() ? 4 : 6);
-  key.append(16 - octets.size(), '\0');
-  return key + octets;
-}
+std::string JournalKey(const net::IpAddress& address) { return KeyOf(kAddressPrefix, address); }
+
+std::string ReleaseKey(const net::IpAddress& address) { return KeyOf(kReleasePrefix, address); }
 
 std::string PoolKey(const std::string& pool) { return absl::StrCat(kPoolPrefix, pool); }
 
@@ -309,18 +313,30 @@ store::Row ToRow(const PoolRow& row) {
   return {PoolKey(row.name), value.SerializeAsString()};
 }
 
+store::Row ToRow(const ReleaseRow& row) {
+  journal::v1::ReleaseRow value;
+  value.set_service(row.service);
+  value.set_released_unix_ms(row.released_unix_ms);
+  return {ReleaseKey(row.address), value.SerializeAsString()};
+}
+
 store::Batch ToBatch(const JournalCommit& commit) {
   store::Batch batch;
   for (const net::IpAddress& address : commit.erase) batch.erase.push_back(JournalKey(address));
   for (const std::string& pool : commit.erase_pools) batch.erase.push_back(PoolKey(pool));
+  for (const net::IpAddress& address : commit.erase_releases) {
+    batch.erase.push_back(ReleaseKey(address));
+  }
   for (const JournalRow& row : commit.create) batch.create.push_back(ToRow(row));
   for (const JournalRow& row : commit.put) batch.put.push_back(ToRow(row));
   for (const PoolRow& row : commit.put_pools) batch.put.push_back(ToRow(row));
+  for (const ReleaseRow& row : commit.put_releases) batch.put.push_back(ToRow(row));
   return batch;
 }
 
 absl::StatusOr<JournalLoaded> FromRows(const std::vector<store::Row>& addresses,
-                                       const std::vector<store::Row>& pools) {
+                                       const std::vector<store::Row>& pools,
+                                       const std::vector<store::Row>& releases) {
   JournalLoaded loaded;
   for (const store::Row& row : addresses) {
     ASSIGN_OR_RETURN(const net::IpAddress address, AddressOfKey(row.key));
@@ -349,6 +365,12 @@ absl::StatusOr<JournalLoaded> FromRows(const std::vector<store::Row>& addresses,
     journal::v1::PoolRow value;
     if (!value.ParseFromString(row.value)) continue;
     loaded.pools.push_back({row.key.substr(1), value.first_seen_unix_ms()});
+  }
+  for (const store::Row& row : releases) {
+    const absl::StatusOr<net::IpAddress> address = AddressOfKey(row.key);
+    journal::v1::ReleaseRow value;
+    if (!address.ok() || !value.ParseFromString(row.value) || value.service().empty()) continue;
+    loaded.releases.push_back({*address, value.service(), value.released_unix_ms()});
   }
   return loaded;
 }

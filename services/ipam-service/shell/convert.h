@@ -38,14 +38,19 @@ std::string StatusKey(ObjectKind kind, const std::string& key);
 
 inline constexpr char kAddressPrefix[] = "a";
 inline constexpr char kPoolPrefix[] = "p";
+inline constexpr char kReleasePrefix[] = "r";
 std::string JournalKey(const net::IpAddress& address);
 std::string PoolKey(const std::string& pool);
+std::string ReleaseKey(const net::IpAddress& address);
 store::Row ToRow(const JournalRow& row);
 store::Row ToRow(const PoolRow& row);
+store::Row ToRow(const ReleaseRow& row);
 store::Batch ToBatch(const JournalCommit& commit);
 // Addresses whose row cannot be read are listed as unreadable; a key that is no address is an
-// error. A pool row that cannot be read is left out: the pool counts as new.
+// error. A pool row that cannot be read is left out: the pool counts as new. So is a release: the
+// address counts as never used.
 absl::StatusOr<JournalLoaded> FromRows(const std::vector<store::Row>& addresses,
-                                       const std::vector<store::Row>& pools);
+                                       const std::vector<store::Row>& pools,
+                                       const std::vector<store::Row>& releases);
 
 }  // namespace portolan::ipam

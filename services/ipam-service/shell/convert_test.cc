@@ -194,19 +194,49 @@ TEST(Convert, JournalRowsRoundTripInAddressOrder) {
   }
   std::vector<store::Row> stored_pools;
   for (const PoolRow& row : pools) stored_pools.push_back(ToRow(row));
-  const auto loaded = FromRows(stored, stored_pools);
+  const std::vector<ReleaseRow> releases = {{Address("10.0.0.1"), "a/b", 1700},
+                                            {Address("2001:db8::1"), "a/d", -1}};
+  std::vector<store::Row> stored_releases;
+  for (const ReleaseRow& row : releases) {
+    stored_releases.push_back(ToRow(row));
+    EXPECT_EQ(stored_releases.back().key, ReleaseKey(row.address));
+  }
+  const auto loaded = FromRows(stored, stored_pools, stored_releases);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(loaded->rows, rows);
   EXPECT_EQ(loaded->pools, pools);
+  EXPECT_EQ(loaded->releases, releases);
   EXPECT_THAT(loaded->unreadable, SizeIs(0));
 }
 
 TEST(Convert, AnUnreadableRowBlocksItsAddressAndAStrangeKeyIsDataLoss) {
   const auto loaded = FromRows(
-      {{JournalKey(Address("10.0.0.1")), "\xff\xff"}, {JournalKey(Address("10.0.0.2")), ""}}, {});
+      {{JournalKey(Address("10.0.0.1")), "\xff\xff"}, {JournalKey(Address("10.0.0.2")), ""}}, {},
+      {});
   ASSERT_TRUE(loaded.ok());
   EXPECT_THAT(loaded->unreadable, ElementsAre(Address("10.0.0.1"), Address("10.0.0.2")));
-  EXPECT_EQ(FromRows({{"a?", ""}}, {}).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(FromRows({{"a?", ""}}, {}, {}).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(Convert, AReleaseThatCannotBeReadIsLeftOut) {
+  const auto loaded = FromRows({}, {},
+                               {{"r?", ""},
+                                {ReleaseKey(Address("10.0.0.1")), "\xff\xff"},
+                                {ReleaseKey(Address("10.0.0.2")), ""},
+                                ToRow(ReleaseRow{Address("10.0.0.3"), "a/b", 5})});
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->releases, (std::vector<ReleaseRow>{{Address("10.0.0.3"), "a/b", 5}}));
+}
+
+TEST(Convert, AnErasureAndItsReleaseAreOneBatch) {
+  const ReleaseRow release{Address("10.0.0.1"), "a/b", 5};
+  const store::Batch batch = ToBatch({.batch = 1,
+                                      .erase = {Address("10.0.0.1")},
+                                      .put_releases = {release},
+                                      .erase_releases = {Address("10.0.0.9")}});
+  EXPECT_THAT(batch.erase,
+              ElementsAre(JournalKey(Address("10.0.0.1")), ReleaseKey(Address("10.0.0.9"))));
+  EXPECT_THAT(batch.put, ElementsAre(ToRow(release)));
 }
 
 }  // namespace

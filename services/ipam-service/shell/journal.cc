@@ -55,7 +55,8 @@ Journal::~Journal() {
 absl::StatusOr<JournalLoaded> Journal::Load() const {
   ASSIGN_OR_RETURN(const std::vector<store::Row> addresses, store_->List(kAddressPrefix));
   ASSIGN_OR_RETURN(const std::vector<store::Row> pools, store_->List(kPoolPrefix));
-  return FromRows(addresses, pools);
+  ASSIGN_OR_RETURN(const std::vector<store::Row> releases, store_->List(kReleasePrefix));
+  return FromRows(addresses, pools, releases);
 }
 
 void Journal::Commit(const JournalCommit& commit) {

@@ -400,6 +400,74 @@ TEST_F(ServiceTest, ASharedObjectThatIsMissingIsNamedAndWaitedFor) {
   process.WaitForAddresses("default/web", "20.0.10.254");
 }
 
+config::v1alpha1::Plugin SettingsOf(const std::string& name, const std::string& settings) {
+  config::v1alpha1::Plugin plugin;
+  plugin.set_extension_point("address-picker");
+  plugin.set_name(name);
+  plugin.set_settings(settings);
+  return plugin;
+}
+
+TEST_F(ServiceTest, ACoolDownOutlivesAChangeOfProcessAndEndsByItself) {
+  config::v1alpha1::Pool pool = PoolOf("p", "20.0.10.1", "20.0.10.1", 0);
+  pool.set_address_picker("longest-unused");
+  {
+    Process process(dir_);
+    ASSERT_TRUE(process.Start().ok());
+    process.Add(SettingsOf("longest-unused", R"({"cool-down": 3600})"));
+    process.Add(pool);
+    process.AddService("default/first");
+    process.Sync();
+    process.WaitForAddresses("default/first", "20.0.10.1");
+    process.AddService("default/waits");
+    process.WaitForReason("default/waits", "pool-exhausted");
+    process.RemoveService("default/first");
+    process.WaitForReason("default/waits", "cooling-down");
+  }
+  Process again(dir_);
+  ASSERT_TRUE(again.Start().ok());
+  again.Add(SettingsOf("longest-unused", R"({"cool-down": 3600})"));
+  again.Add(pool);
+  again.AddService("default/waits");
+  again.Sync();
+  again.WaitForReason("default/waits", "cooling-down");
+  again.Add(SettingsOf("longest-unused", R"({"cool-down": 1})"));
+  again.WaitForAddresses("default/waits", "20.0.10.1");
+}
+
+TEST_F(ServiceTest, SettingsOfABuiltInPickerThatDoNotFitAreNamed) {
+  Process process(dir_);
+  ASSERT_TRUE(process.Start().ok());
+  process.Add(SettingsOf("longest-unused", R"({"cooldown": 60})"));
+  config::v1alpha1::Pool pool = PoolOf("p", "20.0.10.1", "20.0.10.1", 0);
+  pool.set_address_picker("longest-unused");
+  process.Add(pool);
+  process.AddService("default/web");
+  process.Sync();
+  process.WaitForReason("default/web", "picker-failed");
+  EXPECT_THAT(process.StatusOf("default/web").message(),
+              HasSubstr(R"(there is no "cooldown", only "cool-down")"));
+  process.Add(SettingsOf("longest-unused", R"({"cool-down": 60})"));
+  process.WaitForAddresses("default/web", "20.0.10.1");
+}
+
+TEST_F(ServiceTest, TheSeedOfRandomIsASetting) {
+  const auto chosen = [this](const std::string& settings) {
+    Process process(dir_, std::make_unique<store::MemoryStore>());
+    EXPECT_TRUE(process.Start().ok());
+    process.Add(SettingsOf("random", settings));
+    config::v1alpha1::Pool pool = PoolOf("p", "20.0.0.0", "20.0.255.255", 16);
+    pool.set_address_picker("random");
+    process.Add(pool);
+    process.AddService("default/web");
+    process.Sync();
+    process.WaitForReason("default/web", "assigned");
+    return process.AddressesOf("default/web");
+  };
+  EXPECT_EQ(chosen(R"({"seed": 1})"), chosen(R"({"seed": 1})"));
+  EXPECT_NE(chosen(R"({"seed": 1})"), chosen(R"({"seed": 2})"));
+}
+
 // The example plugin as a process of its own.
 class SpreadProcess {
  public:
