@@ -4,6 +4,6 @@ from integration.benchmarks.benchmark import Benchmark
 
 BENCHMARK = Benchmark(
     what="ipam core: assign and adopt services, bytes a service",
-    build=("//services/ipam-service/core:engine_bench",),
-    ours=("{//services/ipam-service/core:engine_bench}",),
+    build=("//services/ipam-service/core:engine_benchmark",),
+    ours=("{//services/ipam-service/core:engine_benchmark}",),
 )

@@ -42,7 +42,7 @@ absl::StatusOr<IpAddress> IpAddress::FromBytes(absl::Span<const uint8_t> bytes) 
 std::string IpAddress::ToBytes() const {
   const size_t size = FamilyBits(family_) / 8;
   std::string bytes(size, '\0');
-  absl::uint128 rest = value_;
+  absl::uint128 rest = value();
   for (size_t i = size; i-- > 0; rest >>= 8) {
     bytes[i] = static_cast<char>(absl::Uint128Low64(rest) & 0xff);
   }
@@ -57,24 +57,24 @@ std::string IpAddress::ToString() const {
 }
 
 bool IpAddress::IsMulticast() const {
-  return is_ipv4() ? (value_ >> 28) == 0xe : (value_ >> 120) == 0xff;
+  return is_ipv4() ? (value() >> 28) == 0xe : (value() >> 120) == 0xff;
 }
 
-bool IpAddress::IsLoopback() const { return is_ipv4() ? (value_ >> 24) == 127 : value_ == 1; }
+bool IpAddress::IsLoopback() const { return is_ipv4() ? (value() >> 24) == 127 : value() == 1; }
 
 bool IpAddress::IsLinkLocal() const {
-  return is_ipv4() ? (value_ >> 16) == 0xa9fe : (value_ >> 118) == 0x3fa;
+  return is_ipv4() ? (value() >> 16) == 0xa9fe : (value() >> 118) == 0x3fa;
 }
 
 std::optional<IpAddress> IpAddress::Next() const {
   const absl::uint128 last = is_ipv4() ? absl::uint128(UINT32_MAX) : absl::Uint128Max();
-  if (value_ == last) return std::nullopt;
-  return FromValue(family_, value_ + 1);
+  if (value() == last) return std::nullopt;
+  return FromValue(family_, value() + 1);
 }
 
 std::optional<IpAddress> IpAddress::Previous() const {
-  if (value_ == 0) return std::nullopt;
-  return FromValue(family_, value_ - 1);
+  if (value() == 0) return std::nullopt;
+  return FromValue(family_, value() - 1);
 }
 
 }  // namespace portolan::net
