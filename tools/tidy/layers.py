@@ -52,6 +52,7 @@ LIBRARY_HOMES = {
     "bpf": (r"bpf(/.*)?", r"services/[^/]+/shell(/.*)?"),
     "grpc": (
         r"api/proto(/.*)?",
+        r"services/base/store",
         r"services/base/wire",
         r"services/[^/]+/shell(/.*)?",
         r"services/standalone",

@@ -3,11 +3,15 @@
 // Commit() is all or nothing and durable when it returns OK. Calls block (disk, network): shells
 // run them on a worker thread. One caller at a time. The store owns its files.
 //
-// Errors: ALREADY_EXISTS (message names the key), RESOURCE_EXHAUSTED (disk full; later calls may
-// succeed), UNAVAILABLE (store away; outcome of a Commit unknown), DATA_LOSS (file damaged),
-// FAILED_PRECONDITION (held by another process, or written by a newer version).
+// Errors: ALREADY_EXISTS (message names the key), RESOURCE_EXHAUSTED (disk or cluster full, nothing
+// done; later calls may succeed), UNAVAILABLE (store away; outcome of a Commit unknown), DATA_LOSS
+// (file damaged), FAILED_PRECONDITION (held by another process or written by a newer version; of a
+// Commit: another process leads now, nothing done, and no later call will do), INVALID_ARGUMENT (a
+// batch of more than max_rows()).
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +41,8 @@ class Store {
   virtual absl::Status Commit(const Batch& batch) = 0;
   // Rows whose key starts with `prefix`, in key order.
   virtual absl::StatusOr<std::vector<Row>> List(absl::string_view prefix) const = 0;
+  // How many rows, of all three kinds together, a batch may have.
+  virtual size_t max_rows() const { return SIZE_MAX; }
 };
 
 // In memory, for tests and simulation; faults are set by hand.

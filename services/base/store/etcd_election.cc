@@ -1,0 +1,157 @@
+#include "services/base/store/etcd_election.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "services/base/status/status_macros.h"
+
+namespace portolan::store {
+namespace {
+
+constexpr absl::Duration kFirstRetry = absl::Milliseconds(100);
+constexpr absl::Duration kMaxRetry = absl::Seconds(2);
+
+}  // namespace
+
+absl::Duration Leadership::Remaining() const {
+  const absl::Duration remaining = absl::FromUnixNanos(expires_ns_) - clock_->Now();
+  return std::max(remaining, absl::ZeroDuration());
+}
+
+Election::Election(std::unique_ptr<EtcdClient> client, Options options, const Clock* clock,
+                   Handlers handlers)
+    : client_(std::move(client)),
+      options_(std::move(options)),
+      clock_(clock),
+      handlers_(std::move(handlers)),
+      thread_([this] { Run(); }) {}
+
+Election::~Election() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  client_->Cancel();
+  thread_.join();
+}
+
+void Election::StepDown() {
+  absl::MutexLock lock(&mutex_);
+  stepping_down_ = leading_;
+}
+
+void Election::SetLeading(bool leading) {
+  absl::MutexLock lock(&mutex_);
+  leading_ = leading;
+  stepping_down_ = false;
+}
+
+bool Election::stopping() {
+  absl::MutexLock lock(&mutex_);
+  return stopping_;
+}
+
+bool Election::Sleep(absl::Duration duration) {
+  const auto called = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || stepping_down_;
+  };
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithTimeout(absl::Condition(&called), duration);
+}
+
+void Election::Wait(const std::string& why) {
+  if (why == reason_ || stopping()) return;
+  reason_ = why;
+  handlers_.on_waiting(why);
+}
+
+void Election::Run() {
+  absl::Duration retry = kFirstRetry;
+  while (!stopping()) {
+    const absl::Status status = Round();
+    if (status.ok()) {
+      retry = kFirstRetry;
+      continue;
+    }
+    Wait(absl::StrCat("the store is away: ", status.message()));
+    Sleep(retry);
+    retry = std::min(retry * 2, kMaxRetry);
+  }
+}
+
+absl::Status Election::Round() {
+  etcdserverpb::RangeRequest request;
+  request.set_key(options_.key);
+  ASSIGN_OR_RETURN(const etcdserverpb::RangeResponse found, client_->Range(request));
+  if (found.kvs_size() > 0) {
+    Wait(absl::StrCat("standby, leader is ", found.kvs(0).value()));
+    const absl::Status status =
+        client_->AwaitDeletion(options_.key, found.header().revision() + 1, options_.ttl);
+    // The time was up or the member went away: look again, at another one if need be.
+    return absl::IsUnavailable(status) ? absl::OkStatus() : status;
+  }
+  const absl::Time before = clock_->Now();
+  ASSIGN_OR_RETURN(const EtcdClient::Lease lease, client_->Grant(options_.ttl));
+  // However this ends, the lease does not outlive it: the next one need not wait for its expiry.
+  const absl::Cleanup revoke = [&] {
+    client_->Restart();
+    client_->Revoke(lease.id).IgnoreError();  // else it expires by itself
+    if (stopping()) client_->Cancel();
+  };
+  ASSIGN_OR_RETURN(const std::shared_ptr<Leadership> leadership, Campaign(lease, before));
+  if (leadership == nullptr) return absl::OkStatus();
+  reason_.clear();
+  SetLeading(true);
+  handlers_.on_elected(leadership);
+  const absl::Status why = Lead(lease, *leadership);
+  SetLeading(false);
+  leadership->End();
+  handlers_.on_lost(why);
+  return absl::OkStatus();
+}
+
+// Null: another one was faster.
+absl::StatusOr<std::shared_ptr<Leadership>> Election::Campaign(const EtcdClient::Lease& lease,
+                                                               absl::Time granted) {
+  etcdserverpb::TxnRequest request;
+  etcdserverpb::Compare& compare = *request.add_compare();
+  compare.set_target(etcdserverpb::Compare::CREATE);
+  compare.set_key(options_.key);
+  compare.set_create_revision(0);
+  etcdserverpb::PutRequest& put = *request.add_success()->mutable_request_put();
+  put.set_key(options_.key);
+  put.set_value(options_.name);
+  put.set_lease(lease.id);
+  ASSIGN_OR_RETURN(const etcdserverpb::TxnResponse response, client_->Txn(request));
+  if (!response.succeeded()) return std::shared_ptr<Leadership>();
+  return std::make_shared<Leadership>(options_.key, response.header().revision(), clock_,
+                                      granted + lease.ttl);
+}
+
+// Returns why it is over.
+absl::Status Election::Lead(const EtcdClient::Lease& lease, Leadership& leadership) {
+  absl::Duration pause = lease.ttl / 3;
+  for (;;) {
+    if (Sleep(std::min(pause, leadership.Remaining()))) {
+      return absl::CancelledError(stopping() ? "this process stops" : "a write was refused");
+    }
+    if (!leadership.Holds()) {
+      return absl::UnavailableError("the store did not renew the lease in time");
+    }
+    const absl::Time before = clock_->Now();
+    const absl::StatusOr<absl::Duration> ttl =
+        client_->KeepAlive(lease.id, std::min(lease.ttl / 3, leadership.Remaining()));
+    if (ttl.ok()) {
+      leadership.Renew(before + *ttl);
+      pause = *ttl / 3;
+    } else if (absl::IsNotFound(ttl.status())) {
+      return ttl.status();
+    } else {
+      pause = kFirstRetry;
+    }
+  }
+}
+
+}  // namespace portolan::store
