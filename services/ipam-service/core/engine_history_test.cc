@@ -317,6 +317,10 @@ TEST_F(EngineHistoryTest, SettingsThatCannotBeReadAreToldAndTheCoolDownGoesOnAft
   Give("default/b");
   EXPECT_EQ(world_->ReasonOf("default/b"), "picker-failed");
   EXPECT_THAT(world_->StatusOf("default/b")->message, HasSubstr("\"cool-down\" must be"));
+  world_->Advance(absl::Seconds(1));
+  EXPECT_EQ(world_->PoolStatusOf("p")->reason, "picker-failed");
+  EXPECT_THAT(world_->PoolStatusOf("p")->message, HasSubstr("\"cool-down\" must be"));
+  EXPECT_THAT(world_->PoolStatusOf("p")->remedy, HasSubstr("settings"));
   world_->Send(CoolDown(60));
   EXPECT_EQ(world_->ReasonOf("default/b"), "cooling-down");
   world_->Advance(absl::Seconds(60));

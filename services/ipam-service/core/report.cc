@@ -23,8 +23,8 @@ constexpr std::array kReasons = {
     ReasonText{"store-failed", "look at the log for the store's error; it is retried by itself"},
     ReasonText{"picker-asked", "wait for the address picker's answer"},
     ReasonText{"picker-failed",
-               "repair the address picker, set its fail-policy to \"open\", or choose another "
-               "address-picker for the pool; it is retried by itself"},
+               "repair the address picker or its settings, set its fail-policy to \"open\", or "
+               "choose another address-picker for the pool; it is retried by itself"},
     ReasonText{"picker-unknown",
                "declare the plugin under /portolan-system:system/plugins, or choose another "
                "address-picker for the pool"},
@@ -270,11 +270,11 @@ StatusReport ReportOnPool(const Pool& pool, const std::string& picker_name,
   } else if (picker == nullptr || picker->stage == nullptr) {
     const bool open = picker != nullptr && picker->fail_open;
     report.state = open ? State::kDegraded : State::kPending;
-    report.reason = "picker-unknown";
+    report.reason = picker == nullptr ? "picker-unknown" : "picker-failed";
     report.message = absl::StrCat(
         subject, "names address-picker \"", picker_name, "\": ",
         picker == nullptr ? "there is none of this name" : std::string(picker->error.message()));
-    report.remedy = RemedyFor("picker-unknown");
+    report.remedy = RemedyFor(report.reason);
   } else if (config.blocks.empty()) {
     report.state = State::kPending;
     report.reason = "no-block";
