@@ -129,7 +129,7 @@ class Running {
                                .hub = &hub_,
                                .clock = &SystemClock(),
                                .log = &log_},
-                              &registry_)
+                              &registry_, std::make_shared<IpamRpc>())
                    .value();
     std::vector<grpc::Service*> rpcs = service_->rpcs();
     rpcs.push_back(hub_.service());
