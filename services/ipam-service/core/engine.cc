@@ -105,6 +105,7 @@ void Engine::ChangePools(std::vector<ServiceRecord*> concerned, Change change) {
   pools_published_at_ = absl::InfinitePast();  // an edit shows at once
   for (ServiceRecord* holder : concerned) Settle(*holder);
   SettleWaiting();
+  renumber_adopted_ = true;
   if (settings_.allow_renumber) renumber_at_ = now_.steady + kRenumberDelay;
 }
 

@@ -134,6 +134,7 @@ class Engine {
   // Compares what is held with the wish. Illegal addresses are stranded when `strandable` is null
   // or lists them; the others begin to go.
   void Keep(ServiceRecord& service, Wish& wish, const Addresses* strandable);
+  static bool KeepsExtra(const ServiceRecord& service, const Wish& wish, const Member& member);
   Slot* SlotFor(Wish& wish, const net::IpAddress& address, bool extra) const;
   // Lets the leftovers go when everything that is asked for is there.
   void LetLeftoversGo(ServiceRecord& service, Wish& wish);
@@ -210,6 +211,7 @@ class Engine {
 
   absl::btree_map<std::string, ServiceRecord*> stranded_;  // by key: those with such an address
   std::optional<absl::Time> renumber_at_;
+  bool renumber_adopted_ = false;  // not at the start: nobody decided about them since
   struct Draining {
     net::IpAddress address;
     std::string service;

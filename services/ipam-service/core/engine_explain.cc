@@ -163,13 +163,12 @@ Wish Engine::SettledWish(const ServiceRecord& service) const {
     const Member& member = *holding.Find(&service);
     if (member.draining_until_unix_ms != 0) continue;
     const bool legal = rules_.HomeOf(service.request, address, *holding.pool) != nullptr;
-    Slot* slot = SlotFor(wish, address, wish.unreadable || member.adopted);
-    if (slot == nullptr) {
-      wish.leftovers.push_back(address);
-      continue;
-    }
-    slot->filled = address;
     if (!legal) wish.stranded.push_back(rules_.WhyIllegal(service.request, address));
+    if (Slot* slot = SlotFor(wish, address, KeepsExtra(service, wish, member)); slot != nullptr) {
+      slot->filled = address;
+    } else {
+      wish.leftovers.push_back(address);
+    }
   }
   return wish;
 }

@@ -29,6 +29,12 @@ Slot* Engine::SlotFor(Wish& wish, const net::IpAddress& address, bool extra) con
   return &wish.slots.back();
 }
 
+// What nobody asked for in so many words stays all the same: nobody knows what an unreadable request
+// means, and what was found in use is not given up before another address is asked for.
+bool Engine::KeepsExtra(const ServiceRecord& service, const Wish& wish, const Member& member) {
+  return wish.unreadable || (member.adopted && service.request.requested_addresses.empty());
+}
+
 void Engine::Keep(ServiceRecord& service, Wish& wish, const Addresses* strandable) {
   bool stranded = false;
   for (const net::IpAddress& address : Addresses(service.held)) {
@@ -39,8 +45,7 @@ void Engine::Keep(ServiceRecord& service, Wish& wish, const Addresses* strandabl
     }
     const Member& member = *holding.Find(&service);
     const bool draining = member.draining_until_unix_ms != 0;
-    const bool extra =
-        wish.unreadable || (member.adopted && service.request.requested_addresses.empty());
+    const bool extra = KeepsExtra(service, wish, member);
     const Pool* home = rules_.HomeOf(service.request, address, *holding.pool);
     if (home != nullptr) {
       if (home->name() != *holding.pool) ledger_.Rehome(address, home->name(), effects_);
@@ -56,14 +61,17 @@ void Engine::Keep(ServiceRecord& service, Wish& wish, const Addresses* strandabl
     if (draining) continue;
     const bool stays = strandable == nullptr || std::find(strandable->begin(), strandable->end(),
                                                           address) != strandable->end();
-    Slot* slot = stays ? SlotFor(wish, address, extra) : nullptr;
-    if (slot == nullptr) {
+    if (!stays) {
       Drain(service, address);
       continue;
     }
-    slot->filled = address;
     stranded = true;
     wish.stranded.push_back(rules_.WhyIllegal(service.request, address));
+    if (Slot* slot = SlotFor(wish, address, extra); slot != nullptr) {
+      slot->filled = address;
+    } else {
+      wish.leftovers.push_back(address);  // what is asked for is not there yet
+    }
   }
   if (stranded) {
     stranded_[service.request.key] = &service;
@@ -131,8 +139,14 @@ void Engine::EndDrains() {
 
 void Engine::Renumber() {
   const auto stranded = stranded_;
-  const Addresses none;
-  for (const auto& [key, service] : stranded) Settle(*service, &none);
+  for (const auto& [key, service] : stranded) {
+    Addresses staying;
+    for (const net::IpAddress& address : service->held) {
+      if (renumber_adopted_ || !ledger_.Find(address, service)->adopted) continue;
+      staying.push_back(address);
+    }
+    Settle(*service, &staying);
+  }
 }
 
 void Engine::LeaveAddress(ServiceRecord& service, const net::IpAddress& address) {

@@ -61,9 +61,13 @@ void Engine::OrderPools() {
     return it == seen.end() ? std::numeric_limits<int64_t>::max() : it->second;
   });
   std::vector<PoolRow> rows;
+  int64_t unknown = now;  // younger than all that are known, even when the clock went back
+  for (const std::string& pool : pools_.Names()) {
+    if (auto it = seen.find(pool); it != seen.end()) unknown = std::max(unknown, it->second + 1);
+  }
   for (const std::string& pool : pools_.Names()) {
     auto it = seen.find(pool);
-    first_seen_[pool] = it == seen.end() ? now : it->second;
+    first_seen_[pool] = it == seen.end() ? unknown : it->second;
     last_seen_ = std::max(last_seen_, first_seen_[pool]);
     rows.push_back({pool, first_seen_[pool]});
   }
