@@ -132,13 +132,17 @@ void Engine::EndDrains() {
 void Engine::Renumber() {
   const auto stranded = stranded_;
   const Addresses none;
-  for (const auto& [key, service] : stranded) Settle(*service, &none);
+  for (const auto& [key, service] : stranded) {
+    for (const net::IpAddress& address : StrandedOf(*service)) ++CountersOf(address).renumbered;
+    Settle(*service, &none);
+  }
 }
 
 void Engine::LeaveAddress(ServiceRecord& service, const net::IpAddress& address) {
   NoteRelease(service, address);
   const bool others = ledger_.Find(address)->members.size() > 1;
   ledger_.Leave(address, &service, effects_);
+  ++CountersOf(address).released;
   sharing_.Remove(service.request, address);
   service.held.erase(std::find(service.held.begin(), service.held.end(), address));
   if (others && Shares(service.request)) freed_keys_.insert(service.request.sharing->key);
