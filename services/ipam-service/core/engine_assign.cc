@@ -1,6 +1,7 @@
 // Which address a Service gets.
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "services/ipam-service/core/engine.h"

@@ -1,4 +1,5 @@
-// The engine at one moment, in numbers: what a shell exports for one scrape. Value types.
+// The engine at one moment, in numbers: what a shell exports for one scrape. Value types that
+// whoever asked owns; copies, so that a reader may keep them while the engine goes on.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,7 @@ struct EngineFigures {
   std::vector<PoolFigures> by_pool;  // in serving order
   Counters counters;
   CountByReason waiting_by_reason;
-  metrics::Histogram served_after{{}};
+  metrics::Histogram served_after{metrics::kSeconds};
 };
 
 }  // namespace portolan::ipam
