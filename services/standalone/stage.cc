@@ -26,6 +26,10 @@ absl::Status Stage::Start(const process::Upstreams& upstreams) {
     service_.reset();
     return Annotate(status, name_);
   }
+  if (context_.metrics != nullptr) {
+    figures_ = context_.metrics->Add(name_, loop_.get(),
+                                     [this](metrics::Page& page) { service_->Collect(page); });
+  }
   thread_ = std::thread([this] { loop_->Run(); });
   return absl::OkStatus();
 }
@@ -33,6 +37,7 @@ absl::Status Stage::Start(const process::Upstreams& upstreams) {
 void Stage::Stop() {
   if (thread_.joinable()) {
     loop_->Post([this] {
+      figures_.reset();
       service_.reset();
       loop_->Stop();
     });

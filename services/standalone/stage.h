@@ -41,6 +41,7 @@ class Stage {
   const std::unique_ptr<Loop> loop_;
   process::Context context_;
   std::unique_ptr<process::Service> service_;
+  std::unique_ptr<metrics::Exporter::Source> figures_;  // of the service, while it runs
   std::thread thread_;
 };
 

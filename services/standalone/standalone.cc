@@ -2,12 +2,14 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "plugins/builtin/builtin.h"
 #include "services/base/process/main.h"
+#include "services/base/process/metrics_endpoint.h"
 #include "services/base/process/signals.h"
 #include "services/base/status/status_macros.h"
 #include "services/base/wire/server.h"
@@ -53,8 +55,11 @@ absl::Status RunUntilStopped(const Options& options) {
         if (reload) reload();
       });
   wire::Hub hub;
+  metrics::Exporter exporter(&SystemClock());
   const Context base{
-      options.node, options.state_dir, options.run_dir, loop.get(), &hub, &SystemClock(), &log};
+      options.node, options.state_dir, options.run_dir, loop.get(), &hub, &SystemClock(),
+      &log,         &exporter};
+  std::optional<process::MetricsEndpoint> endpoint(std::in_place, base, "portolan");
 
   std::vector<grpc::Service*> rpcs = {hub.service()};
   std::unique_ptr<Stage> config_stage;
@@ -86,11 +91,13 @@ absl::Status RunUntilStopped(const Options& options) {
         result = std::move(status);
         loop->Stop();
       });
+  endpoint->Start(upstream);
   log.Info("running", {{"node", options.node},
                        {"socket", absl::StrCat(options.run_dir, "/portolan.sock")},
                        {"state_dir", options.state_dir}});
   loop->Run();
   log.Info("stopping");
+  endpoint.reset();
   supervisor.reset();
   hub.Shutdown();
   server.reset();  // before the service whose RPCs it serves

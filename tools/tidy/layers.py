@@ -45,7 +45,7 @@ BUILD_SUPPORT = "tools/bazel"
 IMPURE_BASE = ("clock", "log", "loop", "process", "store", "wire", "yang")
 
 # Third-party libraries that a core may not reach, on any path.
-IMPURE_LIBRARIES = ("bpf", "dl", "grpc", "grpc_reflection", "nlohmann_json", "protobuf", "sqlite3", "uv", "yang")
+IMPURE_LIBRARIES = ("bpf", "dl", "grpc", "grpc_reflection", "nlohmann_json", "prometheus", "protobuf", "sqlite3", "uv", "yang")
 
 # Libraries with one home each: packages (patterns) whose targets may name them directly, tests included.
 LIBRARY_HOMES = {
@@ -60,6 +60,7 @@ LIBRARY_HOMES = {
         r"plugins/examples(/.*)?",
         r"tools/portolan(/.*)?",
     ),
+    "prometheus": (r"services/base/metrics",),
     "sqlite3": (r"services/base/store",),
     "uv": (r"services/base/loop",),
     "yang": (r"services/base/yang",),
@@ -72,7 +73,9 @@ LIBRARY_HEADERS = {
     "grpc/": "grpc",
     "grpcpp/": "grpc",
     "libyang/": "yang",
+    "CivetServer.h": "prometheus",
     "nlohmann/": "nlohmann_json",
+    "prometheus/": "prometheus",
     "sqlite3.h": "sqlite3",
     "uv.h": "uv",
 }

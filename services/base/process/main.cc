@@ -5,10 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/base/process/metrics_endpoint.h"
 #include "services/base/process/signals.h"
 #include "services/base/status/status_macros.h"
 #include "services/base/wire/server.h"
@@ -29,6 +31,7 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
   const Log log((std::string(name)));
   const std::unique_ptr<Loop> loop = NewLoop();
   wire::Hub hub;
+  metrics::Exporter exporter(&SystemClock());
   std::unique_ptr<Service> service;
   const Signals signals(
       loop.get(), [&] { loop->Stop(); },
@@ -36,8 +39,11 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
         if (service != nullptr) service->Reload();
       });
   const Context context{flags.node, flags.state_dir, flags.run_dir, loop.get(),
-                        &hub,       &SystemClock(),  &log};
+                        &hub,       &SystemClock(),  &log,          &exporter};
   ASSIGN_OR_RETURN(service, factory(context));
+  std::optional<MetricsEndpoint> endpoint(std::in_place, context, std::string(name));
+  const auto figures = exporter.Add(std::string(name), loop.get(),
+                                    [&](metrics::Page& page) { service->Collect(page); });
   std::vector<grpc::Service*> rpcs = service->rpcs();
   rpcs.push_back(hub.service());
   ASSIGN_OR_RETURN(
@@ -54,9 +60,11 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
       .allocation = channel(above, "ipam-service"),
       .datapath = channel(flags.run_dir, "datapath-loader"),
   }));
+  endpoint->Start(config);
   log.Info("running", {{"node", flags.node}, {"run_dir", flags.run_dir}});
   loop->Run();
   log.Info("stopping");
+  endpoint.reset();
   hub.Shutdown();
   server.reset();  // before the service whose RPCs it serves
   return absl::OkStatus();

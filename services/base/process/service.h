@@ -13,6 +13,7 @@
 #include "services/base/clock/clock.h"
 #include "services/base/log/log.h"
 #include "services/base/loop/loop.h"
+#include "services/base/metrics/exporter.h"
 #include "services/base/wire/hub.h"
 
 namespace grpc {
@@ -31,6 +32,7 @@ struct Context {
   wire::Hub* hub = nullptr;  // where it publishes
   const Clock* clock = nullptr;
   const Log* log = nullptr;
+  metrics::Exporter* metrics = nullptr;  // null: nobody scrapes
 };
 
 // Where a service reads from. In standalone all are the same in-process channel.
@@ -50,6 +52,8 @@ class Service {
   virtual absl::Status Start(const Upstreams& upstreams) = 0;
   // SIGHUP: read files again, if the service has any.
   virtual void Reload() {}
+  // What it counts, for one scrape. On its loop's thread.
+  virtual void Collect(metrics::Page&) const {}
 };
 
 }  // namespace portolan::process

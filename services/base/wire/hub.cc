@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -30,6 +31,7 @@ class Session : public grpc::ServerWriteReactor<WatchResponse>,
   // Keeps the session alive until gRPC says that it is done with it.
   void Start() {
     self_ = shared_from_this();
+    table_->CountReader(1);
     Pump();
   }
 
@@ -60,7 +62,10 @@ class Session : public grpc::ServerWriteReactor<WatchResponse>,
     Pump();
   }
   void OnCancel() override { End(grpc::Status::CANCELLED); }
-  void OnDone() override { self_.reset(); }
+  void OnDone() override {
+    table_->CountReader(-1);
+    self_.reset();
+  }
 
  private:
   enum class State { kBusy, kWaiting, kFinished };
@@ -162,6 +167,20 @@ Hub::~Hub() { Shutdown(); }
 
 grpc::Service* Hub::service() { return service_.get(); }
 void Hub::Shutdown() { service_->Shutdown(); }
+
+std::vector<StreamFigures> Hub::Figures() const {
+  std::vector<StreamFigures> figures;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [type, table] : tables_) {
+      figures.push_back(table->Figures());
+      figures.back().type = type;
+    }
+  }
+  std::sort(figures.begin(), figures.end(),
+            [](const StreamFigures& a, const StreamFigures& b) { return a.type < b.type; });
+  return figures;
+}
 
 Writer Hub::NewWriter(const std::string& type) {
   absl::MutexLock lock(&mutex_);

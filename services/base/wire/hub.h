@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
@@ -24,6 +25,7 @@ class Service;
 namespace portolan::wire {
 
 class StreamTable;
+struct StreamFigures;
 
 // One component's part of a table. Several writers of one type share the table (their keys must
 // differ); readers hear "synced" only when every writer has said so.
@@ -66,13 +68,15 @@ class Hub {
   grpc::Service* service();
   // Ends every stream, now and later, so that a server can shut down.
   void Shutdown();
+  // Of every type (stream_table.h), in the order of their names.
+  std::vector<StreamFigures> Figures() const;
 
  private:
   class StreamService;
   Writer NewWriter(const std::string& type);
   StreamTable* Find(const std::string& type);
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   absl::flat_hash_map<std::string, std::unique_ptr<StreamTable>> tables_;
   std::unique_ptr<StreamService> service_;
 };

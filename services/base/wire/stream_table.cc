@@ -136,9 +136,27 @@ bool StreamTable::Read(Position& position, stream::v1alpha1::WatchResponse& resp
   response.set_reset(reset);
   response.set_epoch(epoch_);
   response.set_revision(position.revision);
-  if (reset || response.synced() || response.changes_size() > 0) return true;
+  if (reset || response.synced() || response.changes_size() > 0) {
+    ++responses_;
+    sent_bytes_ += bytes;
+    return true;
+  }
   waiting_.push_back(std::move(waker));
   return false;
+}
+
+void StreamTable::CountReader(int change) {
+  absl::MutexLock lock(&mutex_);
+  readers_ += change;
+}
+
+StreamFigures StreamTable::Figures() const {
+  absl::MutexLock lock(&mutex_);
+  return {.revisions = head_,
+          .entries = entries_.size() - tombstones_.size(),
+          .readers = readers_,
+          .responses = responses_,
+          .sent_bytes = sent_bytes_};
 }
 
 }  // namespace portolan::wire

@@ -19,6 +19,16 @@
 
 namespace portolan::wire {
 
+// What happened to one type since the start.
+struct StreamFigures {
+  std::string type;        // full name of the message
+  uint64_t revisions = 0;  // changes
+  size_t entries = 0;      // keys that have a value now
+  int readers = 0;         // that follow it now
+  uint64_t responses = 0;
+  uint64_t sent_bytes = 0;  // keys and values in the responses
+};
+
 // Somebody who waits for the next change.
 class Waker {
  public:
@@ -56,6 +66,11 @@ class StreamTable {
   bool Read(Position& position, stream::v1alpha1::WatchResponse& response,
             std::weak_ptr<Waker> waker);
 
+  // A reader came, one went.
+  void CountReader(int change);
+  // Without the type, which the hub knows.
+  StreamFigures Figures() const;
+
  private:
   struct Entry {
     uint64_t revision = 0;
@@ -79,6 +94,9 @@ class StreamTable {
   std::vector<bool> writers_synced_ ABSL_GUARDED_BY(mutex_);
   bool synced_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::weak_ptr<Waker>> waiting_ ABSL_GUARDED_BY(mutex_);
+  int readers_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t responses_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t sent_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace portolan::wire

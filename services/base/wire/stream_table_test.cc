@@ -65,6 +65,24 @@ TEST_F(StreamTableTest, GivesASnapshotThenOneMarkThenDeltas) {
   EXPECT_EQ(Text(), "a=2 ");
 }
 
+TEST_F(StreamTableTest, CountsReadersChangesAndWhatWasSent) {
+  table_.Upsert("a", Service(1));
+  table_.Upsert("b", Service(1));
+  table_.Remove("b");
+  table_.CountReader(1);
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  ASSERT_FALSE(Read(position));  // nothing new is no response
+  StreamFigures figures = table_.Figures();
+  EXPECT_EQ(figures.revisions, 3u);
+  EXPECT_EQ(figures.entries, 1u);
+  EXPECT_EQ(figures.readers, 1);
+  EXPECT_EQ(figures.responses, 1u);
+  EXPECT_EQ(figures.sent_bytes, 1 + Service(1).SerializeAsString().size());
+  table_.CountReader(-1);
+  EXPECT_EQ(table_.Figures().readers, 0);
+}
+
 TEST_F(StreamTableTest, ASlowReaderGetsOnlyTheLatestValueOfAKey) {
   Position position = table_.Begin({});
   ASSERT_TRUE(Read(position));

@@ -42,6 +42,7 @@ class BgpService : public process::Service {
   }
 
   absl::Status Start(const process::Upstreams& upstreams) override;
+  void Collect(metrics::Page& page) const override;
 
  private:
   template <typename M>
@@ -76,6 +77,7 @@ class BgpService : public process::Service {
   std::set<std::string> route_keys_;
   std::set<std::string> status_keys_;
   std::map<std::string, PeerView> logged_;
+  uint64_t established_ = 0;          // sessions since the start
   const absl::Duration wall_offset_;  // fixed, so that one state has one time
   RunMarker marker_;
   Transport transport_;
@@ -219,6 +221,7 @@ void BgpService::LogPeer(const PeerView& view) {
   const bool is_up = view.state == SessionState::kEstablished;
   const bool was_up = before.state == SessionState::kEstablished;
   if (is_up && !was_up) {
+    ++established_;
     context_.log->Info("peer established", {{"peer", peer}, {"address", view.address.ToString()}});
   } else if (!is_up && (was_up || view.last_error != before.last_error)) {
     context_.log->Warning(
@@ -226,6 +229,17 @@ void BgpService::LogPeer(const PeerView& view) {
         {{"peer", peer}, {"address", view.address.ToString()}, {"error", view.last_error}});
   }
   before = view;
+}
+
+void BgpService::Collect(metrics::Page& page) const {
+  for (const auto& [peer, view] : logged_) {
+    page.AddGauge("portolan_bgp_session_up", "1: the session with the peer is established.",
+                  {{"peer", peer}}, view.state == SessionState::kEstablished ? 1 : 0);
+  }
+  page.AddCounter("portolan_bgp_sessions_established_total", "Sessions that were established.", {},
+                  static_cast<double>(established_));
+  page.AddGauge("portolan_bgp_routes", "Routes in the tables towards peers.", {},
+                static_cast<double>(route_keys_.size()));
 }
 
 void BgpService::Do(const RemovePeer& effect) {

@@ -33,6 +33,7 @@ void DiffTable(const std::map<std::string, T>& from, const std::map<std::string,
 std::vector<Change> Diff(const Snapshot& from, const Snapshot& to) {
   std::vector<Change> changes;
   DiffTable(from.pipeline_stages, to.pipeline_stages, &changes);
+  DiffTable(from.metrics_endpoints, to.metrics_endpoints, &changes);
   DiffTable(from.plugins, to.plugins, &changes);
   DiffTable(from.nodes, to.nodes, &changes);
   DiffTable(from.ipam_settings, to.ipam_settings, &changes);

@@ -183,6 +183,13 @@ struct PipelineStage {
   friend bool operator==(const PipelineStage&, const PipelineStage&) = default;
 };
 
+struct MetricsEndpoint {
+  std::string process;
+  std::string address;
+  uint32_t port = 0;
+  friend bool operator==(const MetricsEndpoint&, const MetricsEndpoint&) = default;
+};
+
 enum class Protocol : uint8_t { kTcp = 6, kUdp = 17, kSctp = 132 };  // IANA numbers
 
 struct Port {
@@ -250,6 +257,7 @@ struct Snapshot {
   std::map<std::string, DatapathInterface> datapath_interfaces;
   std::map<std::string, DatapathSettings> datapath_settings;
   std::map<std::string, PipelineStage> pipeline_stages;
+  std::map<std::string, MetricsEndpoint> metrics_endpoints;
   std::map<std::string, Namespace> namespaces;
   std::map<std::string, Service> services;
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
@@ -258,6 +266,6 @@ struct Snapshot {
 // One entry of any of the tables.
 using Object = std::variant<Pool, IpamSettings, Quota, Plugin, Node, L2Policy, L2Settings,
                             BgpInstance, BgpPeer, BgpAdvertisement, DatapathInterface,
-                            DatapathSettings, PipelineStage, Namespace, Service>;
+                            DatapathSettings, PipelineStage, MetricsEndpoint, Namespace, Service>;
 
 }  // namespace portolan::config

@@ -258,6 +258,14 @@ v1alpha1::PipelineStage ToProto(const PipelineStage& stage) {
   return proto;
 }
 
+v1alpha1::MetricsEndpoint ToProto(const MetricsEndpoint& endpoint) {
+  v1alpha1::MetricsEndpoint proto;
+  proto.set_process(endpoint.process);
+  proto.set_address(endpoint.address);
+  proto.set_port(endpoint.port);
+  return proto;
+}
+
 v1alpha1::Problem ToProto(const Problem& problem) {
   v1alpha1::Problem proto;
   proto.set_source(problem.source);

@@ -28,6 +28,7 @@ v1alpha1::BgpAdvertisement ToProto(const BgpAdvertisement& advertisement);
 v1alpha1::DatapathInterface ToProto(const DatapathInterface& interface);
 v1alpha1::DatapathSettings ToProto(const DatapathSettings& settings);
 v1alpha1::PipelineStage ToProto(const PipelineStage& stage);
+v1alpha1::MetricsEndpoint ToProto(const MetricsEndpoint& endpoint);
 v1alpha1::Problem ToProto(const Problem& problem);
 v1alpha1::AddressMove ToProto(const AddressMove& move);
 AddressMove FromProto(const v1alpha1::AddressMove& proto);

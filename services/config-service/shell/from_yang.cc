@@ -106,6 +106,10 @@ void ReadSystem(const Data& system, Snapshot* snapshot) {
     node.ipv6_address = Text(data, "ipv6-address");
     snapshot->nodes[node.name] = std::move(node);
   }
+  for (const Data& data : system.Child("metrics").Children("endpoint")) {
+    const std::string process = Text(data, "process");
+    snapshot->metrics_endpoints[process] = {process, Text(data, "address"), Number(data, "port")};
+  }
   for (const Data& data : system.Child("plugins").Children("plugin")) {
     Plugin plugin;
     plugin.extension_point = Text(data, "extension-point");

@@ -33,6 +33,7 @@ Publisher::Publisher(wire::Hub* hub)
       datapath_interfaces_(hub->NewWriter<v1alpha1::DatapathInterface>()),
       datapath_settings_(hub->NewWriter<v1alpha1::DatapathSettings>()),
       pipeline_stages_(hub->NewWriter<v1alpha1::PipelineStage>()),
+      metrics_endpoints_(hub->NewWriter<v1alpha1::MetricsEndpoint>()),
       namespaces_(hub->NewWriter<intent::v1alpha1::Namespace>()),
       intents_(hub->NewWriter<intent::v1alpha1::ServiceIntent>()),
       backend_sets_(hub->NewWriter<intent::v1alpha1::BackendSet>()),
@@ -75,6 +76,7 @@ void Publisher::Apply(const std::vector<Change>& changes) {
             [&](const DatapathInterface& object) { Put(datapath_interfaces_, change, object); },
             [&](const DatapathSettings& object) { Put(datapath_settings_, change, object); },
             [&](const PipelineStage& object) { Put(pipeline_stages_, change, object); },
+            [&](const MetricsEndpoint& object) { Put(metrics_endpoints_, change, object); },
             [&](const Namespace& object) { Put(namespaces_, change, object); },
             [&](const Service& object) { PutService(change, object); },
         },
@@ -92,8 +94,8 @@ void Publisher::MarkSynced() {
   for (wire::Writer* writer :
        {&pools_, &ipam_settings_, &quotas_, &plugins_, &nodes_, &l2_policies_, &l2_settings_,
         &bgp_instances_, &bgp_peers_, &bgp_advertisements_, &datapath_interfaces_,
-        &datapath_settings_, &pipeline_stages_, &namespaces_, &intents_, &backend_sets_,
-        &statuses_}) {
+        &datapath_settings_, &pipeline_stages_, &metrics_endpoints_, &namespaces_, &intents_,
+        &backend_sets_, &statuses_}) {
     writer->MarkSynced();
   }
 }

@@ -27,7 +27,7 @@ class Publisher {
 
   wire::Writer pools_, ipam_settings_, quotas_, plugins_, nodes_, l2_policies_, l2_settings_,
       bgp_instances_, bgp_peers_, bgp_advertisements_, datapath_interfaces_, datapath_settings_,
-      pipeline_stages_, namespaces_, intents_, backend_sets_, statuses_;
+      pipeline_stages_, metrics_endpoints_, namespaces_, intents_, backend_sets_, statuses_;
 };
 
 }  // namespace portolan::config

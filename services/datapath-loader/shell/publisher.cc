@@ -158,6 +158,8 @@ void Publisher::Interfaces(const std::vector<InterfaceReport>& reports) {
 }
 
 void Publisher::Node(const NodeReport& report) {
+  loaded_ = !report.unavailable.has_value();
+  drops_ = report.drops;
   const ObjectStatus status = StatusOf(report, node_);
   statuses_.Upsert(StatusKey(status), status);
 }
@@ -169,6 +171,20 @@ void Publisher::Counters(const KernelMaps& maps) {
 void Publisher::Log(const std::vector<std::string>& problems) const {
   for (const std::string& problem : problems) {
     log_.Warning("left out what cannot be understood", {{"problem", problem}});
+  }
+}
+
+void Publisher::Collect(metrics::Page& page) const {
+  page.AddGauge("portolan_datapath_loaded", "1: programs and maps are in the kernel.", {},
+                loaded_ ? 1 : 0);
+  page.AddGauge("portolan_datapath_interfaces", "Interfaces that are wanted.", {},
+                static_cast<double>(reports_.size()));
+  page.AddGauge("portolan_datapath_frontends", "Frontends in the maps.", {},
+                static_cast<double>(views_.size()));
+  for (const auto& [reason, counter] : drops_) {
+    page.AddCounter("portolan_datapath_dropped_packets_total",
+                    "Packets that the programs dropped; read once a second.",
+                    {{"reason", NameOf(reason).first}}, static_cast<double>(counter.packets));
   }
 }
 

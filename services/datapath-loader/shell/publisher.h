@@ -44,6 +44,7 @@ class Publisher {
   void Counters(const KernelMaps& maps);
   void Log(const std::vector<std::string>& problems) const;
   void MarkSynced();
+  void Collect(metrics::Page& page) const;
 
  private:
   void PublishService(const ServiceStatus& status);
@@ -56,6 +57,8 @@ class Publisher {
   wire::Writer frontends_;
   std::map<std::string, InterfaceReport> reports_;  // as published
   std::map<FrontendKey, FrontendView> views_;       // as published
+  std::map<portolan_drop, portolan_counter> drops_;
+  bool loaded_ = false;
 };
 
 }  // namespace portolan::datapath

@@ -81,6 +81,7 @@ class DatapathService : public process::Service {
   }
 
   absl::Status Start(const process::Upstreams& upstreams) override;
+  void Collect(metrics::Page& page) const override { publisher_.Collect(page); }
 
  private:
   template <typename M>

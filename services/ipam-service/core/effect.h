@@ -17,11 +17,12 @@ namespace portolan::ipam {
 // Several batches may become one write as long as the order of two batches that touch one
 // address is kept.
 struct JournalCommit {
-  uint64_t batch = 0;                 // never 0
-  std::vector<net::IpAddress> erase;  // a missing row is no error
-  std::vector<JournalRow> create;     // ALREADY_EXISTS when the row is there
-  std::vector<JournalRow> put;        // create or replace
-  std::vector<PoolRow> put_pools;     // create or replace
+  uint64_t batch = 0;                            // never 0
+  absl::Duration waited = absl::ZeroDuration();  // of the Service, before `create` was chosen
+  std::vector<net::IpAddress> erase;             // a missing row is no error
+  std::vector<JournalRow> create;                // ALREADY_EXISTS when the row is there
+  std::vector<JournalRow> put;                   // create or replace
+  std::vector<PoolRow> put_pools;                // create or replace
   std::vector<std::string> erase_pools;
   std::vector<ReleaseRow> put_releases;  // create or replace
   std::vector<net::IpAddress> erase_releases;

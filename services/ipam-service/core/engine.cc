@@ -220,8 +220,12 @@ void Engine::On(const JournalDone& event) {
     pools_changed_ = true;
     if (pool != nullptr) SettleWaitingFor(*pool);
   }
+  if (outcome.kind == Ledger::Outcome::Kind::kGranted) {
+    CountersOf(outcome.address).granted += outcome.owners.size();
+  }
   for (ServiceRecord* owner : outcome.owners) {
     if (outcome.kind == Ledger::Outcome::Kind::kForeign) {
+      ++CountersOf(outcome.address).lost;
       sharing_.Remove(owner->request, outcome.address);
       owner->held.erase(std::find(owner->held.begin(), owner->held.end(), outcome.address));
     }

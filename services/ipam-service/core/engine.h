@@ -40,8 +40,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
+#include "services/ipam-service/core/counters.h"
 #include "services/ipam-service/core/effect.h"
 #include "services/ipam-service/core/event.h"
+#include "services/ipam-service/core/figures.h"
 #include "services/ipam-service/core/ledger.h"
 #include "services/ipam-service/core/namespace_table.h"
 #include "services/ipam-service/core/picker_table.h"
@@ -79,6 +81,8 @@ class Engine {
                                                const Settings& settings) const;
   // Nothing: no such Service.
   std::optional<Explanation> Explain(const std::string& service) const;
+  // O(pools).
+  EngineFigures Figures(absl::Time now) const;
 
  private:
   enum class Fill { kFilled, kNext, kWait };
@@ -189,6 +193,10 @@ class Engine {
   void PublishAllocationOf(ServiceRecord& service, const ServiceOutcome& outcome);
   void UpdatePlace(ServiceRecord& service, bool waits);
 
+  // Counting (engine_figures.cc).
+  AddressCounters& CountersOf(const net::IpAddress& address);
+  void CountReason(const ServiceRecord& service, const StatusReport& report);
+
   PickerTable pickers_;
   const uint64_t seed_;
   const PoolSelectors selectors_;
@@ -201,6 +209,9 @@ class Engine {
   SharingIndex sharing_;
   ServiceTable services_;
   Settings settings_;
+
+  Counters counters_;
+  WaitingCounters waiting_counters_;
 
   absl::btree_map<uint64_t, ServiceRecord*> waiting_;  // by place
   uint64_t last_place_ = 0;

@@ -1,6 +1,7 @@
 // Which address a Service gets.
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "services/ipam-service/core/engine.h"
@@ -111,6 +112,7 @@ Engine::Fill Engine::Propose(ServiceRecord& service, Pool& pool, Slot& slot) {
       slot.filled = result.address;
       return Fill::kFilled;
     case plugin::PickResult::Verdict::kDeclined:
+      ++counters_.pickers.declined;
       AskingOf(service, slot.family)
           .answers.push_back({pool.name(), "picker-declined", result.message});
       return Fill::kNext;
@@ -122,6 +124,7 @@ Engine::Fill Engine::Propose(ServiceRecord& service, Pool& pool, Slot& slot) {
 
 Engine::Fill Engine::PickerFailed(ServiceRecord& service, Pool& pool, Slot& slot,
                                   const PickerTable::Picker& picker, std::string message) {
+  ++(picker.fail_open ? counters_.pickers.failed_open : counters_.pickers.failed);
   if (!picker.fail_open) {
     AskingOf(service, slot.family)
         .answers.push_back({pool.name(), "picker-failed", std::move(message)});
@@ -142,6 +145,7 @@ Engine::Fill Engine::PickerFailed(ServiceRecord& service, Pool& pool, Slot& slot
 Engine::Fill Engine::Ask(ServiceRecord& service, const Pool& pool, const Slot& slot,
                          const std::string& picker) {
   Asking& asking = AskingOf(service, slot.family);
+  ++counters_.pickers.asked;
   asking.ask = ++last_ask_;
   asking.pool = pool.name();
   asks_.emplace(asking.ask, service.request.key);
@@ -168,6 +172,7 @@ void Engine::AnswerPick(ServiceRecord& service, Asking& asking, const PickAnswer
     return;  // the question no longer stands
   }
   if (answer.address.ok() && !answer.address->has_value()) {
+    ++counters_.pickers.declined;
     asking.answers.push_back({pool->name(), "picker-declined", answer.message});
     return;
   }
@@ -201,6 +206,12 @@ void Engine::Take(ServiceRecord& service, const std::string& pool, const net::Ip
                   .generation = service.request.generation,
                   .adopted = adopted},
                  effects_);
+  AddressCounters& counters = CountersOf(address);
+  ++(adopted ? counters.adopted : counters.chosen);
+  if (auto* commit = std::get_if<JournalCommit>(&effects_.back());
+      commit != nullptr && service.place != 0) {
+    commit->waited = waiting_counters_.WaitOf(service.place, now_.steady);
+  }
   pools_.Take(address, pool);
   pools_changed_ = true;
   sharing_.Add(service.request, address);
@@ -214,6 +225,8 @@ void Engine::Join(ServiceRecord& service, const net::IpAddress& address, bool ad
                 .generation = service.request.generation,
                 .adopted = adopted},
                effects_);
+  AddressCounters& counters = CountersOf(address);
+  ++(adopted ? counters.adopted : counters.shared);
   sharing_.Add(service.request, address);
   service.held.push_back(address);
 }

@@ -118,6 +118,7 @@ void Engine::Publish(ServiceRecord& service, const Wish& wish) {
   const uint64_t print = absl::HashOf(report) | 1;
   if (print == service.status_print) return;
   service.status_print = print;
+  CountReason(service, report);
   effects_.push_back(PublishStatus{std::move(report)});
 }
 
@@ -134,8 +135,8 @@ void Engine::PublishAllocationOf(ServiceRecord& service, const ServiceOutcome& o
   const auto add = [&](const net::IpAddress& address) {
     const Holding& holding = *ledger_.Find(address);
     const Member& member = *holding.Find(&service);
-    allocation.grants.push_back(
-        {address, *holding.pool, member.since_unix_ms, member.draining_until_unix_ms});
+    allocation.grants.push_back({address, *holding.pool, member.since_unix_ms,
+                                 member.draining_until_unix_ms, member.adopted});
   };
   for (const net::IpAddress& address : outcome.granted) add(address);
   for (const ServiceOutcome::Leaving& leaving : outcome.leaving) add(leaving.address);
@@ -149,8 +150,10 @@ void Engine::UpdatePlace(ServiceRecord& service, bool waits) {
   if (waits && service.place == 0) {
     service.place = ++last_place_;
     waiting_.emplace(service.place, &service);
+    waiting_counters_.Enter(service.place, now_.steady);
   } else if (!waits && service.place != 0) {
     waiting_.erase(service.place);
+    waiting_counters_.Leave(service.place, now_.steady, !service.held.empty());
     service.place = 0;
   }
 }

@@ -145,6 +145,10 @@ void Engine::Renumber() {
       if (renumber_adopted_ || !ledger_.Find(address, service)->adopted) continue;
       staying.push_back(address);
     }
+    for (const net::IpAddress& address : StrandedOf(*service)) {
+      const bool stays = std::find(staying.begin(), staying.end(), address) != staying.end();
+      if (!stays) ++CountersOf(address).renumbered;
+    }
     Settle(*service, &staying);
   }
 }
@@ -153,6 +157,7 @@ void Engine::LeaveAddress(ServiceRecord& service, const net::IpAddress& address)
   NoteRelease(service, address);
   const bool others = ledger_.Find(address)->members.size() > 1;
   ledger_.Leave(address, &service, effects_);
+  ++CountersOf(address).released;
   sharing_.Remove(service.request, address);
   service.held.erase(std::find(service.held.begin(), service.held.end(), address));
   if (others && Shares(service.request)) freed_keys_.insert(service.request.sharing->key);

@@ -119,7 +119,9 @@ void Engine::AdoptRow(const JournalRow& row) {
   }
   if (staying.empty()) NoteRelease(row.service, row.address, row.pool);
   ledger_.Adopt(row, owners, effects_);
+  AddressCounters& counters = CountersOf(row.address);
   for (size_t i = 0; i < owners.size(); ++i) {
+    ++(owners[i] == nullptr ? counters.released : counters.restored);
     if (owners[i] == nullptr) continue;
     owners[i]->held.push_back(row.address);
     sharing_.Add(owners[i]->request, row.address);
@@ -156,6 +158,7 @@ void Engine::AdoptAddress(ServiceRecord& service, const net::IpAddress& address)
     return;
   }
   service.notes.push_back(NotAdopted(address, objection));
+  ++counters_.not_adopted;
 }
 
 void Engine::RecordPool(const std::string& name) {

@@ -48,7 +48,10 @@ void Ledger::AddToCounts(const net::IpAddress& address, const Holding& holding, 
   held_in_name_[{holding.pool, address.family()}] += static_cast<uint64_t>(change);
   absl::InlinedVector<absl::string_view, 1> namespaces;
   for (const Member& member : holding.members) {
-    if (member.draining_until_unix_ms != 0) continue;
+    if (member.draining_until_unix_ms != 0) {
+      draining_ += static_cast<uint64_t>(change);
+      continue;
+    }
     const absl::string_view name = NamespaceOf(member.owner->request.key);
     if (std::find(namespaces.begin(), namespaces.end(), name) != namespaces.end()) continue;
     namespaces.push_back(name);

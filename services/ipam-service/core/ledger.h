@@ -83,6 +83,8 @@ class Ledger {
   void ForEachIn(const net::Range& range,
                  absl::FunctionRef<void(const net::IpAddress&, const Holding&)> visit) const;
   size_t size() const { return holdings_.size(); }
+  // Services on addresses that they leave.
+  uint64_t draining() const { return draining_; }
   // Addresses held in the name of a pool.
   uint64_t HeldInName(const std::string& pool, net::Family family) const;
   // Addresses that Services of a namespace hold and are not leaving; a shared one counts once.
@@ -149,6 +151,7 @@ class Ledger {
   // How many addresses name a pool, per family.
   absl::flat_hash_map<std::pair<const std::string*, net::Family>, uint64_t> held_in_name_;
   absl::flat_hash_map<std::string, PoolCounts> held_by_namespace_;
+  uint64_t draining_ = 0;
   absl::flat_hash_map<uint64_t, net::IpAddress> in_flight_;
   uint64_t last_batch_ = 0;
   absl::Status failure_;

@@ -179,6 +179,12 @@ std::string RemedyFor(const std::string& reason) {
   return fine ? "" : kReasons[RankOf(reason)].remedy;
 }
 
+bool IsKnownReason(const std::string& reason) {
+  return reason == "assigned" ||
+         std::any_of(kReasons.begin(), kReasons.end(),
+                     [&](const ReasonText& known) { return reason == known.reason; });
+}
+
 std::string NameOf(const Slot& slot) {
   if (slot.address.has_value()) return absl::StrCat("address ", slot.address->ToString());
   return absl::StrCat("an ", net::FamilyName(slot.family), " address");
@@ -286,6 +292,15 @@ StatusReport ReportOnPool(const Pool& pool, const std::string& picker_name,
   return report;
 }
 
+Pool::Counts CountsOf(const Pool& pool, net::Family family, const Ledger& ledger) {
+  Pool::Counts counts = pool.CountsOf(family);
+  if (!pool.active()) {
+    counts.used = AddressCount(ledger.HeldInName(pool.name(), family));
+    counts.available = counts.reserved = AddressCount();
+  }
+  return counts;
+}
+
 PoolState StateOfPool(Pool& pool, const Ledger& ledger, absl::Time now) {
   PoolState state{.name = pool.name(), .state = "active"};
   if (!pool.active()) {
@@ -298,11 +313,7 @@ PoolState StateOfPool(Pool& pool, const Ledger& ledger, absl::Time now) {
   }
   for (net::Family family : kFamilies) {
     if (!pool.HasFamily(family)) continue;
-    Pool::Counts counts = pool.CountsOf(family);
-    if (!pool.active()) {
-      counts.used = AddressCount(ledger.HeldInName(pool.name(), family));
-      counts.available = counts.reserved = AddressCount();
-    }
+    const Pool::Counts counts = CountsOf(pool, family, ledger);
     const double used = counts.used.ToDouble();
     pool.trend(family).Note(now, used);
     state.counts.push_back(

@@ -54,7 +54,11 @@ Finding StoreFinding(const absl::Status& failure);
 // `picker`: what the pool's address-picker leaf resolves to; null: unknown.
 StatusReport ReportOnPool(const Pool& pool, const std::string& picker_name,
                           const PickerTable::Picker* picker);
-// The ledger says what a conflicting pool still has out.
+// The stable list that remedies exist for, and "assigned".
+bool IsKnownReason(const std::string& reason);
+
+// Of any pool; the ledger says what a conflicting one still has out.
+Pool::Counts CountsOf(const Pool& pool, net::Family family, const Ledger& ledger);
 // Notes the use in the pool's trend.
 PoolState StateOfPool(Pool& pool, const Ledger& ledger, absl::Time now);
 

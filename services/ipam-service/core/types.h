@@ -115,10 +115,12 @@ struct Grant {
   std::string pool;  // empty: none covers it
   int64_t since_unix_ms = 0;
   int64_t draining_until_unix_ms = 0;  // 0: it stays
+  bool adopted = false;                // it was found in use, not chosen by us
   friend bool operator==(const Grant&, const Grant&) = default;
   template <typename H>
   friend H AbslHashValue(H h, const Grant& v) {
-    return H::combine(std::move(h), v.address, v.pool, v.since_unix_ms, v.draining_until_unix_ms);
+    return H::combine(std::move(h), v.address, v.pool, v.since_unix_ms, v.draining_until_unix_ms,
+                      v.adopted);
   }
 };
 

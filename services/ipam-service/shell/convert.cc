@@ -195,6 +195,7 @@ allocation::v1alpha1::Allocation ToProto(const Allocation& allocation) {
     out->set_pool(grant.pool);
     out->set_since_unix_ms(grant.since_unix_ms);
     out->set_draining_until_unix_ms(grant.draining_until_unix_ms);
+    out->set_adopted(grant.adopted);
   }
   allocation.labels.ForEach([&](absl::string_view key, absl::string_view value) {
     (*proto.mutable_labels())[std::string(key)] = std::string(value);

@@ -129,16 +129,18 @@ TEST(Convert, AnIntentKeepsEveryField) {
 }
 
 TEST(Convert, WhatIsPublishedKeepsEveryField) {
-  const auto allocation = ToProto(Allocation{.key = "a/b",
-                                             .generation = 3,
-                                             .grants = {{Address("2001:DB8::0:1"), "p", 1234, 99}},
-                                             .labels = Labels{{"k", "v"}}});
+  const auto allocation =
+      ToProto(Allocation{.key = "a/b",
+                         .generation = 3,
+                         .grants = {{Address("2001:DB8::0:1"), "p", 1234, 99, true}},
+                         .labels = Labels{{"k", "v"}}});
   EXPECT_EQ(allocation.key(), "a/b");
   EXPECT_EQ(allocation.generation(), 3u);
   EXPECT_EQ(allocation.grants(0).address(), "2001:db8::1");
   EXPECT_EQ(allocation.grants(0).pool(), "p");
   EXPECT_EQ(allocation.grants(0).since_unix_ms(), 1234);
   EXPECT_EQ(allocation.grants(0).draining_until_unix_ms(), 99);
+  EXPECT_TRUE(allocation.grants(0).adopted());
   EXPECT_EQ(allocation.labels().at("k"), "v");
 
   const auto state = ToProto(PoolState{.name = "p",

@@ -37,10 +37,11 @@ void Append(std::vector<T>& to, const std::vector<T>& from) {
 
 }  // namespace
 
-Journal::Journal(Loop* loop, std::unique_ptr<store::Store> store, Report report)
+Journal::Journal(Loop* loop, std::unique_ptr<store::Store> store, Report report, const Clock* clock)
     : loop_(loop),
       store_(std::move(store)),
       report_(std::make_shared<Report>(std::move(report))),
+      clock_(clock),
       thread_([this] { Run(); }) {}
 
 Journal::~Journal() {
@@ -102,12 +103,38 @@ std::vector<JournalDone> Journal::CommitGroup(const std::vector<Write>& group) {
     Append(all.put, write.rows.put);
   }
   std::vector<JournalDone> outcomes;
-  const absl::Status status = store_->Commit(all);
+  const absl::Status status = CommitOnce(all, group.size());
   for (const Write& write : group) {
     const bool alone = absl::IsAlreadyExists(status) && group.size() > 1;
-    outcomes.push_back({write.batch, alone ? store_->Commit(write.rows) : status});
+    outcomes.push_back({write.batch, alone ? CommitOnce(write.rows, 1) : status});
   }
   return outcomes;
+}
+
+absl::Status Journal::CommitOnce(const store::Batch& rows, size_t group_size) {
+  const absl::Time begin = clock_->Now();
+  const absl::Status status = store_->Commit(rows);
+  const double seconds = absl::ToDoubleSeconds(clock_->Now() - begin);
+  absl::MutexLock lock(&mutex_);
+  ++figures_.writes;
+  figures_.write_seconds.Observe(seconds);
+  figures_.group_size.Observe(static_cast<double>(group_size));
+  if (status.ok()) return status;
+  if (absl::IsResourceExhausted(status)) {
+    ++figures_.failures_full;
+  } else if (absl::IsAlreadyExists(status)) {
+    ++figures_.failures_exists;
+  } else {
+    ++figures_.failures_other;
+  }
+  return status;
+}
+
+JournalFigures Journal::Figures() const {
+  absl::MutexLock lock(&mutex_);
+  JournalFigures figures = figures_;
+  figures.queued = queue_.size();
+  return figures;
 }
 
 }  // namespace portolan::ipam

@@ -141,6 +141,28 @@ TEST_F(JournalTest, AFullDiskIsToldToEveryWriteOfTheGroup) {
   for (const JournalDone& done : done_) EXPECT_TRUE(absl::IsResourceExhausted(done.status));
 }
 
+TEST_F(JournalTest, CountsEveryTransactionWithItsGroupAndWhyItFailed) {
+  disk_.rows[JournalKey(Address(2))] = ToRow(RowOf(2, "other/allocator")).value;
+  journal_->Commit({.batch = 1, .create = {RowOf(1, "a/b")}});
+  Wait(1);
+  journal_->Commit({.batch = 2, .create = {RowOf(2, "a/b")}});
+  Wait(2);
+  disk_.failure = absl::ResourceExhaustedError("full");
+  journal_->Commit({.batch = 3, .create = {RowOf(3, "a/b")}});
+  Wait(3);
+  disk_.failure = absl::UnavailableError("away");
+  journal_->Commit({.batch = 4, .create = {RowOf(4, "a/b")}});
+  Wait(4);
+  const JournalFigures figures = journal_->Figures();
+  EXPECT_EQ(figures.writes, static_cast<uint64_t>(disk_.commits));
+  EXPECT_EQ(figures.failures_exists, 1u);
+  EXPECT_EQ(figures.failures_full, 1u);
+  EXPECT_EQ(figures.failures_other, 1u);
+  EXPECT_EQ(figures.queued, 0u);
+  EXPECT_EQ(figures.group_size.counts().front(), 4u);  // of one commit each
+  EXPECT_GT(figures.write_seconds.sum(), 0);
+}
+
 TEST_F(JournalTest, NothingIsReportedAfterItIsGone) {
   journal_->Commit({.batch = 1, .create = {RowOf(1, "a/b")}});
   journal_.reset();

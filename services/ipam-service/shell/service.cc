@@ -73,8 +73,9 @@ absl::Status IpamService::Start(const process::Upstreams& upstreams) {
     if (!store.ok()) return Annotate(store.status(), "ipam-service cannot open its journal");
     store_ = *std::move(store);
   }
-  journal_ = std::make_unique<Journal>(context_.loop, std::move(store_),
-                                       [this](const JournalDone& done) { OnJournalDone(done); });
+  journal_ = std::make_unique<Journal>(
+      context_.loop, std::move(store_), [this](const JournalDone& done) { OnJournalDone(done); },
+      context_.clock);
   absl::StatusOr<JournalLoaded> loaded = journal_->Load();
   if (!loaded.ok()) return Annotate(loaded.status(), "ipam-service cannot read its journal");
   for (const net::IpAddress& address : loaded->unreadable) {
@@ -147,9 +148,11 @@ void IpamService::OnPlan(const v1alpha1::PlanRequest& request, const IpamRpc::Pl
   for (const config::v1alpha1::Pool& pool : request.pools()) pools.push_back(FromProto(pool));
   const auto moves = engine_.Plan(pools, FromProto(request.settings()));
   if (!moves.has_value()) {
+    ++figures_.plans_unavailable;
     reply->Send(absl::UnavailableError("ipam-service does not know its addresses yet"), {});
     return;
   }
+  ++(moves->empty() ? figures_.plans_harmless : figures_.plans_moving);
   v1alpha1::PlanResponse response;
   for (const AddressMove& move : *moves) *response.add_moves() = ToProto(move);
   reply->Send(absl::OkStatus(), std::move(response));
@@ -157,6 +160,7 @@ void IpamService::OnPlan(const v1alpha1::PlanRequest& request, const IpamRpc::Pl
 
 void IpamService::OnExplain(const v1alpha1::ExplainRequest& request,
                             const IpamRpc::ExplainReply& reply) {
+  ++figures_.explanations;
   const std::optional<Explanation> explanation = engine_.Explain(request.service());
   if (!explanation.has_value()) {
     reply->Send(absl::NotFoundError(absl::StrCat("there is no Service \"",
@@ -185,10 +189,29 @@ void IpamService::OnJournalDone(const JournalDone& done) {
       context_.log->Info("journal works again");
     }
   }
+  const auto requested_at = requested_at_.extract(done.batch);
   Send(done);
+  if (requested_at.empty() || !done.status.ok()) return;
+  figures_.published_after.Observe(
+      absl::ToDoubleSeconds(context_.clock->Now() - requested_at.mapped()));
 }
 
-void IpamService::Execute(const JournalCommit& effect) { journal_->Commit(effect); }
+void IpamService::Execute(const JournalCommit& effect) {
+  if (!effect.create.empty()) {
+    // A create that is repeated counts from the choice.
+    const absl::Duration age = absl::Milliseconds(absl::ToUnixMillis(context_.clock->WallNow()) -
+                                                  effect.create.front().since_unix_ms);
+    requested_at_[effect.batch] =
+        context_.clock->Now() - std::max(age, absl::ZeroDuration()) - effect.waited;
+  }
+  journal_->Commit(effect);
+}
+
+void IpamService::Collect(metrics::Page& page) const {
+  CollectMetrics(engine_.Figures(context_.clock->Now()), page);
+  CollectMetrics(figures_, page);
+  if (journal_ != nullptr) CollectMetrics(journal_->Figures(), page);
+}
 
 void IpamService::Execute(const PublishAllocation& effect) {
   allocations_.Upsert(effect.allocation.key, ToProto(effect.allocation));

@@ -11,7 +11,9 @@
 #include <optional>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "api/proto/allocation/v1alpha1/allocation.pb.h"
 #include "api/proto/config/v1alpha1/config.pb.h"
 #include "api/proto/intent/v1alpha1/intent.pb.h"
@@ -22,6 +24,7 @@
 #include "services/base/wire/reader.h"
 #include "services/ipam-service/core/engine.h"
 #include "services/ipam-service/shell/journal.h"
+#include "services/ipam-service/shell/metrics.h"
 #include "services/ipam-service/shell/pickers.h"
 #include "services/ipam-service/shell/rpc.h"
 
@@ -40,6 +43,8 @@ class IpamService : public process::Service {
   // Opens and loads the journal (blocks), then begins to read. FAILED_PRECONDITION when another
   // process holds the journal, DATA_LOSS when it is damaged.
   absl::Status Start(const process::Upstreams& upstreams) override;
+
+  void Collect(metrics::Page& page) const override;
 
  private:
   void Read(const process::Upstreams& upstreams);
@@ -69,6 +74,8 @@ class IpamService : public process::Service {
   std::unique_ptr<store::Store> store_;  // until Start()
   std::unique_ptr<Journal> journal_;
   bool journal_fails_ = false;
+  ShellFigures figures_;
+  absl::flat_hash_map<uint64_t, absl::Time> requested_at_;  // by batch on its way to the journal
   Loop::TimerId timer_ = 0;
   wire::Writer allocations_;
   wire::Writer pool_states_;

@@ -50,6 +50,7 @@ class L2Service : public process::Service {
   }
 
   absl::Status Start(const process::Upstreams& upstreams) override;
+  void Collect(metrics::Page& page) const override;
 
  private:
   struct Link {
@@ -92,7 +93,9 @@ class L2Service : public process::Service {
   bool need_datapath_ = true;
   int streams_ = 0;  // that must be synced
   std::set<int> synced_;
-  std::map<std::string, bool> owned_;  // announcement key -> this node answers; for the log
+  std::map<std::string, bool> owned_;  // announcement key -> this node answers
+  uint64_t frames_sent_ = 0;
+  uint64_t frames_lost_ = 0;  // late, or refused by the kernel
 
   std::unique_ptr<InterfaceMonitor> monitor_;
   std::vector<std::shared_ptr<void>> readers_;  // destroyed first
@@ -260,6 +263,7 @@ void L2Service::Execute(const SendFrame& effect) {
   if (link == links_.end()) return;
   const bool sent = context_.clock->Now() < effect.expires &&
                     link->second.socket->Send(Encode(effect.frame)).ok();
+  ++(sent ? frames_sent_ : frames_lost_);
   // What else is lost is asked for again, or repeated.
   if (!sent && std::holds_alternative<Heartbeat>(effect.frame)) {
     results_.push_back(HeartbeatLost{effect.interface});
@@ -294,6 +298,20 @@ void L2Service::Execute(const PublishAnnouncement& effect) {
   }
   const absl::Duration age = context_.clock->Now() - effect.announcement->since;
   announcements_.Upsert(key, ToProto(context_.node, effect, context_.clock->WallNow() - age));
+}
+
+void L2Service::Collect(metrics::Page& page) const {
+  const auto owned = std::count_if(owned_.begin(), owned_.end(),
+                                   [](const auto& announcement) { return announcement.second; });
+  page.AddGauge("portolan_l2_owned_addresses",
+                "Addresses that this node answers for, on each interface.", {},
+                static_cast<double>(owned));
+  page.AddGauge("portolan_l2_links", "Interfaces that frames go out on.", {},
+                static_cast<double>(links_.size()));
+  page.AddCounter("portolan_l2_frames_sent_total", "Answers, announcements and heartbeats.", {},
+                  static_cast<double>(frames_sent_));
+  page.AddCounter("portolan_l2_frames_lost_total", "Frames that were late or that did not go out.",
+                  {}, static_cast<double>(frames_lost_));
 }
 
 void L2Service::Execute(const PublishStatus& effect) {
