@@ -4,6 +4,7 @@
 // at a time. The only room that sees libyang; others see these types.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,6 +19,10 @@
 struct lyd_node;
 
 namespace portolan::yang {
+
+class Tree;
+struct Comparison;
+Comparison Compare(const Tree& from, const Tree& to, size_t limit);
 
 enum class Format : uint8_t {
   kGuess,  // '<' begins XML, everything else is JSON
@@ -96,6 +101,7 @@ class Tree {
   Node Top(absl::string_view module, absl::string_view name) const;
 
  private:
+  friend Comparison Compare(const Tree& from, const Tree& to, size_t limit);
   std::vector<Finding> Errors() const;
 
   std::shared_ptr<const Context> context_;
