@@ -50,7 +50,10 @@ class ConfigTest(unittest.TestCase):
             check=False,
             env=environment,
         )
-        return done.returncode, done.stdout + done.stderr
+        said = (done.stdout + done.stderr).splitlines(keepends=True)
+        # There is none here.
+        alone = [line for line in said if not line.startswith("warning: ipam-service could not be asked")]
+        return done.returncode, "".join(alone)
 
     def apply(self, data, *flags):
         return self.run_cli("apply", "-", *flags, said=json.dumps(data))

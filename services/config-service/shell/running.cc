@@ -130,8 +130,7 @@ absl::Status Running::Persist(Edit* edit, const WriteJournal& write) {
   }
   entry.configuration = edit->candidate->Print(yang::Format::kJson, yang::Defaults::kExplicit);
   RETURN_IF_ERROR(journal_.Write(entry));
-  tree_ = *std::move(edit->candidate);
-  edit->candidate.reset();
+  std::swap(tree_, *edit->candidate);  // freeing what was takes long, and goes with the edit
   revision_ = entry.revision;
   loaded_file_ = std::move(entry.loaded_file);
   return absl::OkStatus();

@@ -252,9 +252,13 @@ void ConfigService::FinishEdit(Answer answer) {
   if (edit->kind == Edit::Kind::kLoadFile) ReportFile(answer.problems);
   if (!edit->dry_run) locks_.EndCommit(engine_.trial());
   if (edit->done) edit->done(*edit, answer);
-  if (edit->dry_run) return;
-  committing_ = false;
-  Pump();
+  edit->done = nullptr;
+  if (!edit->dry_run) {
+    committing_ = false;
+    Pump();
+  }
+  // Freeing a tree takes long; the loop has better things to do.
+  worker_->Run([edit = std::move(edit)] {});
 }
 
 void ConfigService::LogEdit(const Edit& edit, const Answer& answer) {
