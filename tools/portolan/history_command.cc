@@ -4,7 +4,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
 #include "api/proto/config/v1alpha1/config.grpc.pb.h"
 #include "services/base/status/status_macros.h"
 #include "tools/portolan/author.h"
@@ -14,6 +13,7 @@
 #include "tools/portolan/edit_call.h"
 #include "tools/portolan/exit_code.h"
 #include "tools/portolan/printer.h"
+#include "tools/portolan/time_text.h"
 #include "tools/portolan/unary_call.h"
 
 namespace portolan::cli {
@@ -23,12 +23,6 @@ using config::v1alpha1::Commit;
 using config::v1alpha1::Config;
 using config::v1alpha1::EditResponse;
 using config::v1alpha1::HistoryResponse;
-
-std::string TimeOf(const Commit& commit) {
-  if (commit.time_ms() == 0) return "";
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixMillis(commit.time_ms()),
-                          absl::UTCTimeZone());
-}
 
 // A trial is no row: it is said beside the table.
 void PrintTrial(const HistoryResponse& history) {
@@ -85,7 +79,7 @@ int ConfigHistory(const Places& places, uint64_t revision, Output output) {
       {"REVISION", "TIME", "USER", "VERIFIED", "FROM", "OPERATION", "CHANGES", "COMMENT"});
   for (const Commit& commit : history->commits()) {
     printer.Add({{absl::StrCat(commit.revision())},
-                 {TimeOf(commit)},
+                 {commit.time_ms() == 0 ? "-" : PointInTime(commit.time_ms())},
                  {commit.author().user()},
                  {commit.authenticated() ? "yes" : "no"},
                  {commit.author().origin()},

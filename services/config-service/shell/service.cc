@@ -246,7 +246,7 @@ void ConfigService::NameSource(const Edit& edit, std::vector<Problem>* problems)
 }
 
 void ConfigService::FinishEdit(Answer answer) {
-  const std::unique_ptr<Edit> edit = std::move(under_way_.extract(answer.id).mapped());
+  std::unique_ptr<Edit> edit = std::move(under_way_.extract(answer.id).mapped());
   NameSource(*edit, &answer.problems);
   if (!edit->dry_run) LogEdit(*edit, answer);
   if (edit->kind == Edit::Kind::kLoadFile) ReportFile(answer.problems);
