@@ -2,6 +2,7 @@
 // They print results on standard output and errors on standard error.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -32,13 +33,27 @@ int PlanDelete(const Places& places, const std::string& path, Output output);
 struct EditOptions {
   bool dry_run = false;
   bool allow_renumber = false;  // otherwise an edit that takes an address from a Service is refused
+  std::string comment;          // for the history
+  uint32_t confirm_within_s = 0;  // not 0: taken back unless it is confirmed by then
+  std::string persist_id;         // then needed to confirm
 };
 
 int ConfigCheck(const std::string& file);
 int ConfigShow(const Places& places, const std::string& path, bool xml);
 // Merges the file into the running configuration, or replaces it whole.
-int ConfigApply(const Places& places, const std::string& file, bool replace, EditOptions options);
+int ConfigApply(const Places& places, const std::string& file, bool replace,
+                const EditOptions& options);
 // Removes what the YANG path selects.
-int ConfigDelete(const Places& places, const std::string& path, EditOptions options);
+int ConfigDelete(const Places& places, const std::string& path, const EditOptions& options);
+// Prints what ConfigApply() would change.
+int ConfigDiff(const Places& places, const std::string& file, bool replace, bool allow_renumber);
+// Opens $VISUAL, $EDITOR or vi on the running configuration, shows the difference, asks, applies.
+int ConfigEdit(const Places& places, const EditOptions& options);
+// The commits that are kept; of one (`revision` is not 0) what it changed, too.
+int ConfigHistory(const Places& places, uint64_t revision, Output output);
+int ConfigRollback(const Places& places, uint64_t revision, const EditOptions& options);
+// End the trial of a commit that was made with confirm_within_s.
+int ConfigConfirm(const Places& places, const std::string& persist_id, const std::string& comment);
+int ConfigCancel(const Places& places, const std::string& persist_id, const std::string& comment);
 
 }  // namespace portolan::cli

@@ -14,7 +14,6 @@ namespace {
 
 using config::v1alpha1::Config;
 using config::v1alpha1::EditRequest;
-using config::v1alpha1::EditResponse;
 using config::v1alpha1::Problem;
 
 absl::StatusOr<std::string> Show(const Places& places, const std::string& path, bool xml) {
@@ -32,20 +31,6 @@ absl::StatusOr<std::string> Show(const Places& places, const std::string& path, 
   return std::move(*response.mutable_data());
 }
 
-int Edit(const Places& places, EditRequest request, EditOptions options) {
-  request.set_allow_renumber(options.allow_renumber);
-  const absl::StatusOr<EditResponse> response = CallEdit(places, request, options.dry_run);
-  if (!response.ok()) return Fail(response.status());
-  PrintRemarks(*response);
-  if (response->problems_size() > 0) return kError;
-  if (options.dry_run) {
-    std::cout << "valid; nothing changed" << std::endl;
-  } else {
-    std::cout << "committed as revision " << response->revision() << std::endl;
-  }
-  return kOk;
-}
-
 }  // namespace
 
 int ConfigShow(const Places& places, const std::string& path, bool xml) {
@@ -56,14 +41,15 @@ int ConfigShow(const Places& places, const std::string& path, bool xml) {
   return kOk;
 }
 
-int ConfigApply(const Places& places, const std::string& file, bool replace, EditOptions options) {
+int ConfigApply(const Places& places, const std::string& file, bool replace,
+                const EditOptions& options) {
   absl::StatusOr<EditRequest> request = EditOfFile(file, replace);
   if (!request.ok()) return Fail(request.status());
-  return Edit(places, *std::move(request), options);
+  return SendEdit(places, *std::move(request), options);
 }
 
-int ConfigDelete(const Places& places, const std::string& path, EditOptions options) {
-  return Edit(places, DeletionOf(path), options);
+int ConfigDelete(const Places& places, const std::string& path, const EditOptions& options) {
+  return SendEdit(places, DeletionOf(path), options);
 }
 
 int ConfigCheck(const std::string& file) {

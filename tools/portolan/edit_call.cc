@@ -9,12 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "api/proto/config/v1alpha1/config.grpc.pb.h"
 #include "services/base/status/status_macros.h"
+#include "tools/portolan/author.h"
 #include "tools/portolan/client.h"
+#include "tools/portolan/exit_code.h"
 #include "tools/portolan/unary_call.h"
 
 namespace portolan::cli {
-namespace {
-
 using config::v1alpha1::Config;
 using config::v1alpha1::EditRequest;
 using config::v1alpha1::EditResponse;
@@ -31,8 +31,6 @@ absl::StatusOr<std::string> ReadFile(const std::string& file) {
   text << stream.rdbuf();
   return text.str();
 }
-
-}  // namespace
 
 absl::StatusOr<EditRequest> EditOfFile(const std::string& file, bool replace) {
   ASSIGN_OR_RETURN(std::string text, ReadFile(file));
@@ -79,6 +77,29 @@ void PrintRemarks(const EditResponse& response) {
   std::cerr << "refused: " << response.problems_size()
             << (response.problems_size() == 1 ? " problem" : " problems")
             << "; the running configuration is unchanged" << std::endl;
+}
+
+int SendEdit(const Places& places, EditRequest request, const EditOptions& options) {
+  request.set_allow_renumber(options.allow_renumber);
+  request.set_confirm_within_s(options.confirm_within_s);
+  request.set_persist_id(options.persist_id);
+  *request.mutable_author() = Myself(options.comment);
+  const absl::StatusOr<EditResponse> response = CallEdit(places, request, options.dry_run);
+  if (!response.ok()) return Fail(response.status());
+  PrintRemarks(*response);
+  if (response->problems_size() > 0) return kError;
+  if (options.dry_run) {
+    std::cout << "valid; nothing changed" << std::endl;
+    return kOk;
+  }
+  std::cout << "committed as revision " << response->revision() << std::endl;
+  if (options.confirm_within_s == 0) return kOk;
+  std::cout << "taken back in " << options.confirm_within_s
+            << " s unless confirmed with: portolan config confirm"
+            << (options.persist_id.empty() ? ""
+                                           : absl::StrCat(" --persist-id ", options.persist_id))
+            << std::endl;
+  return kOk;
 }
 
 }  // namespace portolan::cli

@@ -3,6 +3,7 @@
 #include "services/base/process/main.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -115,6 +116,12 @@ class CommandLine {
     edit->add_flag("--dry-run", edit_.dry_run, "only say what would be refused");
     edit->add_flag("--allow-renumber", edit_.allow_renumber,
                    "even when Services lose or change addresses; see `portolan plan`");
+    edit->add_option("--comment", edit_.comment, "why, for the history");
+    edit->add_option("--confirm-within", edit_.confirm_within_s,
+                     "seconds; taken back unless it is confirmed by then")
+        ->check(CLI::Range(1, 7 * 24 * 3600));
+    edit->add_option("--persist-id", edit_.persist_id,
+                     "word that is needed to confirm, extend or cancel");
   }
 
   void AddConfig() {
@@ -143,6 +150,51 @@ class CommandLine {
     AddEditOptions(remove);
     remove->callback(
         [this] { action_ = [this] { return ConfigDelete(places_, argument_, edit_); }; });
+
+    CLI::App* edit = config->add_subcommand("edit", "edit the running configuration in an editor");
+    AddEditOptions(edit);
+    edit->callback([this] { action_ = [this] { return ConfigEdit(places_, edit_); }; });
+    AddDiff(config);
+    AddHistory(config);
+  }
+
+  void AddDiff(CLI::App* config) {
+    CLI::App* diff = config->add_subcommand("diff", "show what apply would change");
+    diff->add_option("FILE", argument_, "JSON or XML; - for standard input")->required();
+    diff->add_flag("--replace", replace_, "as apply --replace");
+    diff->add_flag("--allow-renumber", edit_.allow_renumber, "as apply --allow-renumber");
+    diff->callback([this] {
+      action_ = [this] { return ConfigDiff(places_, argument_, replace_, edit_.allow_renumber); };
+    });
+  }
+
+  void AddHistory(CLI::App* config) {
+    CLI::App* history = config->add_subcommand("history", "list commits, or show one");
+    history->add_option("REVISION", revision_, "show what this one changed");
+    AddOutput(history);
+    history->callback(
+        [this] { action_ = [this] { return ConfigHistory(places_, revision_, Format()); }; });
+
+    CLI::App* rollback =
+        config->add_subcommand("rollback", "bring an earlier configuration back, as a new commit");
+    rollback->add_option("REVISION", revision_, "see history")
+        ->required()
+        ->check(CLI::PositiveNumber);
+    AddEditOptions(rollback);
+    rollback->callback(
+        [this] { action_ = [this] { return ConfigRollback(places_, revision_, edit_); }; });
+
+    const auto add = [&](const std::string& name, const std::string& what,
+                         int (*command)(const Places&, const std::string&, const std::string&)) {
+      CLI::App* sub = config->add_subcommand(name, what);
+      sub->add_option("--persist-id", edit_.persist_id, "as given to apply");
+      sub->add_option("--comment", edit_.comment, "why, for the history");
+      sub->callback([this, command] {
+        action_ = [this, command] { return command(places_, edit_.persist_id, edit_.comment); };
+      });
+    };
+    add("confirm", "keep what was applied with --confirm-within", ConfigConfirm);
+    add("cancel", "take back what was applied with --confirm-within", ConfigCancel);
   }
 
   Output Format() const { return output_ == "json" ? Output::kJson : Output::kTable; }
@@ -155,6 +207,7 @@ class CommandLine {
   bool replace_ = false;
   std::string path_;
   EditOptions edit_;
+  uint64_t revision_ = 0;
   standalone::Options options_;
   std::function<int()> action_;
 };

@@ -12,8 +12,8 @@ struct Finding {
   // In the parsed text, from 1; 0: unknown.
   int line = 0;
   // Stable, kebab-case: the error-app-tag of the broken statement where it has one, else "syntax",
-  // "unknown-node", "missing-key", "mandatory", "choice", "duplicate", "type", "xpath",
-  // "data-missing", "internal".
+  // "unknown-node", "attribute", "missing-key", "mandatory", "choice", "duplicate", "type",
+  // "xpath", "data-missing", "internal".
   std::string rule;
   // One line, for a person.
   std::string message;

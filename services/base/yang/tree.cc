@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "services/base/yang/json_text.h"
 #include "services/base/yang/libyang_errors.h"
+#include "services/base/yang/opaque_node.h"
 
 namespace portolan::yang {
 namespace {
@@ -33,6 +34,36 @@ void FindTwins(const lyd_node* siblings, std::vector<Finding>* findings) {
            .message = absl::StrCat("\"", node->schema->name, "\" stands twice in the same place")});
     }
     FindTwins(lyd_child(node), findings);
+  }
+}
+
+// The values of what goes are all that did not parse.
+bool IsOpaqueOnlyWhereDeleted(const lyd_node* siblings) {
+  for (const lyd_node* node = siblings; node != nullptr; node = node->next) {
+    if (node->schema != nullptr) {
+      if ((node->schema->nodetype & LYD_NODE_TERM) == 0 &&
+          !IsOpaqueOnlyWhereDeleted(lyd_child(node))) {
+        return false;
+      }
+    } else if (!OpaqueNode(node).IsDeletedLeaf()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// An attribute that libyang knows, NETCONF's operation above all, and nobody would heed.
+void FindAttributes(const lyd_node* siblings, std::vector<Finding>* findings) {
+  for (const lyd_node* node = siblings; node != nullptr; node = node->next) {
+    if (node->meta != nullptr) {
+      findings->push_back(
+          {.path = PathOf(node),
+           .rule = "attribute",
+           .message = absl::StrCat("the attribute \"", node->meta->name, "\" means nothing here")});
+    }
+    if (node->schema != nullptr && (node->schema->nodetype & LYD_NODE_TERM) == 0) {
+      FindAttributes(lyd_child(node), findings);
+    }
   }
 }
 
@@ -108,6 +139,12 @@ std::vector<Finding> Tree::Errors() const {
 
 std::optional<Tree> Tree::Parse(std::shared_ptr<const Context> context, const std::string& text,
                                 Format format, std::vector<Finding>* findings) {
+  return ParseText(std::move(context), text, format, /*with_operations=*/false, findings);
+}
+
+std::optional<Tree> Tree::ParseText(std::shared_ptr<const Context> context, const std::string& text,
+                                    Format format, bool with_operations,
+                                    std::vector<Finding>* findings) {
   const std::string::size_type begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string::npos) {
     findings->push_back({.rule = "syntax", .message = "the text is empty"});
@@ -125,14 +162,23 @@ std::optional<Tree> Tree::Parse(std::shared_ptr<const Context> context, const st
     }
   }
   Tree tree(std::move(context));
-  const LY_ERR error = lyd_parse_data_mem(
-      tree.context_->ctx_, text.c_str(), format == Format::kXml ? LYD_XML : LYD_JSON,
-      LYD_PARSE_ONLY | LYD_PARSE_STRICT | LYD_PARSE_NO_STATE, 0, &tree.root_);
-  if (error != LY_SUCCESS) {
+  const auto parse = [&](uint32_t options) {
+    return lyd_parse_data_mem(tree.context_->ctx_, text.c_str(),
+                              format == Format::kXml ? LYD_XML : LYD_JSON,
+                              LYD_PARSE_ONLY | LYD_PARSE_NO_STATE | options, 0, &tree.root_);
+  };
+  if (parse(LYD_PARSE_STRICT) != LY_SUCCESS) {
     *findings = tree.Errors();
-    return std::nullopt;
+    // A leaf that an edit deletes has no value, which libyang takes only as an opaque node.
+    if (!with_operations || format != Format::kXml || parse(LYD_PARSE_OPAQ) != LY_SUCCESS) {
+      return std::nullopt;
+    }
+    TakeErrors(tree.context_->ctx_, nullptr);
+    if (!IsOpaqueOnlyWhereDeleted(tree.root_)) return std::nullopt;
+    findings->clear();
   }
   FindTwins(tree.root_, findings);
+  if (!with_operations) FindAttributes(tree.root_, findings);
   if (!findings->empty()) return std::nullopt;
   return tree;
 }

@@ -4,6 +4,7 @@
 // at a time. The only room that sees libyang; others see these types.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,6 +19,10 @@
 struct lyd_node;
 
 namespace portolan::yang {
+
+class Tree;
+struct Comparison;
+enum class Operation : uint8_t;
 
 enum class Format : uint8_t {
   kGuess,  // '<' begins XML, everything else is JSON
@@ -67,7 +72,8 @@ class Tree {
   Tree& operator=(Tree&& other) noexcept;
 
   // Syntax, names and types. Strict: what the modules do not know is refused, and so are members
-  // or containers that are there twice, bytes after the end, and an empty text. Does not validate.
+  // or containers that are there twice, attributes, bytes after the end, and an empty text. Does
+  // not validate.
   // Nothing: `findings` has at least one entry (libyang stops at the first).
   static std::optional<Tree> Parse(std::shared_ptr<const Context> context, const std::string& text,
                                    Format format, std::vector<Finding>* findings);
@@ -96,6 +102,15 @@ class Tree {
   Node Top(absl::string_view module, absl::string_view name) const;
 
  private:
+  friend Comparison Compare(const Tree& from, const Tree& to, size_t limit);
+  friend std::optional<Tree> ParseEdit(std::shared_ptr<const Context> context,
+                                       const std::string& text, Format format,
+                                       std::vector<Finding>* findings);
+  friend std::optional<Finding> ApplyEdit(const Tree& edit, Operation default_operation,
+                                          Tree* tree);
+  static std::optional<Tree> ParseText(std::shared_ptr<const Context> context,
+                                       const std::string& text, Format format, bool with_operations,
+                                       std::vector<Finding>* findings);
   std::vector<Finding> Errors() const;
 
   std::shared_ptr<const Context> context_;

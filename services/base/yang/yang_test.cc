@@ -86,6 +86,7 @@ TEST(Context, KnowsRevisions) {
 TEST(Context, OfADirectoryAndOfEmbeddedTextsAreTheSame) {
   std::vector<ModuleText> texts;
   for (size_t i = 0; i < api::kYangModuleCount; ++i) {
+    if (std::string(api::kYangModules[i].name).rfind("portolan", 0) != 0) continue;  // not ours
     texts.push_back({api::kYangModules[i].name, api::kYangModules[i].text});
   }
   const auto embedded = Context::FromTexts(texts);

@@ -1,5 +1,6 @@
 #include "services/config-service/core/engine.h"
 
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -7,6 +8,16 @@
 
 namespace portolan::config {
 namespace {
+
+// A trial that could not be ended is ended again after this long.
+constexpr absl::Duration kGoBackRetry = absl::Seconds(30);
+
+bool AllowsRenumber(const Snapshot& snapshot) {
+  for (const auto& [key, settings] : snapshot.ipam_settings) {
+    if (settings.allow_renumber) return true;
+  }
+  return false;
+}
 
 void AllowRenumber(bool allow, Snapshot* snapshot) {
   for (auto& [key, settings] : snapshot->ipam_settings) settings.allow_renumber = allow;
@@ -22,7 +33,8 @@ std::string Unasked(const std::string& reason, bool allow_renumber) {
 
 }  // namespace
 
-std::vector<Effect> Engine::Handle(Event event, absl::Time) {
+std::vector<Effect> Engine::Handle(Event event, absl::Time now) {
+  now_ = now;
   return std::visit([this](auto& e) { return On(std::move(e)); }, event);
 }
 
@@ -40,6 +52,8 @@ std::vector<Effect> Engine::On(Restored restored) {
   AllowRenumber(restored.allow_renumber, &running_);
   revision_ = restored.revision;
   generations_ = std::move(restored.generations);
+  trial_ = std::move(restored.trial);
+  trial_is_over_ = restored.trial_is_over;
   return {};
 }
 
@@ -47,7 +61,99 @@ std::vector<Effect> Engine::On(Started) {
   started_ = true;
   std::vector<Change> changes = Diff(Snapshot(), running_);
   SetGenerations(&changes, generations_);
-  return {Publish{revision_, std::move(changes)}};
+  std::vector<Effect> effects = {Publish{revision_, std::move(changes)}};
+  std::vector<Effect> more;
+  if (trial_.has_value() && trial_is_over_) more = EndTrial("not confirmed before a restart");
+  if (trial_.has_value() && !trial_is_over_) more = On(TimePassed());
+  std::move(more.begin(), more.end(), std::back_inserter(effects));
+  return effects;
+}
+
+// ---- trials ----
+
+// Whether the edit may go on beside, or with, the trial that runs or does not run.
+std::optional<Problem> Engine::RefusalOfTrial(const EditProposed& edit) const {
+  if (edit.dry_run) return std::nullopt;
+  const bool needs_one = edit.purpose == Purpose::kConfirm || edit.purpose == Purpose::kCancel ||
+                         edit.purpose == Purpose::kGoBack;
+  if (!trial_.has_value()) {
+    // An edit names with one word both the trial that it extends and the one that it begins.
+    const bool begins = edit.purpose == Purpose::kEdit && edit.trial.has_value();
+    if (!needs_one && (begins || edit.claim.persist_id.empty())) return std::nullopt;
+    return Problem{.rule = needs_one ? "nothing-to-confirm" : "persist-id",
+                   .message = "no commit waits for a confirmation",
+                   .remedy = "look at what was committed: portolan config history"};
+  }
+  if (edit.purpose == Purpose::kGoBack) {
+    if (edit.trial_revision == trial_->revision) return std::nullopt;
+    return Problem{.rule = "nothing-to-confirm", .message = "that trial is over"};
+  }
+  if (edit.purpose == Purpose::kEdit && !edit.trial.has_value()) {
+    return Problem{
+        .rule = "confirm-pending",
+        .message = absl::StrCat("revision ", trial_->revision,
+                                " waits for its confirmation, and without it the configuration "
+                                "goes back to revision ",
+                                trial_->base_revision, ", which would undo this edit, too"),
+        .remedy = "first confirm (portolan config confirm) or cancel (portolan config cancel)"};
+  }
+  if (!trial_->persist_id.empty() || !edit.claim.persist_id.empty()) {
+    if (edit.claim.persist_id == trial_->persist_id) return std::nullopt;
+    return Problem{.rule = "persist-id",
+                   .message = absl::StrCat("revision ", trial_->revision,
+                                           " waits for its confirmation under another persist-id"),
+                   .remedy =
+                       "name the persist-id that it was committed with, or wait until it is "
+                       "taken back"};
+  }
+  if (edit.claim.session == trial_->session) return std::nullopt;
+  return Problem{.rule = "confirm-pending",
+                 .message = absl::StrCat(
+                     "revision ", trial_->revision, " waits for its confirmation by ",
+                     trial_->session == 0 ? "the command line"
+                                          : absl::StrCat("NETCONF session ", trial_->session)),
+                 .remedy = "wait until it is confirmed or taken back"};
+}
+
+std::optional<Trial> Engine::TrialAfter(const EditProposed& edit) const {
+  if (!edit.trial.has_value()) return std::nullopt;
+  Trial trial;
+  trial.base_revision = trial_.has_value() ? trial_->base_revision : revision_;
+  trial.timeout = edit.trial->timeout;
+  trial.persist_id = edit.trial->persist_id;
+  // One that goes on under a persist-id stays so.
+  if (trial.persist_id.empty() && trial_.has_value()) trial.persist_id = trial_->persist_id;
+  if (trial.persist_id.empty()) trial.session = edit.claim.session;
+  trial.allow_renumber = edit.allow_renumber || (trial_.has_value() && trial_->allow_renumber);
+  return trial;
+}
+
+std::vector<Effect> Engine::EndTrial(std::string reason) const {
+  return {GoBack{trial_->base_revision, trial_->revision, std::move(reason)},
+          WakeAt{now_ + kGoBackRetry}};
+}
+
+std::vector<Effect> Engine::On(TimePassed) {
+  if (!trial_.has_value()) return {};
+  if (trial_is_over_ || now_ >= trial_->deadline) return EndTrial("not confirmed in time");
+  return {WakeAt{trial_->deadline}};
+}
+
+std::vector<Effect> Engine::On(SessionEnded ended) {
+  if (!trial_.has_value() || ended.session == 0 || trial_->session != ended.session) return {};
+  trial_is_over_ = true;
+  return EndTrial(absl::StrCat("session ", ended.session, " ended without confirming"));
+}
+
+// ---- edits ----
+
+std::optional<Problem> Engine::RefusalOfBase(const EditProposed& edit) const {
+  if (!edit.base_revision.has_value() || *edit.base_revision == revision_) return std::nullopt;
+  return Problem{.rule = "running-changed",
+                 .message = absl::StrCat("the edit was made of revision ", *edit.base_revision,
+                                         ", and since then somebody committed revision ", revision_,
+                                         ", which it would undo"),
+                 .remedy = "look at \"portolan config history\" and make the edit anew"};
 }
 
 // `candidate` is as YANG has it, without a permission.
@@ -66,12 +172,25 @@ std::vector<Effect> Engine::On(EditProposed edit) {
                      .message = "another edit is being written",
                      .remedy = "apply the edit again"}}}};
   }
+  std::optional<Problem> refusal = RefusalOfBase(edit);
+  if (!refusal.has_value()) refusal = RefusalOfTrial(edit);
+  if (refusal.has_value()) return {Answer{edit.id, revision_, {*std::move(refusal)}}};
   std::vector<Problem> problems = Validate(edit.candidate);
   if (!problems.empty()) return {Answer{edit.id, revision_, std::move(problems)}};
-  const bool ask = started_ && (edit.allow_renumber || TouchesAddresses(edit.candidate));
+  if (edit.purpose == Purpose::kConfirm) edit.allow_renumber = AllowsRenumber(running_);
+  const bool goes_back = edit.purpose == Purpose::kCancel || edit.purpose == Purpose::kGoBack;
+  if (goes_back) edit.allow_renumber = trial_->allow_renumber;
+  const bool ask = started_ && edit.purpose != Purpose::kConfirm &&
+                   (edit.allow_renumber || TouchesAddresses(edit.candidate));
   AllowRenumber(edit.allow_renumber, &edit.candidate);
   committing_ = committing_ || !edit.dry_run;
-  Proposal proposal{edit.id, edit.dry_run, edit.allow_renumber, std::move(edit.candidate), {}, {}};
+  Proposal proposal;
+  proposal.id = edit.id;
+  proposal.dry_run = edit.dry_run;
+  proposal.allow_renumber = edit.allow_renumber;
+  proposal.refusable = !goes_back;
+  proposal.trial = TrialAfter(edit);
+  proposal.candidate = std::move(edit.candidate);
   proposal.warnings = Warnings(proposal.candidate);
   if (!ask) return Decide(std::move(proposal));
   AskPlan question{proposal.id, proposal.candidate.pools, {}, proposal.candidate.quotas};
@@ -96,7 +215,7 @@ std::vector<Effect> Engine::On(Planned planned) {
 // Everything is known that speaks for or against it.
 std::vector<Effect> Engine::Decide(Proposal proposal) {
   std::vector<Problem> problems;
-  if (!proposal.allow_renumber) problems = RefusalOf(proposal.moves);
+  if (!proposal.allow_renumber && proposal.refusable) problems = RefusalOf(proposal.moves);
   if (!problems.empty() || proposal.dry_run) {
     if (!proposal.dry_run) committing_ = false;
     return {Answer{proposal.id, revision_, std::move(problems), std::move(proposal.moves),
@@ -114,8 +233,13 @@ std::vector<Effect> Engine::Decide(Proposal proposal) {
     }
   }
   SetGenerations(&written.changes, written.generations);
+  std::optional<Trial>& trial = written.proposal.trial;
+  if (trial.has_value()) {
+    trial->revision = revision;
+    trial->deadline = now_ + trial->timeout;
+  }
   WriteJournal write{written.proposal.id, revision, written.generations,
-                     written.proposal.allow_renumber};
+                     written.proposal.allow_renumber, trial};
   written_ = std::move(written);
   return {std::move(write)};
 }
@@ -138,7 +262,10 @@ std::vector<Effect> Engine::On(JournalWritten result) {
   running_ = std::move(written.proposal.candidate);
   generations_ = std::move(written.generations);
   ++revision_;
+  trial_ = std::move(written.proposal.trial);
+  trial_is_over_ = false;
   std::vector<Effect> effects;
+  if (trial_.has_value()) effects.push_back(WakeAt{trial_->deadline});
   if (started_ && !written.changes.empty()) {
     effects.push_back(Publish{revision_, std::move(written.changes)});
   }

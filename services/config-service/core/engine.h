@@ -11,6 +11,10 @@
 // (IpamSettings::allow_renumber: true in the revisions of commits with that permission, else
 // false). Before Started nothing is asked: ipam-service reads us, and is not there yet.
 //
+// A commit may be on trial (trial.h). While it is, nobody commits but who can confirm it; when its
+// time is over, its session ends or it is cancelled, the configuration before it comes back as a
+// commit of its own (GoBack). That one asks ipam-service too and is never refused for its answer.
+//
 // A service's generation is the revision at which its entry changed last. Revisions only grow, so
 // a service that was removed and declared anew has a higher generation than before.
 #pragma once
@@ -27,6 +31,7 @@
 #include "services/config-service/core/plan.h"
 #include "services/config-service/core/problem.h"
 #include "services/config-service/core/snapshot.h"
+#include "services/config-service/core/trial.h"
 
 namespace portolan::config {
 
@@ -38,15 +43,32 @@ struct Restored {
   uint64_t revision = 0;
   std::map<std::string, uint64_t> generations;
   bool allow_renumber = false;
+  std::optional<Trial> trial;
+  // The trial cannot go on: its session is gone, or the machine was started anew (RFC 6241,
+  // section 8.4.1).
+  bool trial_is_over = false;
 };
 // From now on changes are published, beginning with everything that is there.
 struct Started {};
+enum class Purpose : uint8_t {
+  kEdit,     // refused during a trial, unless it extends it
+  kCommit,   // as NETCONF has it: confirms a trial, or extends it
+  kConfirm,  // `candidate` is running; an error without a trial
+  kCancel,   // `candidate` is the trial's base; an error without a trial
+  kGoBack,   // the same, by ourselves
+};
 // `candidate` passed YANG. With `dry_run` only the answer is wanted.
 struct EditProposed {
   uint64_t id = 0;
   Snapshot candidate;
   bool dry_run = false;
   bool allow_renumber = false;
+  Purpose purpose = Purpose::kEdit;
+  Claim claim;
+  std::optional<TrialRequest> trial;  // the commit is on trial
+  uint64_t trial_revision = 0;        // with kGoBack: of the trial that is meant
+  // The edit was made of this revision, and is refused when another one runs by now.
+  std::optional<uint64_t> base_revision;
 };
 // Outcome of AskPlan. `unasked`: why there is no answer; empty: `moves` is it.
 struct Planned {
@@ -59,7 +81,13 @@ struct JournalWritten {
   uint64_t id = 0;
   std::string error;
 };
-using Event = std::variant<Restored, Started, EditProposed, Planned, JournalWritten>;
+// The time of a WakeAt has come.
+struct TimePassed {};
+struct SessionEnded {
+  uint64_t session = 0;
+};
+using Event = std::variant<Restored, Started, EditProposed, Planned, JournalWritten, TimePassed,
+                           SessionEnded>;
 
 // ---- effects ----
 
@@ -77,6 +105,7 @@ struct WriteJournal {
   uint64_t revision = 0;
   std::map<std::string, uint64_t> generations;
   bool allow_renumber = false;
+  std::optional<Trial> trial;
 };
 struct Publish {
   uint64_t revision = 0;
@@ -91,7 +120,18 @@ struct Answer {
   std::vector<std::string> warnings;
   bool moves_unknown = false;  // ipam-service could not be asked; a warning says why
 };
-using Effect = std::variant<AskPlan, WriteJournal, Publish, Answer>;
+// Report TimePassed then. A later one replaces an earlier one.
+struct WakeAt {
+  absl::Time time;
+};
+// Propose the configuration of `base_revision` with Purpose::kGoBack, after the edits that wait.
+// Said again until it succeeds.
+struct GoBack {
+  uint64_t base_revision = 0;
+  uint64_t trial_revision = 0;
+  std::string reason;  // "not confirmed in time"
+};
+using Effect = std::variant<AskPlan, WriteJournal, Publish, Answer, WakeAt, GoBack>;
 
 class Engine {
  public:
@@ -99,6 +139,7 @@ class Engine {
 
   const Snapshot& running() const { return running_; }
   uint64_t revision() const { return revision_; }
+  const std::optional<Trial>& trial() const { return trial_; }
 
  private:
   // A valid edit until its Answer.
@@ -106,7 +147,9 @@ class Engine {
     uint64_t id = 0;
     bool dry_run = false;
     bool allow_renumber = false;
-    Snapshot candidate;  // of a commit
+    Snapshot candidate;          // of a commit
+    bool refusable = true;       // for the addresses that it moves
+    std::optional<Trial> trial;  // after it
     std::vector<AddressMove> moves;
     std::vector<std::string> warnings;
     bool moves_unknown = false;
@@ -123,6 +166,12 @@ class Engine {
   std::vector<Effect> On(EditProposed edit);
   std::vector<Effect> On(Planned planned);
   std::vector<Effect> On(JournalWritten result);
+  std::vector<Effect> On(TimePassed);
+  std::vector<Effect> On(SessionEnded ended);
+  std::optional<Problem> RefusalOfBase(const EditProposed& edit) const;
+  std::optional<Problem> RefusalOfTrial(const EditProposed& edit) const;
+  std::optional<Trial> TrialAfter(const EditProposed& edit) const;
+  std::vector<Effect> EndTrial(std::string reason) const;
   bool TouchesAddresses(const Snapshot& candidate) const;
   std::vector<Effect> Decide(Proposal proposal);
   void SetGenerations(std::vector<Change>* changes,
@@ -135,6 +184,9 @@ class Engine {
   std::map<uint64_t, Proposal> asked_;           // by id: whose AskPlan is out
   std::optional<Written> written_;
   bool committing_ = false;  // one of those is a commit
+  std::optional<Trial> trial_;
+  bool trial_is_over_ = false;  // already at the start
+  absl::Time now_;
 };
 
 }  // namespace portolan::config

@@ -20,8 +20,10 @@ class FakeFiles : public Files {
   std::map<std::string, std::string> visible;
   std::map<std::string, std::string> durable;
 
-  // The operation with this number (from 0, reads not counted) fails with `fault`.
+  // The operation with this number (from 0, reads and lists not counted) fails with `fault`.
   std::optional<int> fail_at;
+  // And every one from this number on.
+  std::optional<int> fail_from;
   absl::Status fault = absl::ResourceExhaustedError("No space left on device");
   // The process dies in the operation with this number: half of it is done, nothing later is.
   std::optional<int> die_at;
@@ -41,6 +43,21 @@ class FakeFiles : public Files {
     visible[path] = status.ok() ? text : text.substr(0, text.size() / 2);
     if (durable.count(path) > 0) durable[path] = visible[path];
     return status;
+  }
+
+  absl::Status Link(const std::string& from, const std::string& to) override {
+    if (absl::Status status = Step(); !status.ok()) return status;
+    visible[to] = visible[from];
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override {
+    std::vector<std::string> names;
+    for (const auto& [path, text] : visible) {
+      const size_t slash = path.rfind('/');
+      if (path.substr(0, slash) == directory) names.push_back(path.substr(slash + 1));
+    }
+    return names;
   }
 
   absl::Status Rename(const std::string& from, const std::string& to) override {
@@ -85,7 +102,8 @@ class FakeFiles : public Files {
       dead_ = true;
       return absl::AbortedError("the process died here");
     }
-    return fail_at == number ? fault : absl::OkStatus();
+    const bool fails = fail_at == number || (fail_from.has_value() && number >= *fail_from);
+    return fails ? fault : absl::OkStatus();
   }
 
   int operations_ = 0;

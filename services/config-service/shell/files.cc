@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 
@@ -95,6 +97,21 @@ class RealFiles : public Files {
 
   absl::Status Rename(const std::string& from, const std::string& to) override {
     return rename(from.c_str(), to.c_str()) == 0 ? absl::OkStatus() : Failed(to, errno);
+  }
+
+  absl::Status Link(const std::string& from, const std::string& to) override {
+    if (unlink(to.c_str()) != 0 && errno != ENOENT) return Failed(to, errno);
+    return link(from.c_str(), to.c_str()) == 0 ? absl::OkStatus() : Failed(to, errno);
+  }
+
+  absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+      names.push_back(entry.path().filename().string());
+    }
+    if (error) return Failed(directory, error.value());
+    return names;
   }
 
   absl::Status SyncDirectory(const std::string& directory) override {

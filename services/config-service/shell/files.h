@@ -1,9 +1,10 @@
-// The file operations of the journal, as an interface so that tests can fail each one or stop the
+// The file operations of the journals, as an interface so that tests can fail each one or stop the
 // world between two. Blocking; one caller at a time.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +20,11 @@ class Files {
   // Creates or truncates (mode 0600), writes, syncs. RESOURCE_EXHAUSTED: disk full. After an error
   // the file holds anything.
   virtual absl::Status Write(const std::string& path, const std::string& text) = 0;
+  // A second name for the file; in place of what had that name. Some file systems have no such
+  // thing.
+  virtual absl::Status Link(const std::string& from, const std::string& to) = 0;
+  // The names in the directory, in no order.
+  virtual absl::StatusOr<std::vector<std::string>> List(const std::string& directory) = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   // Makes renames and removals in `directory` durable.
   virtual absl::Status SyncDirectory(const std::string& directory) = 0;

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "services/config-service/shell/fake_files.h"
 
@@ -15,11 +17,35 @@ namespace {
 
 using ::testing::HasSubstr;
 
+Commit CommitOf(uint64_t revision) {
+  using yang::Difference;
+  return {.revision = revision,
+          .time = absl::FromUnixMillis(1'800'000'000'123),
+          .author = {"ann", false, "portolan on router1", "a \"reason\"\n"},
+          .operation = "merge",
+          .comparison = {{{Difference::Kind::kAdded, "/a:b/c", "", "1"},
+                          {Difference::Kind::kRemoved, "/a:b/d", "2", ""},
+                          {Difference::Kind::kChanged, "/a:b/e", "3", "4"},
+                          {Difference::Kind::kReordered, "/a:b/f", "", ""}},
+                         7}};
+}
+
 JournalEntry Entry(uint64_t revision) {
   return {.revision = revision,
           .generations = {{"default/web", revision}},
           .loaded_file = "0123-4",
           .allow_renumber = revision % 2 == 0,
+          .commit = CommitOf(revision),
+          .trial = revision % 3 != 0
+                       ? std::nullopt
+                       : std::optional<Trial>({.base_revision = revision - 1,
+                                               .revision = revision,
+                                               .deadline = absl::FromUnixMillis(1'800'000'060'000),
+                                               .timeout = absl::Seconds(60),
+                                               .session = 4,
+                                               .persist_id = "token",
+                                               .allow_renumber = true}),
+          .boot_id = "boot",
           .configuration = "{\n \"a:b\": {\n  \"c\": " + std::to_string(revision) + "\n }\n}"};
 }
 
@@ -30,6 +56,19 @@ uint64_t FoundRevision(FakeFiles files) {
   if (!entry.ok() || !entry->has_value()) return 0;
   EXPECT_EQ(**entry, Entry((*entry)->revision));
   return (*entry)->revision;
+}
+
+// Every revision before the one that runs is there, whole, and none that never ran.
+bool HasItsPast(FakeFiles files) {
+  Journal journal(&files, "/state");
+  if (!journal.Read().ok() || !journal.damaged().empty()) return false;
+  const std::vector<Commit> history = journal.History();
+  for (size_t i = 0; i < history.size(); ++i) {
+    const uint64_t revision = history.size() - i;
+    const auto entry = journal.Recall(revision);
+    if (history[i] != CommitOf(revision) || !entry.ok() || *entry != Entry(revision)) return false;
+  }
+  return true;
 }
 
 TEST(Journal, IsEmptyAtFirst) {
@@ -54,6 +93,8 @@ TEST(Journal, OfBeforeThePermissionToRenumberHasNone) {
   ASSERT_TRUE(entry.ok()) << entry.status();
   EXPECT_EQ((*entry)->revision, 3u);
   EXPECT_FALSE((*entry)->allow_renumber);
+  EXPECT_FALSE((*entry)->trial.has_value());
+  EXPECT_EQ((*entry)->commit, Commit{.revision = 3});
 }
 
 // Death or power loss at every step of the second write.
@@ -73,8 +114,10 @@ TEST(Journal, IsBeforeOrAfterWhereverItIsCut) {
     EXPECT_FALSE(status.ok());
     EXPECT_THAT(FoundRevision(files.AfterKill()), ::testing::AnyOf(1u, 2u)) << step;
     EXPECT_THAT(FoundRevision(files.AfterPowerCut()), ::testing::AnyOf(1u, 2u)) << step;
+    EXPECT_TRUE(HasItsPast(files.AfterKill())) << step;
+    EXPECT_TRUE(HasItsPast(files.AfterPowerCut())) << step;
   }
-  EXPECT_EQ(cuts, 3);  // write, rename, sync of the directory
+  EXPECT_EQ(cuts, 4);  // link to the history, write, rename, sync of the directory
 }
 
 TEST(Journal, FirstWriteIsBeforeOrAfterToo) {
@@ -90,7 +133,7 @@ TEST(Journal, FirstWriteIsBeforeOrAfterToo) {
 
 // A refused edit must not come to life at the next start.
 TEST(Journal, FailedStepLeavesTheEntryBefore) {
-  for (int step = 0; step < 3; ++step) {
+  for (int step = 1; step < 4; ++step) {  // without a link there is a copy
     FakeFiles files;
     Journal journal(&files, "/state");
     ASSERT_TRUE(journal.Write(Entry(1)).ok());
@@ -100,7 +143,88 @@ TEST(Journal, FailedStepLeavesTheEntryBefore) {
     EXPECT_EQ(FoundRevision(files.AfterKill()), 1u) << step;
     EXPECT_TRUE(journal.Write(Entry(3)).ok());
     EXPECT_EQ(FoundRevision(files.AfterPowerCut()), 3u) << step;
+    EXPECT_EQ(journal.History().size(), 2u) << step;
+    EXPECT_EQ(*journal.Recall(1), Entry(1)) << step;
   }
+}
+
+TEST(Journal, CopiesWhereTheFileSystemCannotLink) {
+  FakeFiles files;
+  Journal journal(&files, "/state");
+  ASSERT_TRUE(journal.Write(Entry(1)).ok());
+  files.fail_at = files.operations();
+  files.fault = absl::PermissionDeniedError("no links here");
+  ASSERT_TRUE(journal.Write(Entry(2)).ok());
+  EXPECT_TRUE(HasItsPast(files.AfterPowerCut()));
+  EXPECT_EQ(files.visible.count("/state/history.1.json"), 1u);
+}
+
+TEST(Journal, RefusesWhenThePastCannotBeKept) {
+  FakeFiles files;
+  Journal journal(&files, "/state");
+  ASSERT_TRUE(journal.Write(Entry(1)).ok());
+  files.fail_from = files.operations();
+  EXPECT_EQ(journal.Write(Entry(2)).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(FoundRevision(files.AfterKill()), 1u);
+}
+
+TEST(Journal, KeepsTheLastFiftyCommits) {
+  FakeFiles files;
+  Journal journal(&files, "/state");
+  for (uint64_t revision = 1; revision <= Journal::kMaxCommits + 5; ++revision) {
+    ASSERT_TRUE(journal.Write(Entry(revision)).ok());
+  }
+  Journal next(&files, "/state");
+  ASSERT_TRUE(next.Read().ok());
+  const std::vector<Commit> history = next.History();
+  ASSERT_EQ(history.size(), Journal::kMaxCommits);
+  EXPECT_EQ(history.front().revision, 55u);
+  EXPECT_EQ(history.back().revision, 6u);
+  EXPECT_EQ(next.Recall(5).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(files.visible.size(), Journal::kMaxCommits);
+}
+
+TEST(Journal, KeepsLessOfLargeConfigurations) {
+  FakeFiles files;
+  Journal journal(&files, "/state");
+  JournalEntry large = Entry(1);
+  large.configuration = "{\"a\": \"" + std::string(Journal::kMaxBytes / 3, 'x') + "\"}";
+  for (large.revision = 1; large.revision <= 5; ++large.revision) {
+    large.commit.revision = large.revision;
+    ASSERT_TRUE(journal.Write(large).ok());
+  }
+  EXPECT_EQ(journal.History().size(), 2u);
+  EXPECT_EQ(files.visible.size(), 2u);
+}
+
+TEST(Journal, NeverLosesWhatATrialGoesBackTo) {
+  FakeFiles files;
+  Journal journal(&files, "/state");
+  ASSERT_TRUE(journal.Write(Entry(1)).ok());
+  JournalEntry entry = Entry(3);
+  entry.trial->base_revision = 1;
+  for (uint64_t revision = 2; revision <= 2 * Journal::kMaxCommits; ++revision) {
+    entry.revision = entry.commit.revision = entry.trial->revision = revision;
+    ASSERT_TRUE(journal.Write(entry).ok());
+  }
+  EXPECT_EQ(*journal.Recall(1), Entry(1));
+  EXPECT_EQ(journal.History().size(), Journal::kMaxCommits);
+}
+
+TEST(Journal, HistoryLeavesOutWhatIsDamagedOrNotOfThePast) {
+  FakeFiles files;
+  Journal journal(&files, "/state");
+  for (uint64_t revision = 1; revision <= 3; ++revision) {
+    ASSERT_TRUE(journal.Write(Entry(revision)).ok());
+  }
+  files.visible["/state/history.1.json"] = "{\"version\": 1, \"revis";
+  files.visible["/state/history.9.json"] = files.visible["/state/history.2.json"];
+  files.visible["/state/history.x.json"] = "";
+  Journal next(&files, "/state");
+  ASSERT_TRUE(next.Read().ok());
+  EXPECT_EQ(next.History().size(), 2u);
+  ASSERT_EQ(next.damaged().size(), 1u);
+  EXPECT_THAT(next.damaged()[0], HasSubstr("/state/history.1.json is damaged"));
 }
 
 TEST(Journal, FailedFirstWriteLeavesNone) {
@@ -145,6 +269,9 @@ TEST(SystemFiles, JournalOnARealDiskIsForItsOwnerOnly) {
   struct stat info = {};
   ASSERT_EQ(stat(journal.path().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
+  ASSERT_EQ(stat((directory + "/history.1.json").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  EXPECT_EQ(*journal.Recall(1), Entry(1));
   EXPECT_NE(access((journal.path() + ".new").c_str(), F_OK), 0);
   EXPECT_EQ(Journal(files.get(), directory + "/none").Write(Entry(1)).code(),
             absl::StatusCode::kNotFound);

@@ -27,9 +27,9 @@ Candidate Model::Empty() const {
 }
 
 void Model::Report(const std::vector<yang::Finding>& findings, const std::string& source,
-                   Prepared* prepared) const {
+                   std::vector<Problem>* problems) const {
   for (const yang::Finding& finding : findings) {
-    prepared->problems.push_back(ToProblem(finding, source, *context_));
+    problems->push_back(ToProblem(finding, source, *context_));
   }
 }
 
@@ -37,15 +37,21 @@ std::optional<yang::Tree> Model::Parse(const std::string& text, yang::Format for
                                        const std::string& source, Prepared* prepared) const {
   std::vector<yang::Finding> findings;
   std::optional<yang::Tree> tree = yang::Tree::Parse(context_, text, format, &findings);
-  Report(findings, source, prepared);
+  Report(findings, source, &prepared->problems);
   return tree;
 }
 
 void Model::Finish(yang::Tree tree, const std::string& source, Prepared* prepared) const {
-  Report(tree.Validate(), source, prepared);
+  Report(tree.Validate(), source, &prepared->problems);
   if (!prepared->problems.empty()) return;
   Snapshot snapshot = FromYang(tree);
   prepared->candidate.emplace(Candidate{std::move(tree), std::move(snapshot)});
+}
+
+Prepared Model::Keep(const yang::Tree& running) const {
+  Prepared prepared;
+  Finish(running.Duplicate(), "", &prepared);
+  return prepared;
 }
 
 Prepared Model::Replace(const std::string& text, yang::Format format,
@@ -74,9 +80,34 @@ Prepared Model::Merge(const yang::Tree& running, const std::string& text, yang::
 Prepared Model::Delete(const yang::Tree& running, const std::string& path) const {
   Prepared prepared;
   yang::Tree tree = running.Duplicate();
-  Report(tree.Delete(path), "", &prepared);
+  Report(tree.Delete(path), "", &prepared.problems);
   if (prepared.problems.empty()) Finish(std::move(tree), "", &prepared);
   return prepared;
+}
+
+Edited Model::Parse(const std::string& text, yang::Format format) const {
+  Edited parsed;
+  std::vector<yang::Finding> findings;
+  parsed.tree = yang::Tree::Parse(context_, text, format, &findings);
+  Report(findings, "", &parsed.problems);
+  return parsed;
+}
+
+Edited Model::ApplyOperations(const yang::Tree& base, const std::string& text, yang::Format format,
+                              yang::Operation default_operation) const {
+  Edited edited;
+  std::vector<yang::Finding> findings;
+  const std::optional<yang::Tree> edit = yang::ParseEdit(context_, text, format, &findings);
+  if (edit.has_value()) {
+    edited.tree = base.Duplicate();
+    std::optional<yang::Finding> failed = yang::ApplyEdit(*edit, default_operation, &*edited.tree);
+    if (failed.has_value()) {
+      edited.tree.reset();
+      findings.push_back(*std::move(failed));
+    }
+  }
+  Report(findings, "", &edited.problems);
+  return edited;
 }
 
 }  // namespace portolan::config

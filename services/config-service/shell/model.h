@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "services/base/yang/edit_config.h"
 #include "services/base/yang/tree.h"
 #include "services/config-service/core/problem.h"
 #include "services/config-service/core/snapshot.h"
@@ -26,6 +27,12 @@ struct Prepared {
   std::vector<Problem> problems;
 };
 
+// A tree that was not validated, or else at least one problem.
+struct Edited {
+  std::optional<yang::Tree> tree;
+  std::vector<Problem> problems;
+};
+
 class Model {
  public:
   // Compiles the modules that are inside the binary. An error is a bug of the build.
@@ -34,6 +41,8 @@ class Model {
   // Nothing configured but the defaults.
   Candidate Empty() const;
 
+  // A copy of `running`, which is valid.
+  Prepared Keep(const yang::Tree& running) const;
   // `text` instead of everything. `source` names the text in problems; may be empty.
   Prepared Replace(const std::string& text, yang::Format format, const std::string& source) const;
   // `text` over `running`.
@@ -42,13 +51,18 @@ class Model {
   // `running` without what `path` selects.
   Prepared Delete(const yang::Tree& running, const std::string& path) const;
 
+  Edited Parse(const std::string& text, yang::Format format) const;
+  // `base` after an edit whose nodes may carry operations (yang::ApplyEdit).
+  Edited ApplyOperations(const yang::Tree& base, const std::string& text, yang::Format format,
+                         yang::Operation default_operation) const;
+
  private:
   explicit Model(std::shared_ptr<const yang::Context> context) : context_(std::move(context)) {}
   std::optional<yang::Tree> Parse(const std::string& text, yang::Format format,
                                   const std::string& source, Prepared* prepared) const;
   void Finish(yang::Tree tree, const std::string& source, Prepared* prepared) const;
   void Report(const std::vector<yang::Finding>& findings, const std::string& source,
-              Prepared* prepared) const;
+              std::vector<Problem>* problems) const;
 
   std::shared_ptr<const yang::Context> context_;
 };

@@ -36,6 +36,7 @@ std::string RemedyFor(const yang::Finding& finding, const yang::Context& context
     return absl::StrCat("add it", what);
   }
   if (finding.rule == "too-many-elements") return absl::StrCat("remove what is too many", what);
+  if (finding.rule == "attribute") return "remove the attribute";
   if (finding.rule == "duplicate") return "remove one of the two";
   if (finding.rule == "choice") return absl::StrCat("keep one and remove the other", what);
   if (finding.rule == "instance-required") {

@@ -6,28 +6,25 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
-#include "absl/status/status.h"
 #include "api/proto/config/v1alpha1/config.grpc.pb.h"
+#include "services/base/wire/unary.h"
 
 namespace portolan::config {
 
-// The way to answer one call, once. Thread-safe.
-template <typename Response>
-class Reply {
- public:
-  virtual ~Reply() = default;
-  virtual void Send(const absl::Status& status, Response response) = 0;
-};
-
 class ConfigRpc : public v1alpha1::Config::CallbackService {
  public:
-  using GetReply = std::shared_ptr<Reply<v1alpha1::GetResponse>>;
-  using EditReply = std::shared_ptr<Reply<v1alpha1::EditResponse>>;
+  using GetReply = std::shared_ptr<wire::Reply<v1alpha1::GetResponse>>;
+  using EditReply = std::shared_ptr<wire::Reply<v1alpha1::EditResponse>>;
+  using HistoryReply = std::shared_ptr<wire::Reply<v1alpha1::HistoryResponse>>;
   struct Handlers {
     std::function<void(const v1alpha1::GetRequest&, GetReply)> on_get;
     // `dry_run`: Check, else Apply.
     std::function<void(const v1alpha1::EditRequest&, bool dry_run, EditReply)> on_edit;
+    std::function<void(const v1alpha1::HistoryRequest&, HistoryReply)> on_history;
+    // `keep`: Confirm, else Cancel.
+    std::function<void(const v1alpha1::TrialRequest&, bool keep, EditReply)> on_trial;
   };
 
   explicit ConfigRpc(Handlers handlers) : handlers_(std::move(handlers)) {}
@@ -41,6 +38,15 @@ class ConfigRpc : public v1alpha1::Config::CallbackService {
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
                                   const v1alpha1::EditRequest* request,
                                   v1alpha1::EditResponse* response) override;
+  grpc::ServerUnaryReactor* History(grpc::CallbackServerContext* context,
+                                    const v1alpha1::HistoryRequest* request,
+                                    v1alpha1::HistoryResponse* response) override;
+  grpc::ServerUnaryReactor* Confirm(grpc::CallbackServerContext* context,
+                                    const v1alpha1::TrialRequest* request,
+                                    v1alpha1::EditResponse* response) override;
+  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context,
+                                   const v1alpha1::TrialRequest* request,
+                                   v1alpha1::EditResponse* response) override;
 
  private:
   Handlers handlers_;

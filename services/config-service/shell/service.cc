@@ -1,10 +1,13 @@
 #include "services/config-service/shell/service.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
+#include "services/config-service/shell/answer_slot.h"
 #include "services/config-service/shell/convert.h"
+#include "services/config-service/shell/edit_convert.h"
 #include "services/config-service/shell/problems.h"
 
 namespace portolan::config {
@@ -13,9 +16,11 @@ namespace {
 // An edit waits for ipam-service no longer than this.
 constexpr absl::Duration kPlanDeadline = absl::Seconds(5);
 
-yang::Format FromProto(v1alpha1::Format format) {
-  if (format == v1alpha1::FORMAT_JSON) return yang::Format::kJson;
-  return format == v1alpha1::FORMAT_XML ? yang::Format::kXml : yang::Format::kGuess;
+Problem LockedBy(uint64_t session) {
+  return {
+      .rule = "locked",
+      .message = absl::StrCat("NETCONF session ", session, " has locked the running configuration"),
+      .remedy = "wait until it unlocks, or end that session"};
 }
 
 }  // namespace
@@ -24,7 +29,6 @@ ConfigService::ConfigService(const process::Context& context, Options options,
                              std::shared_ptr<const Model> model, std::unique_ptr<Files> files)
     : context_(context),
       options_(std::move(options)),
-      model_(std::move(model)),
       files_(std::move(files)),
       publisher_(context.hub),
       rpc_({.on_get =
@@ -35,12 +39,23 @@ ConfigService::ConfigService(const process::Context& context, Options options,
                 [this](const v1alpha1::EditRequest& request, bool dry_run,
                        ConfigRpc::EditReply reply) {
                   PostToLoop([this, request, dry_run, reply] { OnEdit(request, dry_run, reply); });
+                },
+            .on_history =
+                [this](const v1alpha1::HistoryRequest& request, ConfigRpc::HistoryReply reply) {
+                  PostToLoop([this, request, reply] { OnHistory(request, reply); });
+                },
+            .on_trial =
+                [this](const v1alpha1::TrialRequest& request, bool keep,
+                       ConfigRpc::EditReply reply) {
+                  PostToLoop([this, request, keep, reply] { OnTrial(request, keep, reply); });
                 }}),
-      journal_(files_.get(), context.state_dir),
-      running_(model_->Empty().tree),
+      startup_(files_.get(), context.state_dir),
+      datastores_(model, this, &locks_, &startup_),
+      running_(std::move(model), files_.get(), context.state_dir, context.clock, BootId()),
       worker_(std::make_unique<Worker>()) {}
 
 ConfigService::~ConfigService() {
+  context_.loop->Cancel(wake_up_);
   planner_.reset();
   worker_.reset();
 }
@@ -54,49 +69,62 @@ void ConfigService::PostToLoop(std::function<void()> callback) {
 // ---- start ----
 
 absl::StatusOr<bool> ConfigService::Restore() {
-  ASSIGN_OR_RETURN(std::optional<JournalEntry> entry, journal_.Read());
-  if (!entry.has_value()) {
+  ASSIGN_OR_RETURN(std::optional<Restored> restored, running_.Restore());
+  for (const std::string& reason : running_.journal().damaged()) {
+    context_.log->Warning("a commit of the history cannot be read", {{"reason", reason}});
+  }
+  if (!restored.has_value()) {
     // Nothing was ever configured: the defaults are what runs.
-    engine_.Handle(Restored{model_->Empty().snapshot, 0, {}, false}, context_.clock->Now());
+    engine_.Handle(Restored{.running = running_.Defaults()}, context_.clock->Now());
     return false;
   }
-  Prepared prepared = model_->Replace(entry->configuration, yang::Format::kJson, journal_.path());
-  if (!prepared.candidate.has_value()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the journal of the running configuration does not fit this Portolan; start the one that "
-        "wrote it, or remove the file to begin anew:\n",
-        ToText(prepared.problems)));
-  }
-  running_ = std::move(prepared.candidate->tree);
-  running_revision_ = entry->revision;
-  loaded_file_ = std::move(entry->loaded_file);
-  engine_.Handle(Restored{std::move(prepared.candidate->snapshot), entry->revision,
-                          std::move(entry->generations), entry->allow_renumber},
-                 context_.clock->Now());
-  context_.log->Info("configuration restored",
-                     {{"file", journal_.path()}, {"revision", absl::StrCat(running_revision_)}});
+  engine_.Handle(*std::move(restored), context_.clock->Now());
+  context_.log->Info("configuration restored", {{"file", running_.journal().path()},
+                                                {"revision", absl::StrCat(running_.revision())}});
   return true;
 }
 
+// Before anything is published nobody is asked, so the edit goes straight through.
+std::vector<Problem> ConfigService::CommitAtStart(Edit* edit, Prepared prepared) {
+  if (!prepared.candidate.has_value()) return std::move(prepared.problems);
+  edit->candidate = std::move(prepared.candidate->tree);
+  std::vector<Effect> effects = engine_.Handle(
+      EditProposed{.id = edit->id, .candidate = std::move(prepared.candidate->snapshot)},
+      context_.clock->Now());
+  if (const auto* write = std::get_if<WriteJournal>(&effects.front()); write != nullptr) {
+    const absl::Status status = running_.Persist(edit, *write);
+    effects = engine_.Handle(JournalWritten{write->id, std::string(status.message())},
+                             context_.clock->Now());
+  }
+  Answer& answer = std::get<Answer>(effects.back());
+  if (answer.problems.empty()) LogWarnings(*edit, answer);
+  return std::move(answer.problems);
+}
+
+absl::StatusOr<bool> ConfigService::LoadStartup() {
+  ASSIGN_OR_RETURN(std::optional<std::string> text, startup_.Read());
+  if (!text.has_value()) return false;
+  Edit edit{.id = ++last_id_, .kind = Edit::Kind::kReplace, .source = startup_.path()};
+  edit.data = *std::move(text);
+  edit.author.origin = "startup";
+  std::vector<Problem> problems = CommitAtStart(&edit, running_.Prepare(&edit));
+  if (problems.empty()) return true;
+  NameSource(edit, &problems);
+  return absl::FailedPreconditionError(
+      absl::StrCat("the startup configuration is refused; correct or remove ", startup_.path(),
+                   ":\n", ToText(problems)));
+}
+
 absl::Status ConfigService::LoadFileAtStart(bool restored) {
-  Edit edit{.id = ++last_id_, .kind = Edit::Kind::kLoadFile, .source = options_.file};
-  Prepared prepared = Prepare(&edit);
-  std::vector<Problem> problems = std::move(prepared.problems);
-  if (prepared.candidate.has_value() && restored && edit.fingerprint == loaded_file_) {
+  Edit edit = FileEdit();
+  edit.id = ++last_id_;
+  Prepared prepared = running_.Prepare(&edit);
+  std::vector<Problem> problems;
+  if (prepared.candidate.has_value() && restored && edit.fingerprint == running_.loaded_file()) {
     context_.log->Info("the file was loaded before; commits since then stand",
                        {{"file", options_.file}});
-  } else if (prepared.candidate.has_value()) {
-    edit.candidate = std::move(prepared.candidate->tree);
-    std::vector<Effect> effects = engine_.Handle(
-        EditProposed{edit.id, std::move(prepared.candidate->snapshot)}, context_.clock->Now());
-    if (const auto* write = std::get_if<WriteJournal>(&effects.front()); write != nullptr) {
-      const absl::Status status = Persist(&edit, *write);
-      effects = engine_.Handle(JournalWritten{write->id, std::string(status.message())},
-                               context_.clock->Now());
-    }
-    Answer& answer = std::get<Answer>(effects.back());
-    if (answer.problems.empty()) LogWarnings(edit, answer);
-    problems = std::move(answer.problems);
+  } else {
+    problems = CommitAtStart(&edit, std::move(prepared));
   }
   NameSource(edit, &problems);
   if (!problems.empty() && !restored) {
@@ -112,10 +140,14 @@ absl::Status ConfigService::LoadFileAtStart(bool restored) {
 absl::Status ConfigService::Start(const process::Upstreams& upstreams) {
   planner_ = std::make_unique<Planner>(upstreams.allocation, kPlanDeadline);
   ASSIGN_OR_RETURN(lock_, DirectoryLock::Take(context_.state_dir));
-  ASSIGN_OR_RETURN(const bool restored, Restore());
+  ASSIGN_OR_RETURN(bool restored, Restore());
+  if (!restored) {
+    ASSIGN_OR_RETURN(restored, LoadStartup());
+  }
   if (!options_.file.empty()) RETURN_IF_ERROR(LoadFileAtStart(restored));
   Execute(engine_.Handle(Started{}, context_.clock->Now()));
   publisher_.MarkSynced();
+  locks_.EndCommit(engine_.trial());
   return absl::OkStatus();
 }
 
@@ -137,38 +169,25 @@ void ConfigService::Pump() {
 }
 
 void ConfigService::Begin(Edit edit) {
+  if (edit.purpose == Purpose::kCancel && engine_.trial().has_value()) {
+    edit.kind = Edit::Kind::kRollback;
+    edit.revision = engine_.trial()->base_revision;
+  }
+  const bool forced = edit.purpose == Purpose::kGoBack;
+  const uint64_t holder = edit.dry_run ? 0 : locks_.BeginCommit(edit.claim.session, forced);
   auto owned = std::make_unique<Edit>(std::move(edit));
   Edit* const begun = owned.get();
   under_way_.emplace(begun->id, std::move(owned));
+  if (holder != 0) {
+    return PostToLoop([this, id = begun->id, holder] {
+      FinishEdit({id, engine_.revision(), {LockedBy(holder)}});
+    });
+  }
   worker_->Run([this, begun] {
     // std::function wants copies; the result is moved out once.
-    auto prepared = std::make_shared<Prepared>(Prepare(begun));
+    auto prepared = std::make_shared<Prepared>(running_.Prepare(begun));
     PostToLoop([this, begun, prepared] { OnPrepared(begun, std::move(*prepared)); });
   });
-}
-
-Prepared ConfigService::Prepare(Edit* edit) {
-  switch (edit->kind) {
-    case Edit::Kind::kMerge:
-      return model_->Merge(running_, edit->data, edit->format, edit->source);
-    case Edit::Kind::kReplace:
-      return model_->Replace(edit->data, edit->format, edit->source);
-    case Edit::Kind::kDelete:
-      return model_->Delete(running_, edit->path);
-    case Edit::Kind::kLoadFile:
-      break;
-  }
-  absl::StatusOr<std::string> text = files_->Read(edit->source);
-  if (!text.ok()) {
-    return {std::nullopt,
-            {{.source = edit->source,
-              .rule = "file",
-              .message = absl::StrCat("cannot be read: ", text.status().message()),
-              .remedy = "put the file there, readable by this process"}}};
-  }
-  edit->data = *std::move(text);
-  edit->fingerprint = Fingerprint(edit->data);
-  return model_->Replace(edit->data, yang::Format::kGuess, edit->source);
 }
 
 void ConfigService::OnPrepared(Edit* edit, Prepared prepared) {
@@ -176,31 +195,18 @@ void ConfigService::OnPrepared(Edit* edit, Prepared prepared) {
     return FinishEdit({edit->id, engine_.revision(), std::move(prepared.problems)});
   }
   if (!edit->dry_run) edit->candidate = std::move(prepared.candidate->tree);
-  Execute(engine_.Handle(EditProposed{edit->id, std::move(prepared.candidate->snapshot),
-                                      edit->dry_run, edit->allow_renumber},
-                         context_.clock->Now()));
-}
-
-absl::Status ConfigService::Persist(Edit* edit, const WriteJournal& write) {
-  JournalEntry entry;
-  entry.revision = write.revision;
-  entry.generations = write.generations;
-  entry.loaded_file = edit->kind == Edit::Kind::kLoadFile ? edit->fingerprint : loaded_file_;
-  entry.allow_renumber = write.allow_renumber;
-  entry.configuration = edit->candidate->Print(yang::Format::kJson, yang::Defaults::kExplicit);
-  RETURN_IF_ERROR(journal_.Write(entry));
-  running_ = *std::move(edit->candidate);
-  edit->candidate.reset();
-  running_revision_ = entry.revision;
-  loaded_file_ = std::move(entry.loaded_file);
-  return absl::OkStatus();
+  Execute(
+      engine_.Handle(EditProposed{edit->id, std::move(prepared.candidate->snapshot), edit->dry_run,
+                                  edit->allow_renumber, edit->purpose, edit->claim, edit->trial,
+                                  edit->trial_revision, edit->base_revision},
+                     context_.clock->Now()));
 }
 
 void ConfigService::Execute(std::vector<Effect> effects) {
   for (Effect& effect : effects) {
     if (auto* write = std::get_if<WriteJournal>(&effect); write != nullptr) {
       worker_->Run([this, edit = under_way_.at(write->id).get(), write = std::move(*write)] {
-        const absl::Status status = Persist(edit, write);
+        const absl::Status status = running_.Persist(edit, write);
         PostToLoop([this, id = write.id, error = std::string(status.message())] {
           Execute(engine_.Handle(JournalWritten{id, error}, context_.clock->Now()));
         });
@@ -212,6 +218,10 @@ void ConfigService::Execute(std::vector<Effect> effects) {
                           {"changes", absl::StrCat(publish->changes.size())}});
     } else if (const auto* ask = std::get_if<AskPlan>(&effect); ask != nullptr) {
       Ask(*ask);
+    } else if (const auto* wake = std::get_if<WakeAt>(&effect); wake != nullptr) {
+      WakeUpAt(wake->time);
+    } else if (const auto* back = std::get_if<GoBack>(&effect); back != nullptr) {
+      EndTrial(*back);
     } else {
       FinishEdit(std::move(std::get<Answer>(effect)));
     }
@@ -236,25 +246,33 @@ void ConfigService::NameSource(const Edit& edit, std::vector<Problem>* problems)
 }
 
 void ConfigService::FinishEdit(Answer answer) {
-  const std::unique_ptr<Edit> edit = std::move(under_way_.extract(answer.id).mapped());
+  std::unique_ptr<Edit> edit = std::move(under_way_.extract(answer.id).mapped());
   NameSource(*edit, &answer.problems);
   if (!edit->dry_run) LogEdit(*edit, answer);
   if (edit->kind == Edit::Kind::kLoadFile) ReportFile(answer.problems);
-  if (edit->done) edit->done(answer);
-  if (edit->dry_run) return;
-  committing_ = false;
-  Pump();
+  if (!edit->dry_run) locks_.EndCommit(engine_.trial());
+  if (edit->done) edit->done(*edit, answer);
+  edit->done = nullptr;
+  if (!edit->dry_run) {
+    committing_ = false;
+    Pump();
+  }
+  // Freeing a tree takes long; the loop has better things to do.
+  worker_->Run([edit = std::move(edit)] {});
 }
 
 void ConfigService::LogEdit(const Edit& edit, const Answer& answer) {
   if (!answer.problems.empty()) {
     return context_.log->Warning("edit refused",
-                                 {{"source", edit.source},
+                                 {{"operation", OperationOf(edit)},
+                                  {"source", edit.source},
                                   {"problems", absl::StrCat(answer.problems.size())},
                                   {"first", ToText(answer.problems.front())}});
   }
   context_.log->Info("configuration committed", {{"revision", absl::StrCat(answer.revision)},
+                                                 {"operation", OperationOf(edit)},
                                                  {"source", edit.source},
+                                                 {"user", edit.author.user},
                                                  {"moves", absl::StrCat(answer.moves.size())}});
   LogWarnings(edit, answer);
 }
@@ -269,7 +287,52 @@ void ConfigService::LogWarnings(const Edit& edit, const Answer& answer) {
 
 void ConfigService::Reload() {
   if (options_.file.empty()) return;
-  Enqueue({.kind = Edit::Kind::kLoadFile, .source = options_.file});
+  Enqueue(FileEdit());
+}
+
+Edit ConfigService::FileEdit() const {
+  Edit edit;
+  edit.kind = Edit::Kind::kLoadFile;
+  edit.source = options_.file;
+  edit.author.origin = absl::StrCat("file ", options_.file);
+  return edit;
+}
+
+// ---- trials ----
+
+void ConfigService::WakeUpAt(absl::Time time) {
+  context_.loop->Cancel(wake_up_);
+  wake_up_ = context_.loop->RunAfter(time - context_.clock->Now(), [this] {
+    wake_up_ = 0;
+    Execute(engine_.Handle(TimePassed(), context_.clock->Now()));
+  });
+}
+
+void ConfigService::EndTrial(const GoBack& back) {
+  context_.log->Warning("a commit was not confirmed; going back",
+                        {{"revision", absl::StrCat(back.trial_revision)},
+                         {"to", absl::StrCat(back.base_revision)},
+                         {"reason", back.reason}});
+  Edit edit;
+  edit.kind = Edit::Kind::kRollback;
+  edit.purpose = Purpose::kGoBack;
+  edit.revision = back.base_revision;
+  edit.trial_revision = back.trial_revision;
+  edit.author = {"portolan", true, context_.node, back.reason};
+  Enqueue(std::move(edit));
+}
+
+void ConfigService::OnTrial(const v1alpha1::TrialRequest& request, bool keep,
+                            ConfigRpc::EditReply reply) {
+  Edit edit;
+  edit.kind = Edit::Kind::kKeep;
+  edit.purpose = keep ? Purpose::kConfirm : Purpose::kCancel;
+  edit.claim.persist_id = request.persist_id();
+  edit.author = FromProto(request.author());
+  edit.done = [reply](const Edit& done, const Answer& answer) {
+    reply->Send(absl::OkStatus(), ToProto(done, answer));
+  };
+  Enqueue(std::move(edit));
 }
 
 void ConfigService::ReportFile(const std::vector<Problem>& problems) {
@@ -303,67 +366,78 @@ void ConfigService::ReportFile(const std::vector<Problem>& problems) {
   publisher_.Report(status);
 }
 
-// ---- RPCs ----
+// ---- for the datastores ----
 
-absl::StatusOr<v1alpha1::GetResponse> ConfigService::Read(
-    const v1alpha1::GetRequest& request) const {
-  const yang::Format format =
-      request.format() == v1alpha1::FORMAT_XML ? yang::Format::kXml : yang::Format::kJson;
-  v1alpha1::GetResponse response;
-  response.set_revision(running_revision_);
-  if (request.path().empty()) {
-    response.set_data(running_.Print(format, yang::Defaults::kExplicit));
-    return response;
-  }
-  ASSIGN_OR_RETURN(const yang::Tree selected, running_.Select(request.path()));
-  response.set_data(selected.Print(format, yang::Defaults::kExplicit));
-  return response;
+std::optional<RunningStore::Copy> ConfigService::Read() {
+  AnswerSlot<Copy> slot;
+  worker_->Run([this, giver = slot.NewGiver()] {
+    giver->Give({running_.Copy(), running_.revision()});
+  });
+  return slot.Wait();
 }
+
+std::optional<Answer> ConfigService::CommitEdit(Edit edit) {
+  AnswerSlot<Answer> slot;
+  edit.done = [giver = slot.NewGiver()](const Edit&, const Answer& answer) { giver->Give(answer); };
+  // std::function wants copies; the edit is moved out once.
+  PostToLoop(
+      [this, shared = std::make_shared<Edit>(std::move(edit))] { Enqueue(std::move(*shared)); });
+  return slot.Wait();
+}
+
+void ConfigService::EndSession(uint64_t session) {
+  PostToLoop(
+      [this, session] { Execute(engine_.Handle(SessionEnded{session}, context_.clock->Now())); });
+}
+
+// ---- RPCs ----
 
 void ConfigService::OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply) {
   worker_->Run([this, request, reply] {
-    absl::StatusOr<v1alpha1::GetResponse> response = Read(request);
-    if (response.ok()) {
-      reply->Send(absl::OkStatus(), *std::move(response));
-    } else {
-      reply->Send(response.status(), {});
-    }
+    absl::StatusOr<std::string> data = running_.Print(
+        request.path(),
+        request.format() == v1alpha1::FORMAT_XML ? yang::Format::kXml : yang::Format::kJson);
+    if (!data.ok()) return reply->Send(data.status(), {});
+    v1alpha1::GetResponse response;
+    response.set_revision(running_.revision());
+    response.set_data(*std::move(data));
+    reply->Send(absl::OkStatus(), std::move(response));
   });
 }
 
 void ConfigService::OnEdit(const v1alpha1::EditRequest& request, bool dry_run,
                            ConfigRpc::EditReply reply) {
-  Edit edit;
-  switch (request.operation()) {
-    case v1alpha1::EDIT_OPERATION_MERGE:
-      edit.kind = Edit::Kind::kMerge;
-      break;
-    case v1alpha1::EDIT_OPERATION_REPLACE:
-      edit.kind = Edit::Kind::kReplace;
-      break;
-    case v1alpha1::EDIT_OPERATION_DELETE:
-      edit.kind = Edit::Kind::kDelete;
-      break;
-    default:
-      return reply->Send(
-          absl::InvalidArgumentError("the operation of an edit is MERGE, REPLACE or DELETE"), {});
-  }
-  edit.dry_run = dry_run;
-  edit.allow_renumber = request.allow_renumber();
-  edit.data = request.data();
-  edit.format = FromProto(request.format());
-  edit.path = request.path();
-  edit.source = request.source_name();
-  edit.done = [reply](const Answer& answer) {
-    v1alpha1::EditResponse response;
-    response.set_revision(answer.revision);
-    for (const Problem& problem : answer.problems) *response.add_problems() = ToProto(problem);
-    for (const AddressMove& move : answer.moves) *response.add_moves() = ToProto(move);
-    for (const std::string& warning : answer.warnings) response.add_warnings(warning);
-    response.set_moves_unknown(answer.moves_unknown);
-    reply->Send(absl::OkStatus(), std::move(response));
+  absl::StatusOr<Edit> edit = FromProto(request);
+  if (!edit.ok()) return reply->Send(edit.status(), {});
+  edit->dry_run = dry_run;
+  edit->done = [reply](const Edit& done, const Answer& answer) {
+    reply->Send(absl::OkStatus(), ToProto(done, answer));
   };
-  Enqueue(std::move(edit));
+  Enqueue(*std::move(edit));
+}
+
+void ConfigService::OnHistory(const v1alpha1::HistoryRequest& request,
+                              ConfigRpc::HistoryReply reply) {
+  v1alpha1::HistoryResponse response;
+  if (const std::optional<Trial>& trial = engine_.trial(); trial.has_value()) {
+    const absl::Duration left =
+        std::max(trial->deadline - context_.clock->Now(), absl::ZeroDuration());
+    response.set_trial_revision(trial->revision);
+    response.set_trial_base(trial->base_revision);
+    response.set_trial_left_s(static_cast<uint32_t>(absl::ToInt64Seconds(left)));
+  }
+  worker_->Run([this, revision = request.revision(), response, reply]() mutable {
+    for (const Commit& commit : running_.History()) {
+      if (revision == 0 || revision == commit.revision) *response.add_commits() = ToProto(commit);
+    }
+    if (revision != 0 && response.commits().empty()) {
+      return reply->Send(
+          absl::NotFoundError(
+              absl::StrCat("revision ", revision, " is not kept; see \"portolan config history\"")),
+          {});
+    }
+    reply->Send(absl::OkStatus(), std::move(response));
+  });
 }
 
 absl::StatusOr<std::unique_ptr<process::Service>> NewConfigService(const process::Context& context,

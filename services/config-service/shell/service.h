@@ -1,8 +1,9 @@
 // The shell of config-service: holds the running configuration, takes edits over RPC and from a
 // file, journals them and publishes them.
 //
-// The loop owns the engine and the queue of edits; a worker thread owns the running tree and the
-// journal, because parsing, validating and syncing block. One commit is under way at a time:
+// The loop owns the engine and the queue of edits; a worker thread owns the running tree, journal
+// and history (running.h), because parsing, validating and syncing block. One commit is under way
+// at a time:
 //   queued -> prepared (worker: YANG) -> proposed (engine) -> planned (ipam-service is asked, five
 //   seconds at most) -> written (worker) -> published.
 // Checks take the same way as far as planned, beside the commits, so none waits for another's plan.
@@ -20,14 +21,17 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/base/process/service.h"
-#include "services/base/yang/tree.h"
 #include "services/config-service/core/engine.h"
+#include "services/config-service/shell/datastores.h"
+#include "services/config-service/shell/edit.h"
 #include "services/config-service/shell/files.h"
-#include "services/config-service/shell/journal.h"
+#include "services/config-service/shell/locks.h"
 #include "services/config-service/shell/model.h"
 #include "services/config-service/shell/planner.h"
 #include "services/config-service/shell/publisher.h"
 #include "services/config-service/shell/rpc.h"
+#include "services/config-service/shell/running.h"
+#include "services/config-service/shell/startup.h"
 #include "services/config-service/shell/worker.h"
 
 namespace portolan::config {
@@ -38,7 +42,7 @@ struct Options {
   std::string file;
 };
 
-class ConfigService : public process::Service {
+class ConfigService : public process::Service, private RunningStore {
  public:
   ConfigService(const process::Context& context, Options options,
                 std::shared_ptr<const Model> model, std::unique_ptr<Files> files);
@@ -46,10 +50,13 @@ class ConfigService : public process::Service {
 
   std::vector<grpc::Service*> rpcs() override { return {&rpc_}; }
 
-  // Takes the state directory, restores the journal, loads the file when its content is not what
-  // was loaded last, publishes. A bad file stops the start only when there is no journal: the last
-  // good configuration stays in force and the file's status says what is wrong. Messages name
-  // file, line, path, rule and remedy.
+  // For a NETCONF server, which is gone before this is. After Start().
+  Datastores* datastores() { return &datastores_; }
+
+  // Takes the state directory, restores the journal, or else begins with startup; loads the file
+  // when its content is not what was loaded last, publishes. A bad file stops the start only when
+  // there is no journal: the last good configuration stays in force and the file's status says what
+  // is wrong. Messages name file, line, path, rule and remedy.
   absl::Status Start(const process::Upstreams& upstreams) override;
 
   // Loads the file again (SIGHUP), whatever was loaded before; its status says what became of it.
@@ -57,23 +64,13 @@ class ConfigService : public process::Service {
   void Reload() override;
 
  private:
-  struct Edit {
-    enum class Kind : uint8_t { kMerge, kReplace, kDelete, kLoadFile };
-    uint64_t id = 0;
-    Kind kind = Kind::kReplace;
-    bool dry_run = false;
-    bool allow_renumber = false;
-    std::string data;  // with kLoadFile, the file's text once it was read
-    yang::Format format = yang::Format::kGuess;
-    std::string path;
-    std::string source;
-    std::function<void(const Answer&)> done;
-    // Of the file, with kLoadFile, once it was read.
-    std::string fingerprint;
-    std::optional<yang::Tree> candidate;  // of a commit, once it was prepared
-  };
+  // From any thread but the loop's, and blocking. See RunningStore.
+  std::optional<Copy> Read() override;
+  std::optional<Answer> CommitEdit(Edit edit) override;
+  void EndSession(uint64_t session) override;
 
   // On the loop's thread.
+  Edit FileEdit() const;
   void Enqueue(Edit edit);
   void Pump();
   void Begin(Edit edit);
@@ -87,26 +84,29 @@ class ConfigService : public process::Service {
   static void NameSource(const Edit& edit, std::vector<Problem>* problems);
   void OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply);
   void OnEdit(const v1alpha1::EditRequest& request, bool dry_run, ConfigRpc::EditReply reply);
+  void OnHistory(const v1alpha1::HistoryRequest& request, ConfigRpc::HistoryReply reply);
+  void OnTrial(const v1alpha1::TrialRequest& request, bool keep, ConfigRpc::EditReply reply);
+  void WakeUpAt(absl::Time time);
+  void EndTrial(const GoBack& back);
   void ReportFile(const std::vector<Problem>& problems);
   // Runs `callback` on the loop unless this object is gone by then. From any thread.
   void PostToLoop(std::function<void()> callback);
 
-  // On the worker's thread, or before it is used. They block.
-  Prepared Prepare(Edit* edit);
-  absl::Status Persist(Edit* edit, const WriteJournal& write);
-  absl::StatusOr<v1alpha1::GetResponse> Read(const v1alpha1::GetRequest& request) const;
-
   // Before the worker is used.
   absl::StatusOr<bool> Restore();
+  absl::StatusOr<bool> LoadStartup();
   absl::Status LoadFileAtStart(bool restored);
+  std::vector<Problem> CommitAtStart(Edit* edit, Prepared prepared);
 
   const process::Context context_;
   const Options options_;
-  const std::shared_ptr<const Model> model_;
   const std::unique_ptr<Files> files_;
   Publisher publisher_;
   ConfigRpc rpc_;
   std::unique_ptr<DirectoryLock> lock_;
+  Locks locks_;
+  Startup startup_;  // of Start(), then of the datastores
+  Datastores datastores_;
 
   // Of the loop.
   Engine engine_;
@@ -114,14 +114,12 @@ class ConfigService : public process::Service {
   uint64_t last_id_ = 0;
   std::map<uint64_t, std::unique_ptr<Edit>> under_way_;  // by id: checks, and at most one commit
   bool committing_ = false;
+  Loop::TimerId wake_up_ = 0;  // 0: none
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
   // Of the worker (of Start() before that). An edit under way passes between the threads with the
   // jobs.
-  Journal journal_;
-  yang::Tree running_;
-  uint64_t running_revision_ = 0;
-  std::string loaded_file_;
+  Running running_;
 
   // Last: their threads use what stands above.
   std::unique_ptr<Worker> worker_;

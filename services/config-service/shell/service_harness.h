@@ -36,6 +36,12 @@ class LentFiles : public Files {
   absl::Status Write(const std::string& path, const std::string& text) override {
     return files_->Write(path, text);
   }
+  absl::Status Link(const std::string& from, const std::string& to) override {
+    return files_->Link(from, to);
+  }
+  absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override {
+    return files_->List(directory);
+  }
   absl::Status Rename(const std::string& from, const std::string& to) override {
     return files_->Rename(from, to);
   }
@@ -80,6 +86,9 @@ class Process {
     thread_.join();
   }
 
+  // What a NETCONF server in this process would use.
+  Datastores& datastores() { return *service_->datastores(); }
+
   void Reload() {
     absl::Notification done;
     loop_->Post([&] {
@@ -97,6 +106,9 @@ class Process {
                                                   : *request.mutable_data()) = data;
     request.set_source_name("edit");
     request.set_allow_renumber(allow_renumber);
+    return Send(request, dry_run);
+  }
+  v1alpha1::EditResponse Send(const v1alpha1::EditRequest& request, bool dry_run = false) {
     v1alpha1::EditResponse response;
     grpc::ClientContext context;
     const grpc::Status status = dry_run ? stub->Check(&context, request, &response)
@@ -112,6 +124,26 @@ class Process {
   }
   v1alpha1::EditResponse Delete(const std::string& path) {
     return Edit(v1alpha1::EDIT_OPERATION_DELETE, path);
+  }
+
+  v1alpha1::EditResponse EndTrial(bool keep, const std::string& persist_id = "") {
+    v1alpha1::TrialRequest request;
+    request.set_persist_id(persist_id);
+    request.mutable_author()->set_user("ann");
+    v1alpha1::EditResponse response;
+    grpc::ClientContext context;
+    const grpc::Status status = keep ? stub->Confirm(&context, request, &response)
+                                     : stub->Cancel(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+
+  v1alpha1::HistoryResponse History() {
+    v1alpha1::HistoryResponse response;
+    grpc::ClientContext context;
+    const grpc::Status status = stub->History(&context, {}, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
   }
 
   v1alpha1::GetResponse Get(const std::string& path = "") {

@@ -250,13 +250,14 @@ TEST_F(ServiceTest, FullDiskRefusesTheEditAndTheNextOneGoesOn) {
   FakeFiles files;
   const auto process = Run(false, &files);
   process->Merge(Pool1("p", "20.0.0.0/24"));
-  files.fail_at = files.operations();
+  files.fail_from = files.operations();
   const EditResponse full = process->Merge(Pool1("q", "20.0.1.0/24"));
   ASSERT_EQ(full.problems_size(), 1);
   EXPECT_EQ(full.problems(0).rule(), "journal");
   EXPECT_THAT(full.problems(0).message(), HasSubstr("No space left on device"));
   EXPECT_EQ(full.revision(), 1u);
   EXPECT_THAT(process->Get().data(), Not(HasSubstr("20.0.1.0")));
+  files.fail_from.reset();
   World world(*process);
   ASSERT_TRUE(world.Until([&] { return world.pools.size() == 1; }));
   EXPECT_EQ(process->Merge(Pool1("q", "20.0.1.0/24")).revision(), 2u);
@@ -264,7 +265,7 @@ TEST_F(ServiceTest, FullDiskRefusesTheEditAndTheNextOneGoesOn) {
 }
 
 TEST_F(ServiceTest, DeathAtAnyStepOfACommitIsBeforeOrAfter) {
-  for (int step = 0; step < 3; ++step) {
+  for (int step = 0; step < 4; ++step) {
     FakeFiles files;
     {
       const auto process = Run(false, &files);

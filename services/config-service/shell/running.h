@@ -1,0 +1,71 @@
+// The running configuration as a tree, its journal and its history: what blocks about an edit.
+//
+// No decision is made here (core/engine.h). One thread at a time: Start()'s, then the worker's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/base/clock/clock.h"
+#include "services/base/yang/tree.h"
+#include "services/config-service/core/engine.h"
+#include "services/config-service/shell/edit.h"
+#include "services/config-service/shell/files.h"
+#include "services/config-service/shell/journal.h"
+#include "services/config-service/shell/model.h"
+
+namespace portolan::config {
+
+class Running {
+ public:
+  // `files` and `clock` are not owned. `boot_id` tells one start of the machine from another.
+  Running(std::shared_ptr<const Model> model, Files* files, const std::string& state_dir,
+          const Clock* clock, std::string boot_id);
+
+  // What the journal holds; nothing when there is none: then the defaults run. An error: it is
+  // damaged or does not fit this Portolan; the message says what to do.
+  absl::StatusOr<std::optional<Restored>> Restore();
+  // Of the model without a journal.
+  Snapshot Defaults() const { return model_->Empty().snapshot; }
+
+  // Reads the file, if it is of one; applies the edit to a copy of running; validates it.
+  Prepared Prepare(Edit* edit) const;
+
+  // Makes the prepared edit durable; from then on it is what runs. An error: nothing changed.
+  absl::Status Persist(Edit* edit, const WriteJournal& write);
+
+  // The part that `xpath` selects, or everything. INVALID_ARGUMENT: bad expression.
+  absl::StatusOr<std::string> Print(const std::string& xpath, yang::Format format) const;
+
+  yang::Tree Copy() const { return tree_.Duplicate(); }
+
+  std::vector<Commit> History() const { return journal_.History(); }
+
+  uint64_t revision() const { return revision_; }
+  const std::string& loaded_file() const { return loaded_file_; }
+  const Journal& journal() const { return journal_; }
+
+ private:
+  Prepared Apply(Edit* edit) const;
+  Prepared Recalled(uint64_t revision) const;
+  absl::StatusOr<std::optional<Restored>> TakeOver(JournalEntry entry, Candidate candidate);
+
+  const std::shared_ptr<const Model> model_;
+  Files* const files_;
+  const Clock* const clock_;
+  const std::string boot_id_;
+  Journal journal_;
+  yang::Tree tree_;
+  uint64_t revision_ = 0;
+  std::string loaded_file_;
+};
+
+// Of the kernel that runs; empty when it does not say.
+std::string BootId();
+
+}  // namespace portolan::config

@@ -1,0 +1,143 @@
+"""`portolan config` against a config-service of its own, without privilege: what people see."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+_PORTOLAN = os.path.abspath("tools/portolan/portolan")
+_CONFIG_SERVICE = os.path.abspath("services/config-service/config-service")
+_PRIORITY = "/portolan-ipam:ipam/pools/pool[name='a']/priority"
+
+
+def _pool(name, priority):
+    return {"portolan-ipam:ipam": {"pools": {"pool": [{"name": name, "priority": priority}]}}}
+
+
+class ConfigTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="portolan-", dir="/tmp")  # a socket path is at most 107 bytes
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.service = subprocess.Popen(
+            [_CONFIG_SERVICE, "--run-dir", self.directory, "--state-dir", self.directory, "--node", "n"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(self._stop)
+        self._until(lambda: self.run_cli("show")[0] == 0)
+
+    def _stop(self):
+        self.service.terminate()
+        self.service.wait(timeout=20)
+
+    def _until(self, wish):
+        deadline = time.monotonic() + 20
+        while not wish():
+            self.assertLess(time.monotonic(), deadline, "waited in vain")
+            time.sleep(0.05)
+
+    def run_cli(self, *words, said="", editor="false"):
+        environment = {**os.environ, "VISUAL": editor, "TMPDIR": self.directory}
+        done = subprocess.run(
+            [_PORTOLAN, "--socket", self.directory, "config", *words],
+            input=said,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=environment,
+        )
+        said = (done.stdout + done.stderr).splitlines(keepends=True)
+        # There is none here.
+        alone = [line for line in said if not line.startswith("warning: ipam-service could not be asked")]
+        return done.returncode, "".join(alone)
+
+    def apply(self, data, *flags):
+        return self.run_cli("apply", "-", *flags, said=json.dumps(data))
+
+    def priority(self):
+        data = json.loads(self.run_cli("show")[1])
+        pools = data.get("portolan-ipam:ipam", {}).get("pools", {}).get("pool", [])
+        return {pool["name"]: pool["priority"] for pool in pools}
+
+    def test_history_lists_commits_with_their_comment_and_shows_one(self):
+        self.apply(_pool("a", 1), "--comment", "first floor")
+        self.apply(_pool("a", 2))
+        code, said = self.run_cli("history", "-o", "json")
+        self.assertEqual(code, 0)
+        rows = json.loads(said)
+        self.assertEqual([row["revision"] for row in rows], ["2", "1"])
+        self.assertEqual(rows[1]["comment"], "first floor")
+        self.assertEqual(rows[0]["verified"], "no")
+        self.assertNotEqual(rows[0]["user"], "")
+        self.assertIn(f"~ {_PRIORITY}: 1 -> 2", self.run_cli("history", "2")[1])
+        self.assertEqual(self.run_cli("history", "7")[0], 4)
+
+    def test_diff_shows_what_apply_would_change_and_changes_nothing(self):
+        self.apply(_pool("a", 1))
+        code, said = self.run_cli("diff", "-", said=json.dumps(_pool("a", 2)))
+        self.assertEqual((code, said), (0, f"~ {_PRIORITY}: 1 -> 2\n"))
+        self.assertEqual(self.run_cli("diff", "-", said=json.dumps(_pool("a", 1))), (0, "no difference\n"))
+        self.assertEqual(self.run_cli("diff", "-", said='{"a:b": 1}')[0], 1)
+        self.assertEqual(self.priority(), {"a": 1})
+
+    def test_rollback_brings_back_what_was(self):
+        self.apply(_pool("a", 1))
+        self.apply(_pool("a", 2))
+        code, said = self.run_cli("rollback", "1", "--dry-run")
+        self.assertEqual((code, said), (0, "valid; nothing changed\n"))
+        self.assertEqual(self.priority(), {"a": 2})
+        self.assertEqual(self.run_cli("rollback", "1"), (0, "committed as revision 3\n"))
+        self.assertEqual(self.priority(), {"a": 1})
+        code, said = self.run_cli("rollback", "9")
+        self.assertEqual(code, 1)
+        self.assertIn("revision 9 is not kept [no-such-revision]", said)
+
+    def test_commit_on_trial_is_confirmed_or_taken_back(self):
+        self.apply(_pool("a", 1))
+        code, said = self.apply(_pool("a", 2), "--confirm-within", "600")
+        self.assertEqual(code, 0)
+        self.assertIn("taken back in 600 s unless confirmed", said)
+        self.assertIn("revision 2 waits for its confirmation", self.run_cli("history")[1])
+        self.assertIn("[confirm-pending]", self.apply(_pool("b", 1))[1])
+        self.assertEqual(self.run_cli("cancel"), (0, "taken back as revision 3\n"))
+        self.assertEqual(self.priority(), {"a": 1})
+        self.apply(_pool("a", 2), "--confirm-within", "600", "--persist-id", "word")
+        self.assertEqual(self.run_cli("confirm")[0], 1)
+        self.assertEqual(self.run_cli("confirm", "--persist-id", "word"), (0, "confirmed as revision 5\n"))
+        self.assertEqual(self.priority(), {"a": 2})
+
+    def test_commit_on_trial_goes_back_by_itself(self):
+        self.apply(_pool("a", 1))
+        self.apply(_pool("a", 2), "--confirm-within", "1")
+        self._until(lambda: self.priority() == {"a": 1})
+
+    def test_edit_shows_the_difference_and_applies_it_when_told_so(self):
+        self.apply(_pool("a", 1))
+        editor = "sed -i 's/\"priority\": 1/\"priority\": 5/'"
+        code, said = self.run_cli("edit", said="n\n", editor=editor)
+        self.assertEqual(code, 3)
+        self.assertIn("the text is kept in ", said)
+        self.assertEqual(self.priority(), {"a": 1})
+        code, said = self.run_cli("edit", said="y\n", editor=editor)
+        self.assertEqual(code, 0, said)
+        self.assertIn(f"~ {_PRIORITY}: 1 -> 5", said)
+        self.assertIn("committed as revision 2", said)
+        self.assertEqual(self.priority(), {"a": 5})
+        self.assertEqual(self.run_cli("edit", editor="true"), (0, "no difference\n"))
+
+    def test_edit_keeps_the_text_when_it_is_refused_or_the_editor_fails(self):
+        self.apply(_pool("a", 1))
+        code, said = self.run_cli("edit", said="y\n", editor="sed -i 's/priority/colour/'")
+        self.assertEqual(code, 1)
+        self.assertIn("[unknown-node]", said)
+        self.assertIn("the text is kept in ", said)
+        self.assertEqual(self.run_cli("edit", editor="false")[0], 1)
+        self.assertEqual(self.priority(), {"a": 1})
+
+
+if __name__ == "__main__":
+    unittest.main()
