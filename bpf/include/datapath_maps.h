@@ -24,6 +24,9 @@
 #define PORTOLAN_FAMILY_IPV4 4
 #define PORTOLAN_FAMILY_IPV6 6
 
+#define PORTOLAN_FRONTEND_ALIVE 1
+#define PORTOLAN_FRONTEND_SOURCES 2  // only for the sources that map "sources" lets through
+
 // ---- map "frontends": HASH, portolan_frontend_key -> portolan_frontend ----
 
 struct portolan_frontend_key {
@@ -41,15 +44,12 @@ struct portolan_frontend {
   __u32 table_size;    // slots; 0: no backend takes new flows
   __u32 backends;      // different ones in the table
   __u16 epoch;
-  __u16 reserved;
-  __u32 affinity;  // ticks that a client keeps its backend for new flows; 0: none
+  __u16 flags;       // PORTOLAN_FRONTEND_*, but for ALIVE
+  __u32 affinity_s;  // a client that was away no longer keeps its backend; 0: no affinity
 };
 PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend) == 28, "map layout");
 
 // ---- map "frontend_info": ARRAY, id -> portolan_frontend_info ----
-
-#define PORTOLAN_FRONTEND_ALIVE 1
-#define PORTOLAN_FRONTEND_SOURCES 2  // only for the sources that map "sources" lets through
 
 struct portolan_frontend_info {
   __u16 epoch;
@@ -75,14 +75,15 @@ PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_address) == 4, "map layout");
 // ---- map "sources": LPM_TRIE, portolan_source_key -> portolan_source ----
 // Who may come to the frontends of a group: the longest prefix counts, none means no.
 
-#define PORTOLAN_SOURCE_GROUP_BITS 32  // of prefix_length; the rest is the address's prefix
+#define PORTOLAN_SOURCE_FIXED_BITS 64  // of prefix_length; the rest is the address's prefix
 
 struct portolan_source_key {
   __u32 prefix_length;
   __u32 group;
+  __u32 family;  // PORTOLAN_FAMILY_*
   __be32 address[4];
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_source_key) == 24, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_source_key) == 28, "map layout");
 
 struct portolan_source {
   __u32 allowed;  // 0 or 1
@@ -226,10 +227,12 @@ struct portolan_settings {
   __u32 closing_idle;  // ticks, after RST or both FINs
   __u16 port_first;    // source ports for translated flows
   __u16 port_count;
-  __u32 flags;         // PORTOLAN_SETTING_*
-  __u64 netns_cookie;  // of the network namespace that the maps serve
+  __u32 flags;           // PORTOLAN_SETTING_*
+  __u64 netns_cookie;    // of the network namespace that the maps serve
+  __u32 ticks_per_256s;  // 256 or a little less or more, up to 512
+  __u32 reserved;
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_settings) == 40, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_settings) == 48, "map layout");
 
 // ---- map "address_filter": ARRAY (mmap), one element ----
 // A byte per hash of an address: may it be a frontend's, may it be a backend's? What is neither is

@@ -185,11 +185,12 @@ static __always_inline enum verdict unserved(const struct packet* packet, enum p
 
 // Id of the backend for a new flow, or 0.
 static __always_inline __u32 choose_backend(const union flow_key* key,
-                                            const struct portolan_frontend* frontend, __u32 hash,
+                                            const struct portolan_frontend* frontend,
+                                            const struct portolan_settings* settings, __u32 hash,
                                             __u32 now, const bool v6) {
   if (frontend->table_size == 0) return 0;
-  if (frontend->affinity != 0) {
-    const __u32 known = known_backend(key, frontend, now, v6);
+  if (frontend->affinity_s != 0) {
+    const __u32 known = known_backend(key, frontend, settings, now, v6);
     if (known != 0) return known;
   }
   return maglev_lookup(frontend, hash);
@@ -204,14 +205,11 @@ static __always_inline enum verdict start_flow(const struct packet* packet, __u3
   if (!frontend) {
     return unserved(packet, PACKET_FLOW, length, settings, PORTOLAN_DROP_UNSERVED, v6, can_send);
   }
-  __u32 id = frontend->id;
-  const struct portolan_frontend_info* info = bpf_map_lookup_elem(&frontend_info, &id);
-  if (info && (info->flags & PORTOLAN_FRONTEND_SOURCES) &&
-      !source_allowed(key, frontend->group, v6)) {
+  if ((frontend->flags & PORTOLAN_FRONTEND_SOURCES) && !source_allowed(key, frontend->group, v6)) {
     return drop_as(PORTOLAN_DROP_SOURCE, length);
   }
   const __u32 hash = flow_hash(key, settings->hash_seed, v6);
-  id = choose_backend(key, frontend, hash, now, v6);
+  __u32 id = choose_backend(key, frontend, settings, hash, now, v6);
   struct portolan_backend* backend = id == 0 ? NULL : bpf_map_lookup_elem(&backends, &id);
   struct backend_life life = {};
   if (backend) life = life_of(backend);
@@ -229,7 +227,7 @@ static __always_inline enum verdict start_flow(const struct packet* packet, __u3
     drop = PORTOLAN_DROP_NO_MEMORY;
   }
   if (drop >= 0) return drop_as(drop, length);
-  if (frontend->affinity != 0) remember_backend(key, frontend->group, id, life.epoch, now, v6);
+  if (frontend->affinity_s != 0) remember_backend(key, frontend->group, id, life.epoch, now, v6);
   count_frontend(value.flow.frontend, length);
   fill_rewrite(&value, out, v6);
   return VERDICT_REWRITE;

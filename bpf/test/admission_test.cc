@@ -26,6 +26,9 @@ class AdmissionTest : public ProgramsWorld {
     }
     return 0;
   }
+  void SetSources(const std::vector<SourceSpec>& sources) {
+    harness_->SetSources(1, ipv6(), Vip(), 80, protocol(), sources);
+  }
   uint32_t HostLength() const { return ipv6() ? 128 : 32; }
 };
 
@@ -33,7 +36,7 @@ INSTANTIATE_TEST_SUITE_P(All, AdmissionTest, EveryCase(), CaseName);
 
 TEST_P(AdmissionTest, OnlyAllowedSourcesComeIn) {
   Serve(1);
-  harness_->SetSources(1, ipv6(), {{Client(7), HostLength()}, {Client(9), HostLength()}});
+  SetSources({{Client(7), HostLength()}, {Client(9), HostLength()}});
   ExpectBecomes(From(7), Via(From(7), Backend(1)));
   ExpectBecomes(From(9), Via(From(9), Backend(1)));
   ExpectDropped(Build(From(8)), PORTOLAN_DROP_SOURCE);
@@ -43,8 +46,7 @@ TEST_P(AdmissionTest, OnlyAllowedSourcesComeIn) {
 TEST_P(AdmissionTest, TheLongestPrefixCounts) {
   Serve(1);
   const std::string any = ipv6() ? "::" : "0.0.0.0";
-  harness_->SetSources(
-      1, ipv6(),
+  SetSources(
       {{any, 0, true}, {Client(0), ipv6() ? 64u : 24u, false}, {Client(7), HostLength(), true}});
   ExpectBecomes(From(7), Via(From(7), Backend(1)));
   ExpectDropped(Build(From(8)), PORTOLAN_DROP_SOURCE);
@@ -56,15 +58,15 @@ TEST_P(AdmissionTest, TheLongestPrefixCounts) {
 TEST_P(AdmissionTest, ASourceThatIsDeniedLosesItsFlows) {
   Serve(1);
   ExpectBecomes(From(7), Via(From(7), Backend(1)));
-  harness_->SetSources(1, ipv6(), {{Client(9), HostLength()}});
+  SetSources({{Client(9), HostLength()}});
   ExpectDropped(Build(From(7, 40000, kAck)), PORTOLAN_DROP_SOURCE);
-  harness_->SetSources(1, ipv6(), {});
+  SetSources({});
   ExpectBecomes(From(7, 40000, kAck), Via(From(7, 40000, kAck), Backend(1)));
 }
 
 TEST_P(AdmissionTest, AnswersAreNotAsked) {
   Serve(1);
-  harness_->SetSources(1, ipv6(), {{Client(7), HostLength()}});
+  SetSources({{Client(7), HostLength()}});
   Send(From(7));
   ExpectBecomes(Answer(Via(From(7), Backend(1))), Answer(From(7)));
 }

@@ -46,6 +46,7 @@ portolan_settings FirstSettings() {
   settings.closing_idle = 30;
   settings.port_first = 61000;
   settings.port_count = 4536;
+  settings.ticks_per_256s = 256;
   settings.flags = PORTOLAN_SETTING_ECHO | PORTOLAN_SETTING_REFUSE;
   return settings;
 }
@@ -245,26 +246,34 @@ void Harness::RemoveFrontend(uint32_t id, bool ipv6, const std::string& address,
 }
 
 void Harness::SetAffinity(bool ipv6, const std::string& address, uint16_t port, uint8_t protocol,
-                          uint32_t ticks) {
+                          uint32_t seconds) {
   const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
   portolan_frontend frontend{};
   bpf_map_lookup_elem(map("frontends"), &key, &frontend);
-  frontend.affinity = ticks;
+  frontend.affinity_s = seconds;
   bpf_map_update_elem(map("frontends"), &key, &frontend, BPF_ANY);
 }
 
-void Harness::SetSources(uint32_t id, bool ipv6, const std::vector<SourceSpec>& sources) {
+void Harness::SetSources(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
+                         uint8_t protocol, const std::vector<SourceSpec>& sources) {
   for (const SourceSpec& source : sources) {
     portolan_source_key key{};  // group 0, that of every frontend here
-    key.prefix_length = PORTOLAN_SOURCE_GROUP_BITS + source.prefix_length;
+    key.prefix_length = PORTOLAN_SOURCE_FIXED_BITS + source.prefix_length;
+    key.family = ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
     AddressWords(ipv6, source.address, key.address);
     const portolan_source value{.allowed = source.allowed ? 1u : 0u};
     bpf_map_update_elem(map("sources"), &key, &value, BPF_ANY);
   }
   portolan_frontend_info info{};
   bpf_map_lookup_elem(map("frontend_info"), &id, &info);
-  info.flags = PORTOLAN_FRONTEND_ALIVE | (sources.empty() ? 0 : PORTOLAN_FRONTEND_SOURCES);
+  const uint16_t flags = sources.empty() ? 0 : PORTOLAN_FRONTEND_SOURCES;
+  info.flags = PORTOLAN_FRONTEND_ALIVE | flags;
   bpf_map_update_elem(map("frontend_info"), &id, &info, BPF_ANY);
+  const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
+  portolan_frontend frontend{};
+  bpf_map_lookup_elem(map("frontends"), &key, &frontend);
+  frontend.flags = flags;
+  bpf_map_update_elem(map("frontends"), &key, &frontend, BPF_ANY);
 }
 
 uint32_t Harness::VerifiedInstructions(Program program) const {

@@ -75,10 +75,11 @@ class Harness {
   void RemoveFrontend(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
                       uint8_t protocol);
 
-  // Of a frontend that is there: ticks of session affinity; sources (none: all).
+  // Of a frontend that is there: session affinity (a tick counts as a second); sources (none: all).
   void SetAffinity(bool ipv6, const std::string& address, uint16_t port, uint8_t protocol,
-                   uint32_t ticks);
-  void SetSources(uint32_t id, bool ipv6, const std::vector<SourceSpec>& sources);
+                   uint32_t seconds);
+  void SetSources(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
+                  uint8_t protocol, const std::vector<SourceSpec>& sources);
 
   // Instructions that the verifier went through.
   uint32_t VerifiedInstructions(Program program) const;
