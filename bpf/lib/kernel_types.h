@@ -106,6 +106,12 @@ struct bpf_fib_lookup {
 };
 _Static_assert(sizeof(struct bpf_fib_lookup) == 64, "kernel ABI");
 
+struct bpf_redir_neigh {
+  __u32 nh_family;
+  __be32 nexthop[4];  // IPv4: word 0
+};
+_Static_assert(sizeof(struct bpf_redir_neigh) == 20, "kernel ABI");
+
 struct ethhdr {
   __u8 h_dest[6];
   __u8 h_source[6];

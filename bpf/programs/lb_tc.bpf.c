@@ -2,10 +2,11 @@
 // for large segments (GSO/GRO) and for checksums that are left to the hardware, and beside the XDP
 // program for the flows whose source becomes this node.
 //
-// Rewritten packets go on into the kernel, which routes them. Source-translated ones carry one of
-// our own addresses, which the kernel refuses from outside, so they are routed here
-// (bpf_fib_lookup) and sent (bpf_redirect_neigh); their way back takes the same road.
-// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+// Rewritten packets are routed here (bpf_fib_lookup) and sent (bpf_redirect_neigh), past the
+// kernel's own forwarding. Where that does not work out (a backend that is this machine, no route,
+// too large, the last hop) the kernel gets the rewritten packet and does or reports what is to be
+// done; but not those whose source became this node, which it would refuse from outside: they are
+// dropped. SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "bpf/lib/answers.h"
 #include "bpf/lib/balance.h"
 #include "bpf/lib/csum.h"
@@ -29,8 +30,9 @@ const volatile __u64 l4_csum_ipv6_flag = 0;
 #define CONTINUE TC_ACT_UNSPEC
 
 struct route {
-  __u32 ifindex;  // 0: not source-translated, the kernel routes
-  __u8 ttl;
+  __u32 ifindex;  // 0: the kernel routes
+  __u8 ttl;       // as the packet came
+  struct bpf_redir_neigh nexthop;
 };
 
 static __always_inline int drop(enum portolan_drop reason, __u32 length) {
@@ -61,6 +63,8 @@ static __always_inline int find_route(struct __sk_buff* skb, const struct rewrit
     return PORTOLAN_DROP_NO_ROUTE;
   }
   route->ifindex = lookup.ifindex;
+  route->nexthop.nh_family = lookup.family;
+  __builtin_memcpy(route->nexthop.nexthop, lookup.dst, sizeof(lookup.dst));
   return -1;
 }
 
@@ -207,18 +211,17 @@ static __always_inline int handle(struct __sk_buff* skb, const bool v6) {
       return CONTINUE;
   }
   const __u8 flow_protocol = v6 ? packet.key.v6.protocol : packet.key.v4.protocol;
-  if (rewrite.snat) {
-    if (route.ttl <= 1) return CONTINUE;  // the kernel answers "time exceeded"
-    const int reason = find_route(skb, &rewrite, flow_protocol, &route, v6);
-    if (reason >= 0) return drop(reason, skb->len);
-  }
+  const bool last_hop = route.ttl <= 1;  // the kernel answers "time exceeded"
+  if (rewrite.snat && last_hop) return CONTINUE;
+  const int reason = last_hop ? -1 : find_route(skb, &rewrite, flow_protocol, &route, v6);
+  if (rewrite.snat && reason >= 0) return drop(reason, skb->len);
   if (bpf_skb_pull_data(skb, headers_of(&packet, kind, flow_protocol))) {
     return drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
   }
   rewrite_packet(skb, &packet, kind, &rewrite, &from, v6);
   if (!route.ifindex) return CONTINUE;
   count_down(skb, route.ttl, protocol, v6);
-  return bpf_redirect_neigh(route.ifindex, NULL, 0, 0);
+  return bpf_redirect_neigh(route.ifindex, &route.nexthop, sizeof(route.nexthop), 0);
 }
 
 // Is it a message whose headers reach further than those of TCP?

@@ -22,7 +22,7 @@ class AdmissionTest : public ProgramsWorld {
   int OwnerOf(const PacketSpec& packet, int count) {
     const Outcome outcome = Send(packet);
     for (int i = 1; i <= count; i++) {
-      if (outcome.packet == Build(Via(packet, Backend(i)))) return i;
+      if (outcome.packet == Forwarded(Via(packet, Backend(i)))) return i;
     }
     return 0;
   }

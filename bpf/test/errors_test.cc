@@ -38,7 +38,7 @@ TEST_P(ErrorsTest, FromTheClientsSideItReachesTheBackendThatOwnsTheFlow) {
   const Outcome there = Send(Request());
   int owner = 0;
   for (int i = 1; i <= 3; i++) {
-    if (there.packet == Build(Via(Request(), Backend(i)))) owner = i;
+    if (there.packet == Forwarded(Via(Request(), Backend(i)))) owner = i;
   }
   ASSERT_NE(owner, 0);
   const PacketSpec sent = Answer(Via(Request(), Backend(owner)));

@@ -26,7 +26,7 @@ absl::StatusOr<bpf_object*> OpenObject(const Object& bytes, const Harness::Sizes
   bpf_object* object = bpf_object__open_mem(bytes.data, bytes.size, &options);
   if (object == nullptr) return LastError("open");
   const std::map<std::string, uint32_t> entries = {
-      {"flows4", sizes.flows},           {"flows6", sizes.flows},
+      {"flows4", sizes.flows},           {"flows6", sizes.flows6 != 0 ? sizes.flows6 : sizes.flows},
       {"frontends", sizes.frontends},    {"frontend_info", sizes.frontends + 1},
       {"addresses", sizes.frontends},    {"backends", sizes.backends + 1},
       {"counters", sizes.frontends + 1}, {"maglev", sizes.chunks}};

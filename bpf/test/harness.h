@@ -47,6 +47,7 @@ class Harness {
  public:
   struct Sizes {
     uint32_t flows = 4096;  // entries per family
+    uint32_t flows6 = 0;    // IPv6 only; 0: as above
     uint32_t frontends = 64;
     uint32_t backends = 256;
     uint32_t chunks = 512;
