@@ -19,10 +19,13 @@
 #endif
 
 // Changes whenever a map's meaning changes in a way that its sizes do not show.
-#define PORTOLAN_LAYOUT_VERSION 1
+#define PORTOLAN_LAYOUT_VERSION 2
 
 #define PORTOLAN_FAMILY_IPV4 4
 #define PORTOLAN_FAMILY_IPV6 6
+
+#define PORTOLAN_FRONTEND_ALIVE 1
+#define PORTOLAN_FRONTEND_SOURCES 2  // only for the sources that map "sources" lets through
 
 // ---- map "frontends": HASH, portolan_frontend_key -> portolan_frontend ----
 
@@ -41,23 +44,57 @@ struct portolan_frontend {
   __u32 table_size;    // slots; 0: no backend takes new flows
   __u32 backends;      // different ones in the table
   __u16 epoch;
-  __u16 reserved;
+  __u16 flags;       // PORTOLAN_FRONTEND_*, but for ALIVE
+  __u32 affinity_s;  // a client that was away no longer keeps its backend; 0: no affinity
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend) == 24, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend) == 28, "map layout");
 
 // ---- map "frontend_info": ARRAY, id -> portolan_frontend_info ----
 
 struct portolan_frontend_info {
   __u16 epoch;
-  __u16 alive;  // 0 or 1
+  __u16 flags;  // PORTOLAN_FRONTEND_*
   __u32 group;
 };
 PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend_info) == 8, "map layout");
+
+// ---- map "addresses": HASH, portolan_address_key -> portolan_address ----
+// Addresses that have a frontend: what is for them and for no frontend goes nowhere else.
+
+struct portolan_address_key {
+  __be32 address[4];
+  __u32 family;  // PORTOLAN_FAMILY_*
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_address_key) == 20, "map layout");
+
+struct portolan_address {
+  __u32 frontends;
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_address) == 4, "map layout");
+
+// ---- map "sources": LPM_TRIE, portolan_source_key -> portolan_source ----
+// Who may come to the frontends of a group: the longest prefix counts, none means no.
+
+#define PORTOLAN_SOURCE_FIXED_BITS 64  // of prefix_length; the rest is the address's prefix
+
+struct portolan_source_key {
+  __u32 prefix_length;
+  __u32 group;
+  __u32 family;  // PORTOLAN_FAMILY_*
+  __be32 address[4];
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_source_key) == 28, "map layout");
+
+struct portolan_source {
+  __u32 allowed;  // 0 or 1
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_source) == 4, "map layout");
 
 // ---- map "backends": ARRAY, id -> portolan_backend ----
 
 #define PORTOLAN_BACKEND_ALIVE 1  // may be used
 #define PORTOLAN_BACKEND_SNAT 2   // reached from `source`, so that its replies come back to us
+#define PORTOLAN_BACKEND_RESTS 4  // takes no new flows, not even of clients that it knows
 
 // Written once while nothing refers to the id; afterwards only `epoch` and `flags` change.
 struct portolan_backend {
@@ -138,7 +175,48 @@ struct portolan_flow6 {
 };
 PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_flow6) == 56, "map layout");
 
+// ---- map "affinity": LRU_HASH, portolan_affinity_key -> portolan_affinity ----
+// The backend that a client's latest flow went to, of the groups that have session affinity.
+
+struct portolan_affinity_key {
+  __u32 group;
+  __be32 client[4];
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_affinity_key) == 20, "map layout");
+
+struct portolan_affinity {
+  __u32 backend;
+  __u32 backend_epoch;
+  __u32 last;  // tick of the latest new flow
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_affinity) == 12, "map layout");
+
+// ---- map "fragments": LRU_HASH, portolan_fragment_key -> portolan_fragment ----
+// What only the first fragment of a packet says, for the later ones.
+
+struct portolan_fragment_key {
+  __be32 saddr[4];
+  __be32 daddr[4];
+  __u32 id;
+  __u8 protocol;
+  __u8 family;
+  __u8 reserved[2];
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_fragment_key) == 40, "map layout");
+
+struct portolan_fragment {
+  __be16 sport;
+  __be16 dport;
+  __u32 last;  // tick of the first fragment
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_fragment) == 8, "map layout");
+
+#define PORTOLAN_FRAGMENTS 16384  // packets in pieces at a time
+
 // ---- map "settings": ARRAY, one element ----
+
+#define PORTOLAN_SETTING_ECHO 1    // answer echo requests to addresses that have a frontend
+#define PORTOLAN_SETTING_REFUSE 2  // tell senders of what is not served; else drop silently
 
 struct portolan_settings {
   __u32 layout_version;
@@ -149,10 +227,12 @@ struct portolan_settings {
   __u32 closing_idle;  // ticks, after RST or both FINs
   __u16 port_first;    // source ports for translated flows
   __u16 port_count;
+  __u32 flags;           // PORTOLAN_SETTING_*
+  __u64 netns_cookie;    // of the network namespace that the maps serve
+  __u32 ticks_per_256s;  // 256 or a little less or more, up to 512
   __u32 reserved;
-  __u64 netns_cookie;  // of the network namespace that the maps serve
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_settings) == 40, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_settings) == 48, "map layout");
 
 // ---- map "address_filter": ARRAY (mmap), one element ----
 // A byte per hash of an address: may it be a frontend's, may it be a backend's? What is neither is
@@ -178,6 +258,17 @@ PORTOLAN_INLINE __u32 portolan_filter_index6(const __be32* address) {
   return (__u32)(mixed * 0x9e3779b1u) >> 16;
 }
 
+// ---- map "refusals": PERCPU_ARRAY, one element ----
+// How many senders were told in this tick, so that strangers cannot make us talk without end.
+
+#define PORTOLAN_REFUSALS_PER_TICK 1000  // for each CPU
+
+struct portolan_refusals {
+  __u32 tick;
+  __u32 count;
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_refusals) == 8, "map layout");
+
 // ---- map "counters": PERCPU_ARRAY, frontend id -> portolan_counter: client to backend ----
 // ---- map "drops": PERCPU_ARRAY, enum portolan_drop -> portolan_counter ----
 
@@ -188,9 +279,14 @@ struct portolan_counter {
 PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_counter) == 16, "map layout");
 
 enum portolan_drop {
-  PORTOLAN_DROP_NO_PORT = 0,    // no free source port towards that backend
-  PORTOLAN_DROP_NO_ROUTE = 1,   // source-translated flow, and no route (or forwarding is off)
-  PORTOLAN_DROP_TOO_BIG = 2,    // source-translated flow, larger than the way out can carry
-  PORTOLAN_DROP_NO_MEMORY = 3,  // the kernel could not make the packet's headers writable
-  PORTOLAN_DROP_REASONS = 4,
+  PORTOLAN_DROP_NO_PORT = 0,     // no free source port towards that backend
+  PORTOLAN_DROP_NO_ROUTE = 1,    // source-translated flow, and no route (or forwarding is off)
+  PORTOLAN_DROP_TOO_BIG = 2,     // source-translated flow, larger than the way out can carry
+  PORTOLAN_DROP_NO_MEMORY = 3,   // the kernel could not make the packet's headers writable
+  PORTOLAN_DROP_UNSERVED = 4,    // to an address of a frontend, and nothing is served there
+  PORTOLAN_DROP_NO_BACKEND = 5,  // to a frontend without a backend that takes new flows
+  PORTOLAN_DROP_FRAGMENT = 6,    // a later fragment, and the first one was not seen or not carried
+  PORTOLAN_DROP_STRAY = 7,       // an ICMP error about no flow that we know
+  PORTOLAN_DROP_SOURCE = 8,      // from a source that the service does not let in
+  PORTOLAN_DROP_REASONS = 9,
 };

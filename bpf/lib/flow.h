@@ -33,19 +33,21 @@ static __always_inline __u32 current_tick(const struct portolan_settings* settin
   return (__u32)(bpf_jiffies64() >> (settings->tick_shift & 31));
 }
 
-static __always_inline bool flow_alive(const struct portolan_flow* flow, __u8 protocol,
-                                       const struct portolan_settings* settings, __u32 now) {
+// What is known of a living flow's frontend; NULL when the flow is dead.
+static __always_inline const struct portolan_frontend_info* living_flow(
+    const struct portolan_flow* flow, __u8 protocol, const struct portolan_settings* settings,
+    __u32 now) {
   __u32 id = flow->frontend;
   struct portolan_frontend_info* frontend = bpf_map_lookup_elem(&frontend_info, &id);
-  if (!frontend || frontend->epoch != flow->frontend_epoch) return false;
+  if (!frontend || frontend->epoch != flow->frontend_epoch) return NULL;
   id = flow->backend;
   struct portolan_backend* backend = bpf_map_lookup_elem(&backends, &id);
-  if (!backend || backend->epoch != flow->backend_epoch) return false;
+  if (!backend || backend->epoch != flow->backend_epoch) return NULL;
   __u32 limit = protocol == IPPROTO_TCP ? settings->tcp_idle : settings->udp_idle;
   if ((flow->flags & PORTOLAN_FLOW_RST) || (flow->flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH) {
     limit = settings->closing_idle;
   }
-  return (__u32)(now - flow->last) <= limit;
+  return (__u32)(now - flow->last) <= limit ? frontend : NULL;
 }
 
 // The key of the other direction of the flow (key, value).

@@ -31,6 +31,7 @@ enum {
   BPF_MAP_TYPE_ARRAY = 2,
   BPF_MAP_TYPE_PERCPU_ARRAY = 6,
   BPF_MAP_TYPE_LRU_HASH = 9,
+  BPF_MAP_TYPE_LPM_TRIE = 11,
 };
 enum { BPF_F_NO_PREALLOC = 1 << 0, BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
@@ -39,7 +40,8 @@ enum xdp_action { XDP_ABORTED = 0, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT };
 enum { TC_ACT_UNSPEC = -1, TC_ACT_OK = 0, TC_ACT_SHOT = 2 };
 enum { PACKET_HOST = 0 };
 
-// Flags of bpf_l4_csum_replace().
+// Flags of bpf_skb_store_bytes() and bpf_l4_csum_replace().
+enum { BPF_F_RECOMPUTE_CSUM = 1 << 0 };
 enum { BPF_F_PSEUDO_HDR = 1 << 4, BPF_F_MARK_MANGLED_0 = 1 << 5 };
 
 // Answers of bpf_fib_lookup().
@@ -51,7 +53,13 @@ enum {
 
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd };
-enum { IPPROTO_TCP = 6, IPPROTO_UDP = 17 };
+enum {
+  IPPROTO_ICMP = 1,
+  IPPROTO_TCP = 6,
+  IPPROTO_UDP = 17,
+  IPPROTO_FRAGMENT = 44,
+  IPPROTO_ICMPV6 = 58,
+};
 
 struct xdp_md {
   __u32 data;
@@ -98,6 +106,12 @@ struct bpf_fib_lookup {
 };
 _Static_assert(sizeof(struct bpf_fib_lookup) == 64, "kernel ABI");
 
+struct bpf_redir_neigh {
+  __u32 nh_family;
+  __be32 nexthop[4];  // IPv4: word 0
+};
+_Static_assert(sizeof(struct bpf_redir_neigh) == 20, "kernel ABI");
+
 struct ethhdr {
   __u8 h_dest[6];
   __u8 h_source[6];
@@ -143,4 +157,19 @@ struct udphdr {
   __be16 dest;
   __be16 len;
   __sum16 check;
+};
+
+// ICMP and ICMPv6: what every message begins with.
+struct icmphdr {
+  __u8 type;
+  __u8 code;
+  __sum16 check;
+  __be32 rest;
+};
+
+struct fraghdr {
+  __u8 nexthdr;
+  __u8 reserved;
+  __be16 frag_off;
+  __be32 id;
 };

@@ -24,6 +24,22 @@ struct {
 } frontend_info SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1024);
+  __type(key, struct portolan_address_key);
+  __type(value, struct portolan_address);
+} addresses SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);  // the kernel makes it in no other way
+  __uint(max_entries, 1024);
+  __type(key, struct portolan_source_key);
+  __type(value, struct portolan_source);
+} sources SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1025);
   __type(key, __u32);
@@ -51,6 +67,27 @@ struct {
   __type(key, struct portolan_flow_key6);
   __type(value, struct portolan_flow6);
 } flows6 SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __type(key, struct portolan_affinity_key);
+  __type(value, struct portolan_affinity);
+} affinity SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, PORTOLAN_FRAGMENTS);
+  __type(key, struct portolan_fragment_key);
+  __type(value, struct portolan_fragment);
+} fragments SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct portolan_refusals);
+} refusals SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -26,10 +26,10 @@ absl::StatusOr<bpf_object*> OpenObject(const Object& bytes, const Harness::Sizes
   bpf_object* object = bpf_object__open_mem(bytes.data, bytes.size, &options);
   if (object == nullptr) return LastError("open");
   const std::map<std::string, uint32_t> entries = {
-      {"flows4", sizes.flows},           {"flows6", sizes.flows},
+      {"flows4", sizes.flows},           {"flows6", sizes.flows6 != 0 ? sizes.flows6 : sizes.flows},
       {"frontends", sizes.frontends},    {"frontend_info", sizes.frontends + 1},
-      {"counters", sizes.frontends + 1}, {"backends", sizes.backends + 1},
-      {"maglev", sizes.chunks}};
+      {"addresses", sizes.frontends},    {"backends", sizes.backends + 1},
+      {"counters", sizes.frontends + 1}, {"maglev", sizes.chunks}};
   for (const auto& [name, count] : entries) {
     bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
     if (map == nullptr || bpf_map__set_max_entries(map, count) != 0) return LastError(name);
@@ -46,6 +46,8 @@ portolan_settings FirstSettings() {
   settings.closing_idle = 30;
   settings.port_first = 61000;
   settings.port_count = 4536;
+  settings.ticks_per_256s = 256;
+  settings.flags = PORTOLAN_SETTING_ECHO | PORTOLAN_SETTING_REFUSE;
   return settings;
 }
 
@@ -85,7 +87,8 @@ absl::Status Harness::Open(const Sizes& sizes) {
 }
 
 void Harness::Reset() {
-  for (const char* name : {"flows4", "flows6", "frontends"}) {
+  for (const char* name :
+       {"flows4", "flows6", "frontends", "addresses", "sources", "affinity", "fragments"}) {
     unsigned char key[sizeof(portolan_flow_key6)];
     while (bpf_map_get_next_key(map(name), nullptr, key) == 0) {
       bpf_map_delete_elem(map(name), key);
@@ -96,6 +99,7 @@ void Harness::Reset() {
             sizeof(portolan_counter) * libbpf_num_possible_cpus());
   ZeroArray(map("drops"), PORTOLAN_DROP_REASONS,
             sizeof(portolan_counter) * libbpf_num_possible_cpus());
+  ZeroArray(map("refusals"), 1, sizeof(portolan_refusals) * libbpf_num_possible_cpus());
   ZeroArray(map("backends"), sizes_.backends + 1, sizeof(portolan_backend));
   ZeroArray(map("maglev"), sizes_.chunks, sizeof(portolan_table_chunk));
   ZeroArray(map("address_filter"), 1, sizeof(portolan_address_filter));
@@ -152,7 +156,8 @@ void Harness::SetBackend(uint32_t id, const BackendSpec& spec) {
   const uint16_t epoch = backend.epoch + 1;
   backend = {};
   backend.epoch = epoch;
-  backend.flags = PORTOLAN_BACKEND_ALIVE | (spec.source.empty() ? 0 : PORTOLAN_BACKEND_SNAT);
+  backend.flags = PORTOLAN_BACKEND_ALIVE | (spec.source.empty() ? 0 : PORTOLAN_BACKEND_SNAT) |
+                  (spec.rests ? PORTOLAN_BACKEND_RESTS : 0);
   backend.port = htons(spec.port);
   backend.family = spec.ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
   backend.protocol = spec.protocol;
@@ -168,6 +173,27 @@ void Harness::RetireBackend(uint32_t id) {
   backend.epoch += 1;
   backend.flags = 0;
   bpf_map_update_elem(map("backends"), &id, &backend, BPF_ANY);
+}
+
+void Harness::RestBackend(uint32_t id) {
+  portolan_backend backend{};
+  bpf_map_lookup_elem(map("backends"), &id, &backend);
+  backend.flags |= PORTOLAN_BACKEND_RESTS;
+  bpf_map_update_elem(map("backends"), &id, &backend, BPF_ANY);
+}
+
+void Harness::CountAddress(bool ipv6, const std::string& address, int change) {
+  portolan_address_key key{};
+  AddressWords(ipv6, address, key.address);
+  key.family = ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+  portolan_address value{};
+  bpf_map_lookup_elem(map("addresses"), &key, &value);
+  value.frontends += change;
+  if (value.frontends == 0) {
+    bpf_map_delete_elem(map("addresses"), &key);
+  } else {
+    bpf_map_update_elem(map("addresses"), &key, &value, BPF_ANY);
+  }
 }
 
 namespace {
@@ -194,10 +220,12 @@ void Harness::SetFrontend(uint32_t id, bool ipv6, const std::string& address, ui
   }
   portolan_frontend_info info{};
   bpf_map_lookup_elem(map("frontend_info"), &id, &info);
-  info.alive = 1;
+  info.flags = PORTOLAN_FRONTEND_ALIVE;
   bpf_map_update_elem(map("frontend_info"), &id, &info, BPF_ANY);
   const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
   portolan_frontend frontend{};
+  if (bpf_map_lookup_elem(map("frontends"), &key, &frontend) != 0) CountAddress(ipv6, address, 1);
+  frontend = {};
   frontend.id = id;
   frontend.epoch = info.epoch;
   frontend.table_offset = chunk * PORTOLAN_CHUNK_SLOTS;
@@ -209,12 +237,50 @@ void Harness::SetFrontend(uint32_t id, bool ipv6, const std::string& address, ui
 void Harness::RemoveFrontend(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
                              uint8_t protocol) {
   const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
-  bpf_map_delete_elem(map("frontends"), &key);
+  if (bpf_map_delete_elem(map("frontends"), &key) == 0) CountAddress(ipv6, address, -1);
   portolan_frontend_info info{};
   bpf_map_lookup_elem(map("frontend_info"), &id, &info);
   info.epoch += 1;
-  info.alive = 0;
+  info.flags = 0;
   bpf_map_update_elem(map("frontend_info"), &id, &info, BPF_ANY);
+}
+
+void Harness::SetAffinity(bool ipv6, const std::string& address, uint16_t port, uint8_t protocol,
+                          uint32_t seconds) {
+  const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
+  portolan_frontend frontend{};
+  bpf_map_lookup_elem(map("frontends"), &key, &frontend);
+  frontend.affinity_s = seconds;
+  bpf_map_update_elem(map("frontends"), &key, &frontend, BPF_ANY);
+}
+
+void Harness::SetSources(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
+                         uint8_t protocol, const std::vector<SourceSpec>& sources) {
+  for (const SourceSpec& source : sources) {
+    portolan_source_key key{};  // group 0, that of every frontend here
+    key.prefix_length = PORTOLAN_SOURCE_FIXED_BITS + source.prefix_length;
+    key.family = ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+    AddressWords(ipv6, source.address, key.address);
+    const portolan_source value{.allowed = source.allowed ? 1u : 0u};
+    bpf_map_update_elem(map("sources"), &key, &value, BPF_ANY);
+  }
+  portolan_frontend_info info{};
+  bpf_map_lookup_elem(map("frontend_info"), &id, &info);
+  const uint16_t flags = sources.empty() ? 0 : PORTOLAN_FRONTEND_SOURCES;
+  info.flags = PORTOLAN_FRONTEND_ALIVE | flags;
+  bpf_map_update_elem(map("frontend_info"), &id, &info, BPF_ANY);
+  const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
+  portolan_frontend frontend{};
+  bpf_map_lookup_elem(map("frontends"), &key, &frontend);
+  frontend.flags = flags;
+  bpf_map_update_elem(map("frontends"), &key, &frontend, BPF_ANY);
+}
+
+uint32_t Harness::VerifiedInstructions(Program program) const {
+  bpf_prog_info info{};
+  __u32 size = sizeof(info);
+  bpf_obj_get_info_by_fd(this->program(program), &info, &size);
+  return info.verified_insns;
 }
 
 portolan_counter Harness::Counter(const char* name, uint32_t index) const {

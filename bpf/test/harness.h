@@ -33,12 +33,21 @@ struct BackendSpec {
   uint16_t port = 0;
   uint8_t protocol = 6;
   std::string source;  // not empty: source translation
+  bool rests = false;  // takes no new flows
+};
+
+// Who may come: a prefix and whether.
+struct SourceSpec {
+  std::string address;
+  uint32_t prefix_length = 0;
+  bool allowed = true;
 };
 
 class Harness {
  public:
   struct Sizes {
     uint32_t flows = 4096;  // entries per family
+    uint32_t flows6 = 0;    // IPv6 only; 0: as above
     uint32_t frontends = 64;
     uint32_t backends = 256;
     uint32_t chunks = 512;
@@ -59,12 +68,22 @@ class Harness {
   // Puts a backend in force under `id`, one epoch further than what had the id before.
   void SetBackend(uint32_t id, const BackendSpec& spec);
   void RetireBackend(uint32_t id);
+  // The same life of the backend, with other flags.
+  void RestBackend(uint32_t id);
   // A frontend whose table has one slot per entry of `slots`, at chunk `chunk`.
   void SetFrontend(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
                    uint8_t protocol, uint32_t chunk, const std::vector<uint32_t>& slots);
   void RemoveFrontend(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
                       uint8_t protocol);
 
+  // Of a frontend that is there: session affinity (a tick counts as a second); sources (none: all).
+  void SetAffinity(bool ipv6, const std::string& address, uint16_t port, uint8_t protocol,
+                   uint32_t seconds);
+  void SetSources(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
+                  uint8_t protocol, const std::vector<SourceSpec>& sources);
+
+  // Instructions that the verifier went through.
+  uint32_t VerifiedInstructions(Program program) const;
   portolan_counter Counter(const char* map, uint32_t index) const;  // summed over CPUs
   int FlowCount(bool ipv6) const;
   // Removes the entry that `packet` would hit, as the LRU might.
@@ -78,6 +97,7 @@ class Harness {
   Harness() = default;
   absl::Status Open(const Sizes& sizes);
   void AddFilter(bool ipv6, const std::string& address, uint8_t bits);
+  void CountAddress(bool ipv6, const std::string& address, int change);
 
   bpf_object* tc_ = nullptr;
   bpf_object* xdp_ = nullptr;

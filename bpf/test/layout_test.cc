@@ -22,8 +22,11 @@ struct Layout {
 #define FIELD(type, field) \
   { #field, offsetof(type, field) }
 
-const std::map<std::string, Layout>& Expected() {
-  static const auto* layouts = new std::map<std::string, Layout>{
+using Layouts = std::map<std::string, Layout>;
+
+// Of what a packet is for.
+Layouts Destinations() {
+  return {
       {"portolan_frontend_key",
        {sizeof(portolan_frontend_key),
         {FIELD(portolan_frontend_key, address), FIELD(portolan_frontend_key, port),
@@ -33,10 +36,10 @@ const std::map<std::string, Layout>& Expected() {
         {FIELD(portolan_frontend, id), FIELD(portolan_frontend, group),
          FIELD(portolan_frontend, table_offset), FIELD(portolan_frontend, table_size),
          FIELD(portolan_frontend, backends), FIELD(portolan_frontend, epoch),
-         FIELD(portolan_frontend, reserved)}}},
+         FIELD(portolan_frontend, flags), FIELD(portolan_frontend, affinity_s)}}},
       {"portolan_frontend_info",
        {sizeof(portolan_frontend_info),
-        {FIELD(portolan_frontend_info, epoch), FIELD(portolan_frontend_info, alive),
+        {FIELD(portolan_frontend_info, epoch), FIELD(portolan_frontend_info, flags),
          FIELD(portolan_frontend_info, group)}}},
       {"portolan_backend",
        {sizeof(portolan_backend),
@@ -47,6 +50,12 @@ const std::map<std::string, Layout>& Expected() {
          FIELD(portolan_backend, reserved)}}},
       {"portolan_table_chunk",
        {sizeof(portolan_table_chunk), {FIELD(portolan_table_chunk, backend)}}},
+  };
+}
+
+// Of what the programs remember, and the rest.
+Layouts Memory() {
+  return {
       {"portolan_flow_key4",
        {sizeof(portolan_flow_key4),
         {FIELD(portolan_flow_key4, saddr), FIELD(portolan_flow_key4, daddr),
@@ -75,14 +84,42 @@ const std::map<std::string, Layout>& Expected() {
          FIELD(portolan_settings, tick_shift), FIELD(portolan_settings, tcp_idle),
          FIELD(portolan_settings, udp_idle), FIELD(portolan_settings, closing_idle),
          FIELD(portolan_settings, port_first), FIELD(portolan_settings, port_count),
-         FIELD(portolan_settings, reserved), FIELD(portolan_settings, netns_cookie)}}},
+         FIELD(portolan_settings, flags), FIELD(portolan_settings, netns_cookie),
+         FIELD(portolan_settings, ticks_per_256s), FIELD(portolan_settings, reserved)}}},
+      {"portolan_address_key",
+       {sizeof(portolan_address_key),
+        {FIELD(portolan_address_key, address), FIELD(portolan_address_key, family)}}},
+      {"portolan_address", {sizeof(portolan_address), {FIELD(portolan_address, frontends)}}},
+      {"portolan_source_key",
+       {sizeof(portolan_source_key),
+        {FIELD(portolan_source_key, prefix_length), FIELD(portolan_source_key, group),
+         FIELD(portolan_source_key, family), FIELD(portolan_source_key, address)}}},
+      {"portolan_source", {sizeof(portolan_source), {FIELD(portolan_source, allowed)}}},
+      {"portolan_affinity_key",
+       {sizeof(portolan_affinity_key),
+        {FIELD(portolan_affinity_key, group), FIELD(portolan_affinity_key, client)}}},
+      {"portolan_affinity",
+       {sizeof(portolan_affinity),
+        {FIELD(portolan_affinity, backend), FIELD(portolan_affinity, backend_epoch),
+         FIELD(portolan_affinity, last)}}},
+      {"portolan_fragment_key",
+       {sizeof(portolan_fragment_key),
+        {FIELD(portolan_fragment_key, saddr), FIELD(portolan_fragment_key, daddr),
+         FIELD(portolan_fragment_key, id), FIELD(portolan_fragment_key, protocol),
+         FIELD(portolan_fragment_key, family), FIELD(portolan_fragment_key, reserved)}}},
+      {"portolan_fragment",
+       {sizeof(portolan_fragment),
+        {FIELD(portolan_fragment, sport), FIELD(portolan_fragment, dport),
+         FIELD(portolan_fragment, last)}}},
+      {"portolan_refusals",
+       {sizeof(portolan_refusals),
+        {FIELD(portolan_refusals, tick), FIELD(portolan_refusals, count)}}},
       {"portolan_address_filter",
        {sizeof(portolan_address_filter), {FIELD(portolan_address_filter, bits)}}},
       {"portolan_counter",
        {sizeof(portolan_counter),
         {FIELD(portolan_counter, packets), FIELD(portolan_counter, bytes)}}},
   };
-  return *layouts;
 }
 
 TEST(LayoutTest, EveryStructOfTheProgramsIsTheOneThatUserSpaceCompiles) {
@@ -92,7 +129,9 @@ TEST(LayoutTest, EveryStructOfTheProgramsIsTheOneThatUserSpaceCompiles) {
     ASSERT_NE(object, nullptr) << bytes.name;
     const btf* types = bpf_object__btf(object);
     ASSERT_NE(types, nullptr) << bytes.name << " has no BTF";
-    for (const auto& [name, layout] : Expected()) {
+    Layouts expected = Destinations();
+    expected.merge(Memory());
+    for (const auto& [name, layout] : expected) {
       const int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_STRUCT);
       ASSERT_GT(id, 0) << name << " is not in " << bytes.name;
       const btf_type* type = btf__type_by_id(types, id);

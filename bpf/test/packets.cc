@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -45,8 +46,13 @@ Bytes BuildL4(const PacketSpec& spec) {
   Append16(l4, spec.destination_port);
   size_t check_at = 6;
   if (spec.protocol == 6) {
-    const uint8_t rest[] = {1, 2, 3, 4, 5, 6, 7, 8, 0x50, spec.tcp_flags, 0x20, 0, 0, 0, 0, 0};
-    l4.insert(l4.end(), rest, rest + sizeof(rest));
+    Append16(l4, spec.sequence >> 16);
+    Append16(l4, spec.sequence);
+    Append16(l4, spec.acknowledgement >> 16);
+    Append16(l4, spec.acknowledgement);
+    l4.insert(l4.end(), {0x50, spec.tcp_flags});
+    Append16(l4, spec.window);
+    l4.insert(l4.end(), {0, 0, 0, 0});
     check_at = 16;
   } else {
     Append16(l4, 8 + spec.payload_length);
@@ -69,19 +75,21 @@ Bytes BuildL4(const PacketSpec& spec) {
   return l4;
 }
 
+// With the fragment header of IPv6.
 Bytes BuildIp(const PacketSpec& spec, size_t payload) {
   const Bytes source = AddressBytes(spec, spec.source);
   const Bytes destination = AddressBytes(spec, spec.destination);
   Bytes ip;
   if (spec.ipv6) {
+    const bool fragment = spec.fragment != 0;
     ip = {0x60, 0, 0, 0};
-    Append16(ip, payload);
-    ip.push_back(spec.protocol);
+    Append16(ip, payload + (fragment ? 8 : 0));
+    ip.push_back(fragment ? 44 : spec.protocol);
     ip.push_back(spec.ttl);
   } else {
     ip = {static_cast<uint8_t>(0x45 + spec.option_words), 0};
     Append16(ip, 20 + 4 * spec.option_words + payload);
-    Append16(ip, 0x1234);
+    Append16(ip, spec.fragment_id);
     Append16(ip, spec.fragment);
     ip.push_back(spec.ttl);
     ip.push_back(spec.protocol);
@@ -92,8 +100,23 @@ Bytes BuildIp(const PacketSpec& spec, size_t payload) {
   if (!spec.ipv6) {
     ip.insert(ip.end(), 4 * spec.option_words, 1);
     Put16(&ip[10], ~Fold(Sum(ip.data(), ip.size(), 0)));
+  } else if (spec.fragment != 0) {
+    ip.insert(ip.end(), {spec.protocol, 0});
+    Append16(ip, (spec.fragment & 0x1fff) << 3 | (spec.fragment >> 13 & 1));
+    Append16(ip, 0);
+    Append16(ip, spec.fragment_id);
   }
   return ip;
+}
+
+Bytes Frame(const PacketSpec& spec, const Bytes& payload) {
+  const Bytes ip = BuildIp(spec, payload.size());
+  Bytes frame(spec.destination_mac, spec.destination_mac + 6);
+  frame.insert(frame.end(), spec.source_mac, spec.source_mac + 6);
+  Append16(frame, spec.ethertype != 0 ? spec.ethertype : spec.ipv6 ? 0x86dd : 0x0800);
+  frame.insert(frame.end(), ip.begin(), ip.end());
+  frame.insert(frame.end(), payload.begin(), payload.end());
+  return frame;
 }
 
 }  // namespace
@@ -103,15 +126,39 @@ void AddressWords(bool ipv6, const std::string& text, uint32_t words[4]) {
   if (inet_pton(ipv6 ? AF_INET6 : AF_INET, text.c_str(), words) != 1) abort();
 }
 
-Bytes Build(const PacketSpec& spec) {
+Bytes Build(const PacketSpec& spec) { return Frame(spec, BuildL4(spec)); }
+
+std::pair<Bytes, Bytes> BuildFragments(PacketSpec spec, size_t first) {
   const Bytes l4 = BuildL4(spec);
-  const Bytes ip = BuildIp(spec, l4.size());
-  Bytes frame(spec.destination_mac, spec.destination_mac + 6);
-  frame.insert(frame.end(), {0x02, 0, 0, 0, 0, 2});
-  Append16(frame, spec.ethertype != 0 ? spec.ethertype : spec.ipv6 ? 0x86dd : 0x0800);
-  frame.insert(frame.end(), ip.begin(), ip.end());
-  frame.insert(frame.end(), l4.begin(), l4.end());
-  return frame;
+  spec.fragment = 0x2000;
+  const Bytes head = Frame(spec, Bytes(l4.begin(), l4.begin() + first));
+  spec.fragment = first / 8;
+  return {head, Frame(spec, Bytes(l4.begin() + first, l4.end()))};
+}
+
+Bytes BuildIcmp(PacketSpec outer, uint8_t type, uint8_t code, const Bytes& body) {
+  outer.protocol = outer.ipv6 ? 58 : 1;
+  Bytes message = {type, code, 0, 0};
+  message.insert(message.end(), body.begin(), body.end());
+  uint32_t sum = 0;
+  if (outer.ipv6) {
+    const Bytes source = AddressBytes(outer, outer.source);
+    const Bytes destination = AddressBytes(outer, outer.destination);
+    sum = outer.protocol + message.size();
+    sum = Sum(source.data(), source.size(), sum);
+    sum = Sum(destination.data(), destination.size(), sum);
+  }
+  Put16(&message[2], ~Fold(Sum(message.data(), message.size(), sum)));
+  return Frame(outer, message);
+}
+
+Bytes Quote(const PacketSpec& packet, size_t l4) {
+  const Bytes payload = BuildL4(packet);
+  const Bytes ip = BuildIp(packet, payload.size());
+  Bytes body = {0, 0, 0x05, 0xdc};
+  body.insert(body.end(), ip.begin(), ip.end());
+  body.insert(body.end(), payload.begin(), payload.begin() + std::min(l4, payload.size()));
+  return body;
 }
 
 }  // namespace portolan::bpf

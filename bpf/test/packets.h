@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace portolan::bpf {
@@ -16,9 +17,13 @@ struct PacketSpec {
   uint16_t destination_port = 80;
   uint8_t protocol = 6;
   uint8_t tcp_flags = 0x02;  // SYN
+  uint32_t sequence = 0x01020304;
+  uint32_t acknowledgement = 0x05060708;
+  uint16_t window = 0x2000;
   uint8_t ttl = 64;
-  int option_words = 0;           // IPv4: this many no-operation words behind the header
-  uint16_t fragment = 0;          // IPv4: flags and offset
+  int option_words = 0;   // IPv4: this many no-operation words behind the header
+  uint16_t fragment = 0;  // flags and offset as IPv4 has them, in IPv6 a header of its own
+  uint16_t fragment_id = 0x1234;
   bool zero_checksum = false;     // UDP: the sender has not summed
   bool partial_checksum = false;  // only the pseudo-header is summed, as a local sender leaves it
   uint16_t ethertype = 0;         // 0: by the family
@@ -26,11 +31,21 @@ struct PacketSpec {
   int payload_length = 32;
   // Of the frame; the destination is what the tests' interface has.
   uint8_t destination_mac[6] = {0x02, 0, 0, 0, 0, 1};
+  uint8_t source_mac[6] = {0x02, 0, 0, 0, 0, 2};
 };
 
 using Bytes = std::vector<uint8_t>;
 
 Bytes Build(const PacketSpec& spec);
+
+// The packet in two fragments, the first with `first` octets behind the IP header; a multiple of 8.
+std::pair<Bytes, Bytes> BuildFragments(PacketSpec spec, size_t first);
+
+// An ICMP or ICMPv6 message with the addresses, options and TTL of `outer`; `body` is what stands
+// behind the checksum.
+Bytes BuildIcmp(PacketSpec outer, uint8_t type, uint8_t code, const Bytes& body);
+// The body of an ICMP error about `packet`: four octets, its IP header, `l4` octets of the rest.
+Bytes Quote(const PacketSpec& packet, size_t l4);
 
 // The 16 bytes of an address as the maps hold it: IPv4 in the first four, the rest 0.
 void AddressWords(bool ipv6, const std::string& text, uint32_t words[4]);

@@ -1,7 +1,6 @@
 """What a packet costs: in the XDP program alone, and from a client through a node to a backend.
 
-The program alone stands against an empty one under the same call. Through the node, ours (XDP at the client's side, tc at
-the backend's) stands against nftables DNAT and against plain routing to the backend's own address, which is the floor: the
+The program alone stands against an empty one under the same call. Through the node, ours (as mode auto attaches it) stands against nftables DNAT and against plain routing to the backend's own address, which is the floor: the
 same namespaces, cables, generator and sink.
 """
 

@@ -64,7 +64,7 @@ def print_figures(lab, traffic, target):
 
 
 def use_portolan(lab, interop):
-    lab.configure("xdp")
+    lab.configure("auto")
     lab.serve(backends=("a1",))
     lab.start()
     lab.wait_ready()

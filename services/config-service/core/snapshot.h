@@ -174,6 +174,8 @@ struct DatapathSettings {
   uint32_t udp_idle_timeout_s = 0;
   uint32_t removal_delay_ms = 0;
   uint32_t hash_seed = 0;
+  bool ignore_echo = false;
+  bool drop_unserved = false;
   friend bool operator==(const DatapathSettings&, const DatapathSettings&) = default;
 };
 
@@ -238,6 +240,9 @@ struct Service {
   uint32_t addresses_per_family = 0;
   std::vector<std::string> addresses_in_use;  // in the order given
   std::optional<Sharing> sharing;
+  std::vector<std::string> allowed_sources;
+  std::vector<std::string> denied_sources;
+  uint32_t client_affinity_s = 0;  // 0: none
   std::vector<Backend> backends;
   friend bool operator==(const Service&, const Service&) = default;
 };

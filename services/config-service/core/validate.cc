@@ -286,6 +286,20 @@ void CheckInUse(const Service& service, const std::string& text, std::vector<Pro
   }
 }
 
+void CheckSources(const Service& service, const std::vector<std::string>& sources, const char* leaf,
+                  std::vector<Problem>* problems) {
+  for (const std::string& text : sources) {
+    const absl::StatusOr<net::Prefix> prefix = net::Prefix::Parse(text);
+    if (prefix.ok()) continue;
+    problems->push_back(
+        {.path = absl::StrCat(ServicePath(service), "/", leaf, "[.=", Quote(text), "]"),
+         .rule = "cidr",
+         .message = absl::StrCat("service ", service.name_space, "/", service.name, ": ",
+                                 prefix.status().message()),
+         .remedy = "write the first address of the prefix and its length, such as 192.0.2.0/24"});
+  }
+}
+
 void ValidateServices(const Snapshot& snapshot, std::vector<Problem>* problems) {
   std::map<std::tuple<std::string, Protocol, uint32_t>, const Service*> frontends;
   for (const auto& [key, service] : snapshot.services) {
@@ -308,6 +322,8 @@ void ValidateServices(const Snapshot& snapshot, std::vector<Problem>* problems) 
     for (const std::string& text : service.addresses_in_use) {
       CheckInUse(service, text, problems);
     }
+    CheckSources(service, service.allowed_sources, "allowed-source", problems);
+    CheckSources(service, service.denied_sources, "denied-source", problems);
     for (const Backend& backend : service.backends) {
       const auto address = net::IpAddress::Parse(backend.address);
       if (address.ok() && !address->IsMulticast() && !address->IsUnspecified()) continue;

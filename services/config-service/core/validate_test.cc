@@ -288,6 +288,24 @@ TEST(ValidateServices, AnAddressInUseIsOneThatAServiceCanHave) {
             "service default/a cannot have 127.0.0.1 in use: 127.0.0.0/8 holds loopback addresses");
 }
 
+TEST(ValidateServices, ASourceHasNoHostBits) {
+  Service service{.name_space = "default", .name = "a"};
+  service.allowed_sources = {"192.0.2.0/24", "2001:db8::/32"};
+  service.denied_sources = {"192.0.2.7/32", "::/0"};
+  EXPECT_THAT(Validate(WithServices({service})), IsEmpty());
+  service.allowed_sources = {"192.0.2.1/24"};
+  service.denied_sources = {"2001:db8::1/32"};
+  const auto problems = Validate(WithServices({service}));
+  ASSERT_THAT(problems, SizeIs(2));
+  EXPECT_EQ(problems[0].rule, "cidr");
+  EXPECT_EQ(problems[0].path,
+            "/portolan-service:services/service[namespace='default'][name='a']"
+            "/allowed-source[.='192.0.2.1/24']");
+  EXPECT_EQ(problems[1].path,
+            "/portolan-service:services/service[namespace='default'][name='a']"
+            "/denied-source[.='2001:db8::1/32']");
+}
+
 Snapshot WithPeers(const std::vector<BgpPeer>& peers) {
   Snapshot snapshot;
   for (const BgpPeer& peer : peers) snapshot.bgp_peers[peer.instance + "/" + peer.name] = peer;

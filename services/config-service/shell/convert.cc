@@ -248,6 +248,8 @@ v1alpha1::DatapathSettings ToProto(const DatapathSettings& settings) {
   proto.set_udp_idle_timeout_s(settings.udp_idle_timeout_s);
   proto.set_removal_delay_ms(settings.removal_delay_ms);
   proto.set_hash_seed(settings.hash_seed);
+  proto.set_ignore_echo(settings.ignore_echo);
+  proto.set_drop_unserved(settings.drop_unserved);
   return proto;
 }
 
@@ -331,6 +333,9 @@ intent_pb::ServiceIntent ToIntent(const Service& service, uint64_t generation) {
   proto.set_addresses_per_family(service.addresses_per_family);
   Copy(service.addresses_in_use, proto.mutable_addresses_in_use());
   if (service.sharing.has_value()) CopySharing(*service.sharing, proto.mutable_sharing());
+  Copy(service.allowed_sources, proto.mutable_allowed_sources());
+  Copy(service.denied_sources, proto.mutable_denied_sources());
+  proto.set_client_affinity_s(service.client_affinity_s);
   return proto;
 }
 

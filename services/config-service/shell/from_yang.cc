@@ -213,6 +213,11 @@ void ReadServices(const Data& services, Snapshot* snapshot) {
     service.addresses_per_family = Number(data, "addresses-per-family");
     service.addresses_in_use = Texts(data, "address-in-use");
     service.sharing = ReadSharing(data.Child("sharing"));
+    service.allowed_sources = SortedTexts(data, "allowed-source");
+    service.denied_sources = SortedTexts(data, "denied-source");
+    if (Text(data, "session-affinity") == "client-address") {
+      service.client_affinity_s = Number(data, "session-affinity-timeout");
+    }
     const std::vector<Data> backends = data.Children("backend");
     service.backends.reserve(backends.size());
     for (const Data& entry : backends) {
@@ -303,6 +308,8 @@ void ReadDatapath(const Data& datapath, Snapshot* snapshot) {
       .udp_idle_timeout_s = Number(settings, "udp-idle-timeout"),
       .removal_delay_ms = Number(settings, "removal-delay"),
       .hash_seed = Number(settings, "hash-seed"),
+      .ignore_echo = !Flag(settings, "answer-echo"),
+      .drop_unserved = Text(settings, "unserved-traffic") == "drop",
   };
   for (const Data& data : datapath.Child("interfaces").Children("interface")) {
     const std::string name = Text(data, "name");

@@ -6,6 +6,25 @@
 #include "absl/strings/str_cat.h"
 
 namespace portolan::datapath {
+namespace {
+
+// Rules of one family, complete: none when everybody may come. A list of the other family that is
+// the only one to let anybody in shuts this one.
+SourceRules RulesFor(const Admission& admission, net::Family family) {
+  SourceRules rules;
+  const bool restricted = admission.only_allowed || !admission.denied.empty();
+  if (!restricted) return rules;
+  rules[net::Prefix::Of(net::IpAddress::FromValue(family, 0), 0)] = !admission.only_allowed;
+  for (const net::Prefix& prefix : admission.allowed) {
+    if (prefix.family() == family) rules[prefix] = true;
+  }
+  for (const net::Prefix& prefix : admission.denied) {
+    if (prefix.family() == family) rules[prefix] = false;
+  }
+  return rules;
+}
+
+}  // namespace
 
 std::vector<Effect> Engine::Handle(const Event& event, absl::Time now) {
   std::vector<Effect> effects;
@@ -264,6 +283,8 @@ void Engine::Refresh(const std::string& key, Record& record) {
                                        [&](const WantedGroup& g) { return g.name == group.name; });
         if (group.frontends.empty() || twice) continue;
         group.backends = BackendsFor(record, port, family);
+        group.sources = RulesFor(record.service->admission, family);
+        group.affinity_s = record.service->admission.affinity_s;
         groups.push_back(std::move(group));
       }
     }

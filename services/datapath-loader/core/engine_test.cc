@@ -267,5 +267,33 @@ TEST_F(EngineTest, TwoBackendsOfOneAddressAndPortAreOne) {
   EXPECT_EQ(statuses_["ns/web"].state, State::kReady);
 }
 
+TEST_F(EngineTest, AllowedSourcesShutOutTheRestOfBothFamilies) {
+  Begin();
+  Back("ns/web", {"10.0.0.1", "2001:db8::1"});
+  Allocate("ns/web", {"20.0.10.1", "2001:db8:20::1"});
+  Service service{.key = "ns/web", .generation = 1, .ports = {{"http", kTcp, 80}}, .admission = {}};
+  const net::Prefix office = *net::Prefix::Parse("192.0.2.0/24");
+  const net::Prefix guests = *net::Prefix::Parse("192.0.2.128/25");
+  const net::Prefix any4 = *net::Prefix::Parse("0.0.0.0/0");
+  const net::Prefix any6 = *net::Prefix::Parse("::/0");
+  const auto rules = [&](const std::string& address) {
+    const MapImage image = kernel_.image();
+    const auto found = image.sources.find(image.frontends.at(Key(address)).group);
+    return found == image.sources.end() ? SourceRules() : found->second;
+  };
+  service.admission = {.allowed = {office}, .denied = {guests}, .only_allowed = true};
+  Send(ServiceChanged{service});
+  EXPECT_EQ(rules("20.0.10.1"), (SourceRules{{any4, false}, {office, true}, {guests, false}}));
+  EXPECT_EQ(rules("2001:db8:20::1"), (SourceRules{{any6, false}}));
+  service.admission = {.allowed = {}, .denied = {guests}};
+  Send(ServiceChanged{service});
+  EXPECT_EQ(rules("20.0.10.1"), (SourceRules{{any4, true}, {guests, false}}));
+  EXPECT_EQ(rules("2001:db8:20::1"), (SourceRules{{any6, true}}));
+  service.admission = {};
+  Send(ServiceChanged{service});
+  EXPECT_EQ(rules("20.0.10.1"), SourceRules());
+  EXPECT_FALSE(kernel_.image().frontends.at(Key("20.0.10.1")).restricted);
+}
+
 }  // namespace
 }  // namespace portolan::datapath

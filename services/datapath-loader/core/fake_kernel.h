@@ -72,9 +72,11 @@ class FakeKernel {
 
  private:
   void Do(const WriteBackend& change) {
-    // Never over a living one: its flows would go elsewhere.
+    // Never over a living one, but to let it rest: its flows would go elsewhere.
     if (image_.backends.contains(change.id)) {
-      EXPECT_EQ(image_.backends[change.id], change.entry);
+      BackendEntry before = image_.backends[change.id];
+      before.rests = change.entry.rests;
+      EXPECT_EQ(before, change.entry);
     }
     EXPECT_EQ(image_.backend_epochs[change.id], change.entry.epoch);
     image_.backends[change.id] = change.entry;
@@ -102,8 +104,18 @@ class FakeKernel {
     EXPECT_EQ(++image_.backend_epochs[change.id], change.next_epoch);
   }
 
+  void Do(const WriteSource& change) {
+    image_.sources[change.group][change.prefix] = change.allowed;
+  }
+  void Do(const DeleteSource& change) {
+    EXPECT_EQ(image_.sources[change.group].erase(change.prefix), 1u);
+    if (image_.sources[change.group].empty()) image_.sources.erase(change.group);
+  }
+
   void Check() const {
     for (const auto& [key, entry] : image_.frontends) {
+      EXPECT_TRUE(!entry.restricted || image_.sources.contains(entry.group))
+          << key.ToString() << " lets nobody in";
       EXPECT_TRUE(open_.contains(entry.id)) << key.ToString() << " counts nowhere";
       EXPECT_EQ(image_.frontend_epochs[entry.id], entry.epoch) << key.ToString();
       const std::vector<uint32_t> slots = Slots(entry);

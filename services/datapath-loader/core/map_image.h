@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "services/base/net/ip_address.h"
+#include "services/base/net/prefix.h"
 #include "services/datapath-loader/core/types.h"
 
 namespace portolan::datapath {
@@ -20,7 +21,9 @@ struct FrontendEntry {
   uint32_t group = 0;
   uint32_t table_offset = 0;
   uint32_t table_size = 0;
-  uint32_t backends = 0;  // different ones in the table
+  uint32_t backends = 0;    // different ones in the table
+  bool restricted = false;  // to the sources of its group
+  uint32_t affinity_s = 0;
   friend bool operator==(const FrontendEntry&, const FrontendEntry&) = default;
 };
 
@@ -31,8 +34,12 @@ struct BackendEntry {
   uint16_t port = 0;
   uint8_t protocol = kTcp;
   std::optional<net::IpAddress> source;  // present: source translation
+  bool rests = false;                    // takes no new flows
   friend bool operator==(const BackendEntry&, const BackendEntry&) = default;
 };
+
+// Who may come to a group's restricted frontends; the longest prefix counts.
+using SourceRules = std::map<net::Prefix, bool>;
 
 // Room in the maps.
 struct Limits {
@@ -50,6 +57,7 @@ struct MapImage {
   std::vector<uint16_t> backend_epochs;
   // Content of the tables that `frontends` names, by offset.
   std::map<uint32_t, std::vector<uint32_t>> tables;
+  std::map<uint32_t, SourceRules> sources;  // by group
   friend bool operator==(const MapImage&, const MapImage&) = default;
 };
 
@@ -94,8 +102,20 @@ struct RetireBackend {
   friend bool operator==(const RetireBackend&, const RetireBackend&) = default;
 };
 
+struct WriteSource {
+  uint32_t group = 0;
+  net::Prefix prefix;
+  bool allowed = false;
+  friend bool operator==(const WriteSource&, const WriteSource&) = default;
+};
+struct DeleteSource {
+  uint32_t group = 0;
+  net::Prefix prefix;
+  friend bool operator==(const DeleteSource&, const DeleteSource&) = default;
+};
+
 using Change = std::variant<WriteBackend, WriteTable, OpenFrontend, WriteFrontend, DeleteFrontend,
-                            CloseFrontend, RetireBackend>;
+                            CloseFrontend, RetireBackend, WriteSource, DeleteSource>;
 
 struct MapOp {
   // Whose it is: after a failure the rest of this group's operations are not done (ABORTED).

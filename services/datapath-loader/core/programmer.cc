@@ -49,8 +49,9 @@ void Programmer::Adopt(const MapImage& image) {
     group.wanted.protocol = entry.protocol;
     // A second one of the same name can only be left from a crash; it is retired as unwanted.
     group.backends.insert_or_assign({entry.address, entry.port, entry.source},
-                                    BackendSlot{{id, entry.epoch}, true});
+                                    BackendSlot{{id, entry.epoch}, true, entry.rests});
   }
+  for (const auto& [id, rules] : image.sources) group_of(id).second.sources = rules;
   backend_ids_.Adopt(image.backend_epochs, living);
   living.clear();
   for (const auto& [key, entry] : image.frontends) {
@@ -61,7 +62,7 @@ void Programmer::Adopt(const MapImage& image) {
                        .id = {entry.id, entry.epoch},
                        .opened = true,
                        .published = entry,
-                       .replaced = 0,
+                       .replaced = {},
                        .lender = std::nullopt};
     const auto table = image.tables.find(entry.table_offset);
     if (entry.table_size == 0 || table == image.tables.end()) continue;
@@ -90,6 +91,7 @@ void Programmer::Want(const std::string& service, std::vector<WantedGroup> group
     Group& group = groups_[name];
     group.wanted.backends.clear();
     group.wanted.frontends.clear();
+    group.wanted.sources.clear();
     group.table_stale = true;
     changed = true;
   }
@@ -201,6 +203,7 @@ absl::Status Programmer::PlanAdds(const GroupName& name, Group& group, absl::Tim
   if (name.first.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(PlanBackends(name, group, now, batch));
   RETURN_IF_ERROR(PlanTable(name, group, now, batch));
+  PlanSources(name, group, batch);
   return PlanFrontends(name, group, now, batch);
 }
 
@@ -221,9 +224,10 @@ absl::Status Programmer::PlanBackends(const GroupName& name, Group& group, absl:
         return absl::ResourceExhaustedError(
             absl::StrCat("map backends: all ", limits_.backends, " entries are in use"));
       }
-      slot = group.backends.emplace(key, BackendSlot{*id, false}).first;
+      slot = group.backends.emplace(key, BackendSlot{*id}).first;
     }
-    if (slot->second.written) continue;
+    const bool rests = wanted.weight == 0;
+    if (slot->second.written && slot->second.rests == rests) continue;
     batch.push_back({name.first, name.second,
                      WriteBackend{slot->second.id.id,
                                   {.epoch = slot->second.id.epoch,
@@ -231,7 +235,8 @@ absl::Status Programmer::PlanBackends(const GroupName& name, Group& group, absl:
                                    .address = wanted.address,
                                    .port = wanted.port,
                                    .protocol = group.wanted.protocol,
-                                   .source = wanted.source}}});
+                                   .source = wanted.source,
+                                   .rests = rests}}});
   }
   return absl::OkStatus();
 }
@@ -275,6 +280,15 @@ absl::Status Programmer::PlanTable(const GroupName& name, Group& group, absl::Ti
   return absl::OkStatus();
 }
 
+// Before the frontends that ask for them: who is not known to be let in is not.
+void Programmer::PlanSources(const GroupName& name, const Group& group, MapBatch& batch) {
+  for (const auto& [prefix, allowed] : group.wanted.sources) {
+    const auto known = group.sources.find(prefix);
+    if (known != group.sources.end() && known->second == allowed) continue;
+    batch.push_back({name.first, name.second, WriteSource{group.id, prefix, allowed}});
+  }
+}
+
 // Makes the key this group's, under a fresh id, so that flows of its previous owner end.
 absl::Status Programmer::MoveFrontend(const FrontendKey& key, const GroupName& name, Group& group,
                                       absl::Time now) {
@@ -295,12 +309,13 @@ absl::Status Programmer::MoveFrontend(const FrontendKey& key, const GroupName& n
       moved.lender = old.lender.value_or(old.group);
       groups_[*moved.lender].lent.insert(key);
     }
+    // The kernel may still send the key to the oldest of them.
+    moved.replaced = old.replaced;
     if (old.opened) {
-      moved.replaced = old.id.id;
+      moved.replaced.push_back(old.id.id);
     } else {
       frontend_ids_.Return(old.id.id);
     }
-    if (old.replaced != 0) group.closing.push_back(old.replaced);
   }
   frontends_[key] = moved;
   group.frontends.insert(key);
@@ -316,6 +331,8 @@ absl::Status Programmer::PlanFrontends(const GroupName& name, Group& group, absl
     entry.id = slot.id.id;
     entry.epoch = slot.id.epoch;
     entry.group = group.id;
+    entry.restricted = !group.wanted.sources.empty();
+    entry.affinity_s = group.wanted.affinity_s;
     if (group.has_table) {
       entry.table_offset = group.tables.back().offset;
       entry.table_size = group.tables.back().slots.size();
@@ -343,6 +360,9 @@ void Programmer::PlanDeletes(const GroupName& name, Group& group, absl::Time now
       if (names.contains(key)) continue;
       changes.push_back(RetireBackend{slot.id.id, backend_ids_.NextEpoch(slot.id.id)});
     }
+    for (const auto& [prefix, allowed] : group.sources) {
+      if (!group.wanted.sources.contains(prefix)) changes.push_back(DeleteSource{group.id, prefix});
+    }
     DropUnusedTables(group, now);
   }
   for (Change& change : changes) {
@@ -359,12 +379,14 @@ void Programmer::PlanFrontendDeletes(Group& group, std::vector<Change>& changes)
       ++it;
       continue;
     }
-    if (slot.replaced != 0) group.closing.push_back(std::exchange(slot.replaced, 0));
     if (slot.published.has_value()) changes.push_back(DeleteFrontend{key});
+    for (const uint32_t id : slot.replaced) {
+      changes.push_back(CloseFrontend{id, frontend_ids_.NextEpoch(id)});
+    }
     if (slot.opened) {
       changes.push_back(CloseFrontend{slot.id.id, frontend_ids_.NextEpoch(slot.id.id)});
     }
-    if (slot.opened || slot.published.has_value()) {
+    if (slot.opened || slot.published.has_value() || !slot.replaced.empty()) {
       ++it;
       continue;
     }
@@ -390,7 +412,7 @@ void Programmer::DropUnusedTables(Group& group, absl::Time now) {
 
 void Programmer::ForgetIfEmpty(const GroupName& name, Group& group) {
   if (!group.frontends.empty() || !group.backends.empty()) return;
-  if (!group.closing.empty() || !group.lent.empty()) return;
+  if (!group.closing.empty() || !group.lent.empty() || !group.sources.empty()) return;
   if (!group.wanted.frontends.empty() || !group.wanted.backends.empty()) return;
   group_ids_.erase(group.id);
   lowest_free_group_ = std::min(lowest_free_group_, group.id);

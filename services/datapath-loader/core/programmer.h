@@ -43,6 +43,8 @@ struct WantedGroup {
   uint8_t protocol = kTcp;
   std::vector<WantedBackend> backends;
   std::set<FrontendKey> frontends;  // no two groups may want the same one
+  SourceRules sources;              // none: everybody may come
+  uint32_t affinity_s = 0;
   friend bool operator==(const WantedGroup&, const WantedGroup&) = default;
 };
 
@@ -79,6 +81,7 @@ class Programmer {
   struct BackendSlot {
     IdPool::Id id;
     bool written = false;
+    bool rests = false;  // as written
   };
   struct Table {
     uint32_t offset = 0;
@@ -94,6 +97,7 @@ class Programmer {
     std::vector<Table> tables;        // the current one is last
     bool has_table = false;           // there is a current one: somebody takes new flows
     bool table_stale = true;          // `wanted` or the seed has changed since
+    SourceRules sources;              // in the kernel
     std::vector<uint32_t> closing;    // frontend ids whose key has moved on
     // Keys that moved to another group, while the kernel still sends them to this one's backends.
     std::set<FrontendKey> lent;
@@ -103,7 +107,7 @@ class Programmer {
     IdPool::Id id;
     bool opened = false;
     std::optional<FrontendEntry> published;
-    uint32_t replaced = 0;            // id that the key had in another group
+    std::vector<uint32_t> replaced;   // ids that the key had in other groups, and may have still
     std::optional<GroupName> lender;  // the group that `published` still belongs to
   };
   struct Failure {
@@ -120,6 +124,7 @@ class Programmer {
   absl::Status PlanAdds(const GroupName& name, Group& group, absl::Time now, MapBatch& batch);
   absl::Status PlanBackends(const GroupName& name, Group& group, absl::Time now, MapBatch& batch);
   absl::Status PlanTable(const GroupName& name, Group& group, absl::Time now, MapBatch& batch);
+  static void PlanSources(const GroupName& name, const Group& group, MapBatch& batch);
   absl::Status PlanFrontends(const GroupName& name, Group& group, absl::Time now, MapBatch& batch);
   void PlanDeletes(const GroupName& name, Group& group, absl::Time now, MapBatch& batch);
   void PlanFrontendDeletes(Group& group, std::vector<Change>& changes);

@@ -31,7 +31,10 @@ void Programmer::Acknowledge(const MapOp& op, absl::Time now) {
   if (const auto* backend = std::get_if<WriteBackend>(&op.change)) {
     const BackendEntry& entry = backend->entry;
     const auto slot = group.backends.find({entry.address, entry.port, entry.source});
-    if (slot != group.backends.end()) slot->second.written = true;
+    if (slot != group.backends.end()) {
+      slot->second.written = true;
+      slot->second.rests = entry.rests;
+    }
   } else if (const auto* written = std::get_if<WriteTable>(&op.change)) {
     for (Table& table : group.tables) {
       if (table.offset == written->offset) table.written = true;
@@ -52,6 +55,10 @@ void Programmer::Acknowledge(const MapOp& op, absl::Time now) {
     backend_ids_.Free(retire->id, now + kGrace);
     std::erase_if(group.backends,
                   [&](const auto& item) { return item.second.id.id == retire->id; });
+  } else if (const auto* source = std::get_if<WriteSource>(&op.change)) {
+    group.sources[source->prefix] = source->allowed;
+  } else if (const auto* gone = std::get_if<DeleteSource>(&op.change)) {
+    group.sources.erase(gone->prefix);
   }
 }
 
@@ -59,7 +66,8 @@ void Programmer::Written(Group& group, const WriteFrontend& write) {
   FrontendSlot& slot = frontends_[write.key];
   slot.published = write.entry;
   GiveBack(write.key, slot);
-  if (slot.replaced != 0) group.closing.push_back(std::exchange(slot.replaced, 0));
+  const std::vector<uint32_t> replaced = std::exchange(slot.replaced, {});
+  group.closing.insert(group.closing.end(), replaced.begin(), replaced.end());
 }
 
 // The kernel no longer sends the key to the lender's backends.
@@ -73,6 +81,7 @@ void Programmer::Closed(Group& group, uint32_t id, absl::Time now) {
   frontend_ids_.Free(id, now + kGrace);
   std::erase(group.closing, id);
   std::erase_if(group.frontends, [&](const FrontendKey& key) {
+    std::erase(frontends_[key].replaced, id);
     if (frontends_[key].id.id != id) return false;
     frontends_.erase(key);
     return true;

@@ -301,5 +301,67 @@ TEST_F(ProgrammerTest, AnyHistoryEndsInWhatIsWanted) {
   }
 }
 
+TEST_F(ProgrammerTest, SourcesComeBeforeTheFrontendThatAsksForThemAndGoAfterIt) {
+  WantedGroup group = Group({Vip("20.0.10.1")}, {"10.0.0.1"});
+  const net::Prefix office = *net::Prefix::Parse("192.0.2.0/24");
+  const net::Prefix any = *net::Prefix::Parse("0.0.0.0/0");
+  group.sources = {{any, false}, {office, true}};
+  group.affinity_s = 600;
+  programmer_.Want("ns/a", {group});
+  Settle();
+  const FrontendEntry entry = programmer_.Published("ns/a").at(Vip("20.0.10.1"));
+  EXPECT_TRUE(entry.restricted);
+  EXPECT_EQ(entry.affinity_s, 600u);
+  EXPECT_EQ(kernel_.image().sources.at(entry.group), group.sources);
+  group.sources = {{any, true}, {*net::Prefix::Parse("192.0.2.0/25"), false}};
+  programmer_.Want("ns/a", {group});
+  Settle();
+  EXPECT_EQ(kernel_.image().sources.at(entry.group), group.sources);
+  group.sources = {};
+  programmer_.Want("ns/a", {group});
+  Settle();
+  EXPECT_FALSE(programmer_.Published("ns/a").at(Vip("20.0.10.1")).restricted);
+  EXPECT_TRUE(kernel_.image().sources.empty());
+}
+
+TEST_F(ProgrammerTest, ARestartKeepsSourcesAndPrunesThoseOfNobody) {
+  WantedGroup group = Group({Vip("20.0.10.1")}, {"10.0.0.1"});
+  group.sources = {{*net::Prefix::Parse("0.0.0.0/0"), false}};
+  programmer_.Want("ns/a", {group});
+  Settle();
+  const size_t before = kernel_.operations;
+  Restart();
+  programmer_.Want("ns/a", {group});
+  programmer_.Prune();
+  Settle();
+  EXPECT_EQ(kernel_.operations, before);
+  Restart();
+  programmer_.Prune();
+  Settle();
+  EXPECT_TRUE(kernel_.image().sources.empty());
+  EXPECT_TRUE(kernel_.image().frontends.empty());
+}
+
+TEST_F(ProgrammerTest, ABackendOfWeightZeroRestsUnderItsId) {
+  WantedGroup group = Group({Vip("20.0.10.1")}, {"10.0.0.1", "10.0.0.2"});
+  programmer_.Want("ns/a", {group});
+  Settle();
+  const std::map<uint32_t, BackendEntry> before = kernel_.image().backends;
+  group.backends[0].weight = 0;
+  programmer_.Want("ns/a", {group});
+  Settle();
+  std::map<uint32_t, BackendEntry> after = kernel_.image().backends;
+  ASSERT_EQ(after.size(), 2u);
+  for (auto& [id, entry] : after) {
+    EXPECT_EQ(entry.rests, entry.address == Ip("10.0.0.1"));
+    entry.rests = false;
+  }
+  EXPECT_EQ(after, before);
+  group.backends[0].weight = 1;
+  programmer_.Want("ns/a", {group});
+  Settle();
+  EXPECT_EQ(kernel_.image().backends, before);
+}
+
 }  // namespace
 }  // namespace portolan::datapath

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "services/base/net/ip_address.h"
+#include "services/base/net/prefix.h"
 
 namespace portolan::datapath {
 
@@ -44,10 +45,22 @@ struct ServicePort {
 // The datapath carries TCP and UDP ports from 1 to 65535.
 bool IsCarried(const ServicePort& port);
 
+// Which clients a service lets in, and whether they stay with a backend.
+struct Admission {
+  // The longest prefix of both lists counts; in both, it is denied. What is in neither is let in
+  // unless `only_allowed`.
+  std::vector<net::Prefix> allowed;
+  std::vector<net::Prefix> denied;
+  bool only_allowed = false;
+  uint32_t affinity_s = 0;  // a client that was away longer chooses its backend anew; 0: every flow
+  friend bool operator==(const Admission&, const Admission&) = default;
+};
+
 struct Service {
   std::string key;  // "NAMESPACE/NAME"
   uint64_t generation = 0;
   std::vector<ServicePort> ports;
+  Admission admission;
   friend bool operator==(const Service&, const Service&) = default;
 };
 

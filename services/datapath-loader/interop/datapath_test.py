@@ -86,6 +86,53 @@ class DatapathTest(unittest.TestCase):
                 seen[answer["name"]] = answer["client"]
             self.assertEqual(seen, {"a1": CLIENT[family], "b1": NODE_A[family]})
 
+    def test_a_service_address_answers_ping_and_refuses_other_ports(self):
+        for mode in ("xdp", "tc"):
+            with self.subTest(mode):
+                self.setUp()
+                self.begin(lan_mode=mode)
+                for address in VIPS.values():
+                    self.assertTrue(self.lab.ping(address), address)
+                    self.assertEqual(self.lab.connect(address, 81), "refused")
+                    self.assertEqual(self.lab.ask_udp(address, 81), "refused")
+                self.lab.set_settings(ignore_echo=True, drop_unserved=True)
+                wait_until(lambda: not self.lab.ping(VIP_V4), what="ping is not answered")
+                for address in VIPS.values():
+                    self.assertFalse(self.lab.ping(address), address)
+                    self.assertEqual(self.lab.connect(address, 81), "silence")
+                self.expect_all_answer()
+
+    def test_errors_of_backends_reach_the_client(self):
+        for backends in (["a1"], ["b1"]):
+            with self.subTest(backends):
+                self.setUp()
+                self.begin(backends=backends)
+                self.lab.set_backends(backends, udp_port=9)
+                for address in VIPS.values():
+                    wait_until(lambda to=address: self.lab.ask_udp(to) == "refused", what=f"{address} refuses")
+
+    def test_datagrams_in_pieces_reach_their_backend(self):
+        for mode in ("xdp", "tc"):
+            with self.subTest(mode):
+                self.setUp()
+                self.begin(lan_mode=mode)
+                for address in VIPS.values():
+                    seen = {self.lab.ask_udp(address, size=4000) for _ in range(20)}
+                    self.assertEqual(seen, {"a1", "b1"})
+
+    def test_a_service_lets_in_whom_it_wants(self):
+        self.begin(denied_sources=[f"{CLIENT[4]}/32"])
+        self.assertEqual(self.lab.connect(VIP_V4, 80), "silence")
+        self.assertEqual(self.lab.connect(VIP_V6, 80), "connected")
+        self.lab.serve(allowed_sources=[f"{CLIENT[4]}/32"])
+        wait_until(lambda: self.lab.connect(VIP_V4, 80) == "connected", what="the client is let in")
+        self.assertEqual(self.lab.connect(VIP_V6, 80), "silence")
+
+    def test_a_client_stays_with_its_backend(self):
+        self.begin(client_affinity_s=600)
+        for address in VIPS.values():
+            self.assertEqual(len({self.lab.ask(address) for _ in range(20)}), 1)
+
     def test_packets_are_counted_per_frontend(self):
         self.begin()
         self.lab.ask(VIP_V4)

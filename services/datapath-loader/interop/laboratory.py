@@ -140,23 +140,27 @@ class Laboratory:
     def configure(self, lan_mode="xdp"):
         for name, mode in (("lan", lan_mode), ("pods", "tc")):
             self.set("DatapathInterface", name, name=name, mode=mode)
-        self.set("DatapathSettings", "settings", max_flows=4096, max_frontends=64, max_backends=256, hash_seed=1)
+        self.set_settings()
         self.set("Node", "a", name="a", ipv4_address=NODE_A[4], ipv6_address=NODE_A[6])
         self.tell("sync")
 
-    def serve(self, backends=("a1", "b1"), key="ns/web", addresses=(VIP_V4, VIP_V6)):
-        """A service of both families over TCP and UDP, port 80."""
+    def set_settings(self, **fields):
+        sizes = {"max_flows": 4096, "max_frontends": 64, "max_backends": 256}
+        self.set("DatapathSettings", "settings", **sizes, hash_seed=1, **fields)
+
+    def serve(self, backends=("a1", "b1"), key="ns/web", addresses=(VIP_V4, VIP_V6), **fields):
+        """A service of both families over TCP and UDP, port 80; `fields` of its ServiceIntent."""
         ports = [
             {"name": "tcp", "protocol": "PROTOCOL_TCP", "port": 80},
             {"name": "udp", "protocol": "PROTOCOL_UDP", "port": 80},
         ]
-        self.set("ServiceIntent", key, key=key, generation=1, ports=ports)
+        self.set("ServiceIntent", key, key=key, generation=1, ports=ports, **fields)
         self.set_backends(backends, key)
         grants = [{"address": address, "pool": "main"} for address in addresses]
         self.set("Allocation", key, key=key, generation=1, grants=grants)
 
-    def set_backends(self, backends, key="ns/web"):
-        ports = [{"name": "tcp", "port": BACKEND_PORT}, {"name": "udp", "port": BACKEND_PORT}]
+    def set_backends(self, backends, key="ns/web", udp_port=BACKEND_PORT):
+        ports = [{"name": "tcp", "port": BACKEND_PORT}, {"name": "udp", "port": udp_port}]
         entries = [
             {"id": f"{name}-{family}", "address": address, "ports": ports, "weight": 1, "node": BACKENDS[name][0]}
             for name in backends
@@ -177,14 +181,32 @@ class Laboratory:
         )
         return result.stdout.strip()
 
-    def ask_udp(self, address):
+    def ask_udp(self, address, port=80, size=3):
+        """What the service answers to a datagram of `size` octets; "refused" when an ICMP error says so."""
         script = (
             "import socket,sys\n"
             "family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET\n"
             "s = socket.socket(family, socket.SOCK_DGRAM); s.settimeout(3)\n"
-            "s.connect((sys.argv[1], 80)); s.send(b'who'); print(s.recv(100).decode().strip())\n"
+            "s.connect((sys.argv[1], int(sys.argv[2]))); s.send(b'w' * int(sys.argv[3]))\n"
+            "try: print(s.recv(100).decode().strip())\n"
+            "except ConnectionRefusedError: print('refused')\n"
         )
-        return self.client.run(["/usr/bin/python3", "-c", script, address], check=False).stdout.strip()
+        command = ["/usr/bin/python3", "-c", script, address, str(port), str(size)]
+        return self.client.run(command, check=False).stdout.strip()
+
+    def connect(self, address, port):
+        """"connected", "refused" or "silence"."""
+        script = (
+            "import socket,sys\n"
+            "try: socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2); print('connected')\n"
+            "except ConnectionRefusedError: print('refused')\n"
+            "except TimeoutError: print('silence')\n"
+        )
+        return self.client.run(["/usr/bin/python3", "-c", script, address, str(port)], check=False).stdout.strip()
+
+    def ping(self, address):
+        """Does the address answer an echo request?"""
+        return self.client.run(["ping", "-n", "-c", "1", "-W", "2", address], check=False).returncode == 0
 
     def drip(self, address, seconds=20):
         """A download that lasts; its log grows by a line "NAME COUNT" every 100 ms."""

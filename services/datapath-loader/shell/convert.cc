@@ -38,10 +38,36 @@ status::v1alpha1::State ToProto(State state) {
   return status::v1alpha1::STATE_UNSPECIFIED;
 }
 
+std::vector<net::Prefix> Prefixes(const google::protobuf::RepeatedPtrField<std::string>& texts,
+                                  const std::string& where, Problems& problems) {
+  std::vector<net::Prefix> prefixes;
+  for (const std::string& text : texts) {
+    const absl::StatusOr<net::Prefix> prefix = net::Prefix::Parse(text);
+    if (prefix.ok()) {
+      prefixes.push_back(*prefix);
+    } else {
+      problems.push_back(absl::StrCat(where, ": ", std::string(prefix.status().message())));
+    }
+  }
+  return prefixes;
+}
+
+Admission AdmissionOf(const intent::v1alpha1::ServiceIntent& message, Problems& problems) {
+  const std::string where = absl::StrCat("service ", message.key());
+  return {.allowed = Prefixes(message.allowed_sources(), where, problems),
+          .denied = Prefixes(message.denied_sources(), where, problems),
+          // Also when none of them can be understood: nobody comes in by mistake.
+          .only_allowed = !message.allowed_sources().empty(),
+          .affinity_s = message.client_affinity_s()};
+}
+
 }  // namespace
 
 Service FromProto(const intent::v1alpha1::ServiceIntent& message, Problems& problems) {
-  Service service{.key = message.key(), .generation = message.generation(), .ports = {}};
+  Service service{.key = message.key(),
+                  .generation = message.generation(),
+                  .ports = {},
+                  .admission = AdmissionOf(message, problems)};
   for (const intent::v1alpha1::ServicePort& port : message.ports()) {
     if (port.protocol() < 0 || port.protocol() > 255) {
       problems.push_back(absl::StrCat("service ", message.key(), ": no such protocol"));
@@ -105,6 +131,8 @@ Settings EngineSettings(const config::v1alpha1::DatapathSettings& message) {
 ProgramSettings ToProgramSettings(const config::v1alpha1::DatapathSettings& message) {
   ProgramSettings settings;
   settings.hash_seed = message.hash_seed();
+  settings.answer_echo = !message.ignore_echo();
+  settings.refuse_unserved = !message.drop_unserved();
   if (message.tcp_idle_timeout_s() != 0) {
     settings.tcp_idle = absl::Seconds(message.tcp_idle_timeout_s());
   }

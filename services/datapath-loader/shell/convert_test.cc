@@ -22,6 +22,22 @@ TEST(ConvertTest, AServiceKeepsItsPorts) {
   EXPECT_TRUE(problems.empty());
 }
 
+TEST(ConvertTest, SourcesThatCannotBeUnderstoodLetNobodyIn) {
+  intent::v1alpha1::ServiceIntent message;
+  message.set_key("ns/web");
+  message.add_allowed_sources("192.0.2.1/24");
+  message.add_denied_sources("192.0.2.0/25");
+  message.set_client_affinity_s(600);
+  Problems problems;
+  const Admission admission = FromProto(message, problems).admission;
+  EXPECT_EQ(admission, (Admission{.allowed = {},
+                                  .denied = {*net::Prefix::Parse("192.0.2.0/25")},
+                                  .only_allowed = true,
+                                  .affinity_s = 600}));
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_NE(problems[0].find("ns/web"), std::string::npos);
+}
+
 TEST(ConvertTest, ABackendOfNoAddressIsLeftOutAndNamed) {
   intent::v1alpha1::BackendSet message;
   message.set_key("ns/web");
@@ -66,6 +82,13 @@ TEST(ConvertTest, NoSettingsMeansTheModulesDefaults) {
   EXPECT_EQ(EngineSettings(defaults), (Settings{absl::Seconds(1), 1347375700}));
   EXPECT_EQ(ToProgramSettings(defaults).tcp_idle, absl::Seconds(8000));
   EXPECT_EQ(ToProgramSettings(defaults).udp_idle, absl::Seconds(300));
+  EXPECT_TRUE(ToProgramSettings(defaults).answer_echo);
+  EXPECT_TRUE(ToProgramSettings(defaults).refuse_unserved);
+  auto silent = defaults;
+  silent.set_ignore_echo(true);
+  silent.set_drop_unserved(true);
+  EXPECT_FALSE(ToProgramSettings(silent).answer_echo);
+  EXPECT_FALSE(ToProgramSettings(silent).refuse_unserved);
 }
 
 TEST(ConvertTest, SettingsReachAllThreeReaders) {

@@ -1,8 +1,10 @@
 #include "services/datapath-loader/shell/host.h"
 
 #include <arpa/inet.h>
+#include <linux/ethtool.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
@@ -32,6 +34,17 @@ bool IsEthernet(const std::string& name) {
   memcpy(request.ifr_name, name.data(), name.size());
   return ioctl(fd.get(), SIOCGIFHWADDR, &request) == 0 &&
          request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+}
+
+std::string DriverOf(const std::string& name) {
+  const FileDescriptor fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  ifreq request{};
+  if (name.size() >= sizeof(request.ifr_name)) return "";
+  memcpy(request.ifr_name, name.data(), name.size());
+  request.ifr_data = reinterpret_cast<char*>(&info);
+  return ioctl(fd.get(), SIOCETHTOOL, &request) == 0 ? info.driver : "";
 }
 
 std::string ReadSysctl(const std::string& name) {

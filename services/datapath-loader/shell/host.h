@@ -17,6 +17,8 @@ namespace portolan::datapath {
 // 0: there is no such interface.
 uint32_t InterfaceIndex(const std::string& name);
 bool IsEthernet(const std::string& name);
+// Of the interface, such as "veth"; empty when it does not say.
+std::string DriverOf(const std::string& name);
 
 // /proc/sys/net/NAME ("ipv4/ip_forward"); empty when it cannot be read.
 std::string ReadSysctl(const std::string& name);

@@ -95,7 +95,9 @@ InterfaceReport Interfaces::Attach(const std::string& name, const std::string& m
                   "see the log of datapath-loader; it is tried again by itself");
   }
   next.tc = *std::move(tc);
-  if (mode != "tc") {
+  if (mode == "auto" && DriverOf(name) == "veth") {
+    next.why_not_xdp = "XDP would copy every packet of a veth";
+  } else if (mode != "tc") {
     absl::StatusOr<Attachment> xdp =
         objects_.xdp_error().ok()
             ? Attachment::AttachXdp(directory_, ifindex, objects_.xdp_program())

@@ -1,9 +1,9 @@
 // Keeps the programs on the interfaces that the configuration names: attaches when one appears,
 // attaches anew when it comes back under another index, detaches what is no longer named.
 //
-// Every interface gets the tc program; mode "xdp", and "auto" where the driver can, get the XDP
-// program before it. An interface has everything that its mode says, or nothing: never a half.
-// Single-threaded.
+// Every interface gets the tc program; mode "xdp", and "auto" where the driver can and it pays (not
+// on a veth, see decision 0036), get the XDP program before it. An interface has everything that
+// its mode says, or nothing: never a half. Single-threaded.
 #pragma once
 
 #include <cstdint>

@@ -52,6 +52,7 @@ struct Ticks {
     const uint32_t shift = std::bit_width(static_cast<uint32_t>(hz)) - 1;
     return {shift, hz / (1u << shift)};
   }
+  uint32_t In256Seconds() const { return std::lround(256 * per_second); }
   uint32_t Count(absl::Duration duration) const {
     return std::ceil(absl::ToDoubleSeconds(duration) * per_second);
   }
@@ -111,11 +112,14 @@ absl::StatusOr<MapImage> KernelMaps::Read() {
   MapImage image;
   RETURN_IF_ERROR(ReadFrontends(image));
   RETURN_IF_ERROR(ReadBackends(image));
+  RETURN_IF_ERROR(ReadSources(image));
   frontends_.clear();
+  addresses_.clear();
   backends_.clear();
   filter_ = std::make_unique<Filter>(filter_bits_);
   for (const auto& [key, entry] : image.frontends) {
     frontends_[key] = entry.id;
+    addresses_[key.address]++;
     filter_->Add(PORTOLAN_FILTER_FRONTEND, key.address);
   }
   for (const auto& [id, entry] : image.backends) {
@@ -123,7 +127,37 @@ absl::StatusOr<MapImage> KernelMaps::Read() {
     filter_->Add(PORTOLAN_FILTER_BACKEND, entry.address);
   }
   filter_->DropStrangers();
+  RETURN_IF_ERROR(ResetAddresses());
   return image;
+}
+
+absl::Status KernelMaps::ResetAddresses() {
+  const int fd = objects_.map("addresses");
+  std::vector<portolan_address_key> strangers;
+  portolan_address_key key{};
+  portolan_address_key next{};
+  for (void* previous = nullptr; bpf_map_get_next_key(fd, previous, &next) == 0;) {
+    key = next;
+    previous = &key;
+    ASSIGN_OR_RETURN(const net::IpAddress address, FromKernel(key));
+    if (!addresses_.contains(address)) strangers.push_back(key);
+  }
+  for (const portolan_address_key& stranger : strangers) bpf_map_delete_elem(fd, &stranger);
+  for (const auto& [address, count] : addresses_) RETURN_IF_ERROR(CountAddress(address, 0));
+  return absl::OkStatus();
+}
+
+absl::Status KernelMaps::CountAddress(const net::IpAddress& address, int change) {
+  uint32_t& count = addresses_[address];
+  count += change;
+  const portolan_address_key key = ToKernel(address);
+  const portolan_address value{.frontends = count};
+  if (count > 0) return Update(objects_, "addresses", &key, &value);
+  addresses_.erase(address);
+  if (bpf_map_delete_elem(objects_.map("addresses"), &key) == 0 || errno == ENOENT) {
+    return absl::OkStatus();
+  }
+  return MapError("addresses", errno);
 }
 
 absl::Status KernelMaps::ReadFrontends(MapImage& image) const {
@@ -169,6 +203,21 @@ absl::Status KernelMaps::ReadBackends(MapImage& image) const {
   return absl::OkStatus();
 }
 
+absl::Status KernelMaps::ReadSources(MapImage& image) const {
+  const int fd = objects_.map("sources");
+  portolan_source_key key{};
+  portolan_source_key next{};
+  for (void* previous = nullptr; bpf_map_get_next_key(fd, previous, &next) == 0;) {
+    key = next;
+    previous = &key;
+    portolan_source value{};
+    if (bpf_map_lookup_elem(fd, &key, &value) != 0) continue;
+    ASSIGN_OR_RETURN(const net::Prefix prefix, FromKernel(key));
+    image.sources[key.group][prefix] = value.allowed != 0;
+  }
+  return absl::OkStatus();
+}
+
 portolan_counter KernelMaps::Sum(int fd, uint32_t index) const {
   std::vector<portolan_counter> values(libbpf_num_possible_cpus());
   portolan_counter sum{};
@@ -202,6 +251,9 @@ absl::Status KernelMaps::Write(const ProgramSettings& settings) {
   kernel.tcp_idle = ticks.Count(settings.tcp_idle);
   kernel.udp_idle = ticks.Count(settings.udp_idle);
   kernel.closing_idle = ticks.Count(kClosingIdle);
+  kernel.ticks_per_256s = ticks.In256Seconds();
+  kernel.flags = (settings.answer_echo ? PORTOLAN_SETTING_ECHO : 0) |
+                 (settings.refuse_unserved ? PORTOLAN_SETTING_REFUSE : 0);
   kernel.port_first = settings.port_first;
   kernel.port_count = settings.port_last - settings.port_first + 1;
   return Update(objects_, "settings_map", &zero, &kernel);
@@ -243,7 +295,7 @@ absl::Status KernelMaps::Do(const OpenFrontend& change) {
   RETURN_IF_ERROR(Update(objects_, "counters", &change.id, zeros.data()));
   portolan_frontend_info info{};
   info.epoch = change.epoch;
-  info.alive = 1;
+  info.flags = PORTOLAN_FRONTEND_ALIVE;
   info.group = change.group;
   return Update(objects_, "frontend_info", &change.id, &info);
 }
@@ -251,10 +303,19 @@ absl::Status KernelMaps::Do(const OpenFrontend& change) {
 absl::Status KernelMaps::Do(const WriteFrontend& change) {
   const portolan_frontend_key key = ToKernel(change.key);
   const portolan_frontend value = ToKernel(change.entry);
-  if (frontends_.insert({change.key, change.entry.id}).second) {
-    filter_->Add(PORTOLAN_FILTER_FRONTEND, change.key.address);
-  }
-  return Update(objects_, "frontends", &key, &value);
+  portolan_frontend_info info{};
+  info.epoch = change.entry.epoch;
+  info.flags = PORTOLAN_FRONTEND_ALIVE | value.flags;
+  info.group = change.entry.group;
+  RETURN_IF_ERROR(Update(objects_, "frontend_info", &change.entry.id, &info));
+  const bool known = frontends_.contains(change.key);
+  if (!known) filter_->Add(PORTOLAN_FILTER_FRONTEND, change.key.address);
+  absl::Status status = Update(objects_, "frontends", &key, &value);
+  // Last: an address of ours whose frontends are not there yet would refuse its clients.
+  if (status.ok() && !known) status = CountAddress(change.key.address, 1);
+  if (status.ok()) frontends_[change.key] = change.entry.id;
+  if (!status.ok() && !known) filter_->Remove(PORTOLAN_FILTER_FRONTEND, change.key.address);
+  return status;
 }
 
 absl::Status KernelMaps::Do(const DeleteFrontend& change) {
@@ -262,16 +323,29 @@ absl::Status KernelMaps::Do(const DeleteFrontend& change) {
   if (bpf_map_delete_elem(objects_.map("frontends"), &key) != 0 && errno != ENOENT) {
     return MapError("frontends", errno);
   }
-  if (frontends_.erase(change.key) > 0) {
-    filter_->Remove(PORTOLAN_FILTER_FRONTEND, change.key.address);
-  }
-  return absl::OkStatus();
+  if (frontends_.erase(change.key) == 0) return absl::OkStatus();
+  filter_->Remove(PORTOLAN_FILTER_FRONTEND, change.key.address);
+  return CountAddress(change.key.address, -1);
 }
 
 absl::Status KernelMaps::Do(const CloseFrontend& change) {
   portolan_frontend_info info{};
   info.epoch = change.next_epoch;
   return Update(objects_, "frontend_info", &change.id, &info);
+}
+
+absl::Status KernelMaps::Do(const WriteSource& change) {
+  const portolan_source_key key = ToKernel(change.group, change.prefix);
+  const portolan_source value{.allowed = change.allowed ? 1u : 0u};
+  return Update(objects_, "sources", &key, &value);
+}
+
+absl::Status KernelMaps::Do(const DeleteSource& change) {
+  const portolan_source_key key = ToKernel(change.group, change.prefix);
+  if (bpf_map_delete_elem(objects_.map("sources"), &key) == 0 || errno == ENOENT) {
+    return absl::OkStatus();
+  }
+  return MapError("sources", errno);
 }
 
 absl::Status KernelMaps::Do(const RetireBackend& change) {

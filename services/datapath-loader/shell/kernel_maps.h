@@ -25,6 +25,8 @@ struct ProgramSettings {
   absl::Duration udp_idle = absl::Seconds(300);
   uint16_t port_first = 61000;  // source ports of translated flows, inclusive
   uint16_t port_last = 65535;
+  bool answer_echo = true;
+  bool refuse_unserved = true;
   friend bool operator==(const ProgramSettings&, const ProgramSettings&) = default;
 };
 
@@ -63,6 +65,10 @@ class KernelMaps {
   explicit KernelMaps(const Objects& objects) : objects_(objects) {}
   absl::Status ReadFrontends(MapImage& image) const;
   absl::Status ReadBackends(MapImage& image) const;
+  absl::Status ReadSources(MapImage& image) const;
+  // Makes the map "addresses" name those of the frontends, and no others.
+  absl::Status ResetAddresses();
+  absl::Status CountAddress(const net::IpAddress& address, int change);
   absl::Status Do(const WriteBackend& change);
   absl::Status Do(const WriteTable& change);
   absl::Status Do(const OpenFrontend& change);
@@ -70,14 +76,17 @@ class KernelMaps {
   absl::Status Do(const DeleteFrontend& change);
   absl::Status Do(const CloseFrontend& change);
   absl::Status Do(const RetireBackend& change);
+  absl::Status Do(const WriteSource& change);
+  absl::Status Do(const DeleteSource& change);
   portolan_counter Sum(int fd, uint32_t index) const;
 
   const Objects& objects_;
   uint32_t* row_ = nullptr;  // the mapped tables
   portolan_address_filter* filter_bits_ = nullptr;
   std::unique_ptr<Filter> filter_;
-  std::map<FrontendKey, uint32_t> frontends_;    // living, with ids
-  std::map<uint32_t, net::IpAddress> backends_;  // living
+  std::map<FrontendKey, uint32_t> frontends_;     // living, with ids
+  std::map<net::IpAddress, uint32_t> addresses_;  // of those, how many each has
+  std::map<uint32_t, net::IpAddress> backends_;   // living
 };
 
 }  // namespace portolan::datapath

@@ -1,4 +1,5 @@
 // Maps, pins and links against the real kernel, in a network namespace of its own. Needs root.
+#include <bpf/bpf.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "services/datapath-loader/shell/host.h"
 #include "services/datapath-loader/shell/interfaces.h"
 #include "services/datapath-loader/shell/kernel_maps.h"
+#include "services/datapath-loader/shell/layout.h"
 #include "services/datapath-loader/shell/objects.h"
 #include "services/datapath-loader/shell/pins.h"
 
@@ -75,6 +77,44 @@ TEST_F(KernelTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(image.backends.at(1), std::get<WriteBackend>(batch[0].change).entry);
   EXPECT_EQ(image.backends.at(2), std::get<WriteBackend>(batch[1].change).entry);
   EXPECT_EQ(image.tables.at(0), std::get<WriteTable>(batch[2].change).slots);
+}
+
+TEST_F(KernelTest, AddressesAndSourcesFollowTheFrontendsAlsoThroughARestart) {
+  const FrontendKey http{Ip("20.0.10.1"), 80, kTcp};
+  const FrontendKey tls{Ip("20.0.10.1"), 443, kTcp};
+  const auto frontends_of = [](const Objects& objects) {
+    const portolan_address_key key = ToKernel(Ip("20.0.10.1"));
+    portolan_address value{};
+    bpf_map_lookup_elem(objects.map("addresses"), &key, &value);
+    return value.frontends;
+  };
+  const net::Prefix office = *net::Prefix::Parse("192.0.2.0/24");
+  {
+    auto objects = Load();
+    auto maps = *KernelMaps::Open(*objects);
+    ASSERT_TRUE(maps->Read().ok());
+    const MapBatch batch = {{"ns/web", "g", WriteSource{1, office, true}},
+                            {"ns/web", "g", WriteSource{1, *net::Prefix::Parse("::/0"), false}},
+                            {"ns/web", "g", OpenFrontend{1, 0, 1}},
+                            {"ns/web", "g", WriteFrontend{http, {.id = 1, .group = 1}}},
+                            {"ns/web", "g", WriteFrontend{http, {.id = 1, .group = 1}}},
+                            {"ns/web", "g", WriteFrontend{tls, {.id = 2, .group = 1}}}};
+    for (const absl::Status& status : maps->Execute(batch)) EXPECT_TRUE(status.ok()) << status;
+    EXPECT_EQ(frontends_of(*objects), 2u);
+  }
+  auto objects = Load();
+  auto maps = *KernelMaps::Open(*objects);
+  EXPECT_EQ(maps->Read()->sources,
+            (std::map<uint32_t, SourceRules>{
+                {1, {{office, true}, {*net::Prefix::Parse("::/0"), false}}}}));
+  EXPECT_EQ(frontends_of(*objects), 2u);
+  maps->Execute({{"ns/web", "g", DeleteFrontend{http}},
+                 {"ns/web", "g", DeleteSource{1, office}},
+                 {"ns/web", "g", DeleteSource{1, office}}});
+  EXPECT_EQ(frontends_of(*objects), 1u);
+  EXPECT_EQ(maps->Read()->sources.at(1).size(), 1u);
+  maps->Execute({{"ns/web", "g", DeleteFrontend{tls}}});
+  EXPECT_EQ(frontends_of(*objects), 0u);
 }
 
 TEST_F(KernelTest, ASecondLifeAdoptsTheMapsWithTheirContent) {
@@ -191,7 +231,7 @@ TEST_F(KernelTest, AnInterfaceIsAttachedWhenItComesAndAgainWhenItComesBack) {
   EXPECT_EQ(reports[0].reason, "no-interface");
   EXPECT_EQ(interfaces.attached(), 0);
   for (int life = 0; life < 2; life++) {
-    ASSERT_TRUE(Shell("ip link add late type veth peer name late1 && ip link set late up"));
+    ASSERT_TRUE(Shell("ip tuntap add late mode tap && ip link set late up"));
     reports = interfaces.Reconcile();
     EXPECT_EQ(reports[0].state, State::kReady) << reports[0].message;
     EXPECT_EQ(reports[0].mode, "xdp");
@@ -203,12 +243,26 @@ TEST_F(KernelTest, AnInterfaceIsAttachedWhenItComesAndAgainWhenItComesBack) {
   }
 }
 
+TEST_F(KernelTest, AutoTakesTcOnAVethAndXdpWhenAsked) {
+  auto objects = Load();
+  Interfaces interfaces(directory_, *objects);
+  interfaces.Want({{"t0", "auto"}});
+  const std::vector<InterfaceReport> reports = interfaces.Reconcile();
+  EXPECT_EQ(reports[0].state, State::kReady) << reports[0].message;
+  EXPECT_EQ(reports[0].mode, "tc");
+  EXPECT_TRUE(absl::StrContains(reports[0].message, "veth")) << reports[0].message;
+  interfaces.Want({{"t0", "xdp"}});
+  EXPECT_EQ(interfaces.Reconcile()[0].mode, "xdp");
+  interfaces.Want({});
+  interfaces.Reconcile();
+}
+
 TEST_F(KernelTest, AutoFallsBackToTcAndXdpFailsWithNothingAttached) {
   auto objects = Load();
   auto foreign = Load();
   Interfaces interfaces(directory_, *objects);
   // Somebody else's XDP program is on the interface.
-  ASSERT_TRUE(Shell("ip link add used type veth peer name used1 && ip link set used up"));
+  ASSERT_TRUE(Shell("ip tuntap add used mode tap && ip link set used up"));
   const std::string other = directory_ + "-other";
   ASSERT_TRUE(PreparePinDirectory(other).ok());
   auto theirs = Attachment::AttachXdp(other, InterfaceIndex("used"), foreign->xdp_program());

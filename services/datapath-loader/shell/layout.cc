@@ -49,6 +49,24 @@ portolan_frontend ToKernel(const FrontendEntry& entry) {
   kernel.table_size = entry.table_size;
   kernel.backends = entry.backends;
   kernel.epoch = entry.epoch;
+  kernel.flags = entry.restricted ? PORTOLAN_FRONTEND_SOURCES : 0;
+  kernel.affinity_s = entry.affinity_s;
+  return kernel;
+}
+
+portolan_source_key ToKernel(uint32_t group, const net::Prefix& prefix) {
+  portolan_source_key kernel{};
+  kernel.prefix_length = PORTOLAN_SOURCE_FIXED_BITS + prefix.length();
+  kernel.group = group;
+  kernel.family = FamilyOf(prefix.first());
+  PutAddress(prefix.first(), kernel.address);
+  return kernel;
+}
+
+portolan_address_key ToKernel(const net::IpAddress& address) {
+  portolan_address_key kernel{};
+  PutAddress(address, kernel.address);
+  kernel.family = FamilyOf(address);
   return kernel;
 }
 
@@ -61,6 +79,7 @@ portolan_backend ToKernel(const BackendEntry& entry) {
   kernel.protocol = entry.protocol;
   kernel.group = entry.group;
   PutAddress(entry.address, kernel.address);
+  if (entry.rests) kernel.flags |= PORTOLAN_BACKEND_RESTS;
   if (entry.source.has_value()) {
     kernel.flags |= PORTOLAN_BACKEND_SNAT;
     PutAddress(*entry.source, kernel.source);
@@ -82,7 +101,9 @@ FrontendEntry FromKernel(const portolan_frontend& kernel) {
           .group = kernel.group,
           .table_offset = kernel.table_offset,
           .table_size = kernel.table_size,
-          .backends = kernel.backends};
+          .backends = kernel.backends,
+          .restricted = (kernel.flags & PORTOLAN_FRONTEND_SOURCES) != 0,
+          .affinity_s = kernel.affinity_s};
 }
 
 absl::StatusOr<BackendEntry> FromKernel(const portolan_backend& kernel) {
@@ -92,10 +113,24 @@ absl::StatusOr<BackendEntry> FromKernel(const portolan_backend& kernel) {
   ASSIGN_OR_RETURN(entry.address, GetAddress(kernel.family, kernel.address));
   entry.port = ntohs(kernel.port);
   entry.protocol = kernel.protocol;
+  entry.rests = (kernel.flags & PORTOLAN_BACKEND_RESTS) != 0;
   if (kernel.flags & PORTOLAN_BACKEND_SNAT) {
     ASSIGN_OR_RETURN(entry.source, GetAddress(kernel.family, kernel.source));
   }
   return entry;
+}
+
+absl::StatusOr<net::IpAddress> FromKernel(const portolan_address_key& key) {
+  return GetAddress(key.family, key.address);
+}
+
+absl::StatusOr<net::Prefix> FromKernel(const portolan_source_key& key) {
+  ASSIGN_OR_RETURN(const net::IpAddress address, GetAddress(key.family, key.address));
+  const int length = static_cast<int>(key.prefix_length) - PORTOLAN_SOURCE_FIXED_BITS;
+  if (length < 0 || length > net::FamilyBits(address.family())) {
+    return absl::InvalidArgumentError(absl::StrCat("no such prefix length: ", length));
+  }
+  return net::Prefix::Of(address, length);
 }
 
 uint32_t FilterIndex(const net::IpAddress& address) {

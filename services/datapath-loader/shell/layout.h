@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "bpf/include/datapath_maps.h"
 #include "services/base/net/ip_address.h"
+#include "services/base/net/prefix.h"
 #include "services/datapath-loader/core/map_image.h"
 #include "services/datapath-loader/core/types.h"
 
@@ -16,11 +17,15 @@ namespace portolan::datapath {
 portolan_frontend_key ToKernel(const FrontendKey& key);
 portolan_frontend ToKernel(const FrontendEntry& entry);
 portolan_backend ToKernel(const BackendEntry& entry);  // alive
+portolan_source_key ToKernel(uint32_t group, const net::Prefix& prefix);
+portolan_address_key ToKernel(const net::IpAddress& address);
 
-// INVALID_ARGUMENT: a family that there is not.
+// INVALID_ARGUMENT: a family or a length that there is not.
 absl::StatusOr<FrontendKey> FromKernel(const portolan_frontend_key& key);
 FrontendEntry FromKernel(const portolan_frontend& entry);
 absl::StatusOr<BackendEntry> FromKernel(const portolan_backend& entry);
+absl::StatusOr<net::IpAddress> FromKernel(const portolan_address_key& key);
+absl::StatusOr<net::Prefix> FromKernel(const portolan_source_key& key);
 
 // Where the address filter keeps this address.
 uint32_t FilterIndex(const net::IpAddress& address);

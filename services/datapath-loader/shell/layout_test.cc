@@ -22,6 +22,10 @@ TEST(LayoutTest, FrontendsSurviveTheKernel) {
   const FrontendEntry entry{
       .id = 7, .epoch = 65535, .group = 3, .table_offset = 1024, .table_size = 251, .backends = 2};
   EXPECT_EQ(FromKernel(ToKernel(entry)), entry);
+  FrontendEntry admitting = entry;
+  admitting.restricted = true;
+  admitting.affinity_s = 10800;
+  EXPECT_EQ(FromKernel(ToKernel(admitting)), admitting);
 }
 
 TEST(LayoutTest, BackendsSurviveTheKernelWithAndWithoutASource) {
@@ -33,7 +37,18 @@ TEST(LayoutTest, BackendsSurviveTheKernelWithAndWithoutASource) {
                      .source = std::nullopt};
   EXPECT_EQ(*FromKernel(ToKernel(entry)), entry);
   entry.source = Ip("2001:db8::1");
+  entry.rests = true;
   EXPECT_EQ(*FromKernel(ToKernel(entry)), entry);
+}
+
+TEST(LayoutTest, SourcesAndAddressesSurviveTheKernel) {
+  for (const char* text : {"0.0.0.0/0", "::/0", "192.0.2.0/25", "2001:db8::/33", "20.0.10.1/32"}) {
+    const net::Prefix prefix = *net::Prefix::Parse(text);
+    const portolan_source_key key = ToKernel(5, prefix);
+    EXPECT_EQ(key.group, 5u);
+    EXPECT_EQ(*FromKernel(key), prefix) << text;
+    EXPECT_EQ(*FromKernel(ToKernel(prefix.first())), prefix.first()) << text;
+  }
 }
 
 TEST(LayoutTest, AddressesAndPortsStandInNetworkOrder) {
@@ -48,6 +63,16 @@ TEST(LayoutTest, AnUnknownFamilyIsAnError) {
   portolan_frontend_key key{};
   key.family = 5;
   EXPECT_FALSE(FromKernel(key).ok());
+  EXPECT_FALSE(FromKernel(portolan_address_key{.family = 5}).ok());
+  EXPECT_FALSE(FromKernel(portolan_source_key{.prefix_length = 64, .family = 5}).ok());
+}
+
+TEST(LayoutTest, APrefixLongerThanItsFamilyIsAnError) {
+  portolan_source_key key = ToKernel(1, *net::Prefix::Parse("192.0.2.0/24"));
+  for (const uint32_t length : {0u, 63u, 97u}) {
+    key.prefix_length = length;
+    EXPECT_FALSE(FromKernel(key).ok()) << length;
+  }
 }
 
 }  // namespace

@@ -76,6 +76,9 @@ std::map<std::string, uint32_t> MapEntries(const Sizes& sizes) {
           {"flows6", 2 * sizes.max_flows},
           {"frontends", sizes.max_frontends},
           {"frontend_info", sizes.max_frontends + 1},  // ids begin at 1
+          {"addresses", sizes.max_frontends},
+          {"sources", 4 * sizes.max_frontends},
+          {"affinity", std::max(sizes.max_flows / 4, 1024u)},
           {"counters", sizes.max_frontends + 1},
           {"backends", sizes.max_backends + 1},
           {"maglev", TableChunks(sizes)}};

@@ -1,0 +1,53 @@
+// Fragments follow the first one, which alone has the ports: they are kept for as long as a
+// receiver would wait for the rest (RFC 791, RFC 8200: up to a minute). The first fragment must
+// come first; those before it are as good as lost.
+#pragma once
+
+#include "bpf/lib/maps.h"
+#include "bpf/lib/packet.h"
+
+#define FRAGMENT_TICKS 30
+
+static __always_inline void fragment_key_of(const struct packet* packet,
+                                            struct portolan_fragment_key* out, const bool v6) {
+  if (v6) {
+    __builtin_memcpy(out->saddr, packet->key.v6.saddr, sizeof(out->saddr));
+    __builtin_memcpy(out->daddr, packet->key.v6.daddr, sizeof(out->daddr));
+    out->protocol = packet->key.v6.protocol;
+    out->family = PORTOLAN_FAMILY_IPV6;
+  } else {
+    out->saddr[0] = packet->key.v4.saddr;
+    out->daddr[0] = packet->key.v4.daddr;
+    out->protocol = packet->key.v4.protocol;
+    out->family = PORTOLAN_FAMILY_IPV4;
+  }
+  out->id = packet->fragment_id;
+}
+
+// After the first fragment was carried. Without room the later ones are dropped.
+static __always_inline void remember_ports(const struct packet* packet, __u32 now, const bool v6) {
+  struct portolan_fragment_key key = {};
+  fragment_key_of(packet, &key, v6);
+  const struct portolan_fragment ports = {
+      .sport = v6 ? packet->key.v6.sport : packet->key.v4.sport,
+      .dport = v6 ? packet->key.v6.dport : packet->key.v4.dport,
+      .last = now,
+  };
+  bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
+}
+
+// Completes the key of a later fragment. False: its first one is not known.
+static __always_inline bool recall_ports(struct packet* packet, __u32 now, const bool v6) {
+  struct portolan_fragment_key key = {};
+  fragment_key_of(packet, &key, v6);
+  struct portolan_fragment* ports = bpf_map_lookup_elem(&fragments, &key);
+  if (!ports || (__u32)(now - ports->last) > FRAGMENT_TICKS) return false;
+  if (v6) {
+    packet->key.v6.sport = ports->sport;
+    packet->key.v6.dport = ports->dport;
+  } else {
+    packet->key.v4.sport = ports->sport;
+    packet->key.v4.dport = ports->dport;
+  }
+  return true;
+}
