@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -76,12 +77,14 @@ class Session : public grpc::ServerWriteReactor<WatchResponse>,
       } else {
         // Under our lock: a Wake() that comes right after Read() must find kWaiting.
         has_more = table_->Read(position_, response_, weak_from_this());
-        if (!has_more) state_ = State::kWaiting;
+        if (!has_more) state_ = position_.ended ? State::kFinished : State::kWaiting;
       }
       if (state_ == State::kWaiting) return;
     }
     if (has_more) {
       StartWrite(&response_);
+    } else if (position_.ended) {
+      Finish({grpc::StatusCode::UNAVAILABLE, table_->closed().value_or("published anew")});
     } else {
       Finish(snapshot_done ? grpc::Status::OK : grpc::Status::CANCELLED);
     }
@@ -115,6 +118,9 @@ class Hub::StreamService : public stream::v1alpha1::Stream::CallbackService {
     if (table == nullptr) {
       return new Refusal({grpc::StatusCode::NOT_FOUND,
                           absl::StrCat("this process does not publish ", request->type())});
+    }
+    if (const std::optional<std::string> why = table->closed()) {
+      return new Refusal({grpc::StatusCode::UNAVAILABLE, *why});
     }
     auto session = std::make_shared<Session>(table, *request);
     {
@@ -153,6 +159,8 @@ void Writer::Upsert(absl::string_view key, const google::protobuf::Message& valu
 }
 void Writer::Remove(absl::string_view key) { table_->Remove(key); }
 void Writer::MarkSynced() { table_->MarkSynced(id_); }
+void Writer::Close(absl::string_view why) { table_->Close(std::string(why)); }
+void Writer::Open(uint64_t term) { table_->Open(term); }
 Writer::~Writer() {
   if (table_ != nullptr) table_->MarkSynced(id_);
 }

@@ -23,6 +23,38 @@ int StreamTable::AddWriter() {
   return static_cast<int>(writers_synced_.size()) - 1;
 }
 
+void StreamTable::Close(std::string why) {
+  std::vector<std::weak_ptr<Waker>> to_wake;
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = std::move(why);
+    ++life_;
+    entries_.clear();
+    order_.clear();
+    tombstones_.clear();
+    head_ = forgotten_ = 0;
+    writers_synced_.assign(writers_synced_.size(), false);
+    synced_ = false;
+    to_wake.swap(waiting_);
+  }
+  WakeAll(to_wake);
+}
+
+void StreamTable::Open(uint64_t term) {
+  absl::MutexLock lock(&mutex_);
+  closed_.reset();
+  term_ = term;
+}
+
+std::optional<std::string> StreamTable::closed() const {
+  absl::MutexLock lock(&mutex_);
+  return closed_;
+}
+
+std::string StreamTable::Epoch() const {
+  return life_ == 0 ? epoch_ : absl::StrCat(epoch_, "-", life_);
+}
+
 void StreamTable::Upsert(absl::string_view key, const google::protobuf::Message& value) {
   // Maps must serialize in one order, or an equal value would look like a change.
   std::string bytes;
@@ -94,8 +126,8 @@ void StreamTable::ForgetOldTombstones() {
 
 Position StreamTable::Begin(const stream::v1alpha1::WatchRequest& request) const {
   absl::MutexLock lock(&mutex_);
-  Position position;
-  if (request.epoch() == epoch_ && request.revision() >= forgotten_ &&
+  Position position{.life = life_};
+  if (request.epoch() == Epoch() && request.revision() >= forgotten_ &&
       request.revision() <= head_) {
     position.revision = request.revision();
     position.reset_due = false;
@@ -107,9 +139,13 @@ bool StreamTable::Read(Position& position, stream::v1alpha1::WatchResponse& resp
                        std::weak_ptr<Waker> waker) {
   response.Clear();
   absl::MutexLock lock(&mutex_);
+  if (position.life != life_ || closed_.has_value()) {
+    position.ended = true;
+    return false;
+  }
   if (!position.reset_due && position.revision < forgotten_) {
     // Too slow: a removal that this reader has not heard of is forgotten.
-    position = Position{};
+    position = Position{.life = life_};
   }
   const bool reset = std::exchange(position.reset_due, false);
   size_t bytes = 0;
@@ -134,7 +170,8 @@ bool StreamTable::Read(Position& position, stream::v1alpha1::WatchResponse& resp
     response.set_synced(true);
   }
   response.set_reset(reset);
-  response.set_epoch(epoch_);
+  response.set_epoch(Epoch());
+  response.set_term(term_);
   response.set_revision(position.revision);
   if (reset || response.synced() || response.changes_size() > 0) return true;
   waiting_.push_back(std::move(waker));

@@ -31,6 +31,8 @@ struct Position {
   uint64_t revision = 0;
   bool reset_due = true;  // the reader holds nothing that we know of
   bool synced_sent = false;
+  uint64_t life = 0;   // of the table
+  bool ended = false;  // the table was closed since: read no more
 };
 
 class StreamTable {
@@ -45,6 +47,11 @@ class StreamTable {
       : epoch_(std::move(epoch)), max_tombstones_(max_tombstones) {}
 
   int AddWriter();
+  // Forgets everything and ends every reader; until Open() there are none. For the only writer.
+  void Close(std::string why);
+  void Open(uint64_t term);
+  // Why there are no readers; nothing: there may be.
+  std::optional<std::string> closed() const;
   void Upsert(absl::string_view key, const google::protobuf::Message& value);
   void Remove(absl::string_view key);
   void MarkSynced(int writer);
@@ -52,7 +59,7 @@ class StreamTable {
   // Where a reader that asks for this request begins: resumed, or from the start.
   Position Begin(const stream::v1alpha1::WatchRequest& request) const;
   // Fills `response` with what comes after `position` and moves it. False: nothing new; then
-  // `waker` is called once at the next change.
+  // `waker` is called once at the next change, or the position has ended.
   bool Read(Position& position, stream::v1alpha1::WatchResponse& response,
             std::weak_ptr<Waker> waker);
 
@@ -65,15 +72,19 @@ class StreamTable {
 
   void Commit(const std::string& key, Entry entry, std::vector<std::weak_ptr<Waker>>& to_wake)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string Epoch() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetOldTombstones() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::string epoch_;
+  const std::string epoch_;  // of the first life; those after add their number
   const size_t max_tombstones_;
   mutable absl::Mutex mutex_;
   std::string type_url_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, std::string> order_ ABSL_GUARDED_BY(mutex_);       // revision -> key
   std::map<uint64_t, std::string> tombstones_ ABSL_GUARDED_BY(mutex_);  // the removed among them
+  uint64_t life_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t term_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<std::string> closed_ ABSL_GUARDED_BY(mutex_);
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t forgotten_ ABSL_GUARDED_BY(mutex_) = 0;  // revision of the newest forgotten tombstone
   std::vector<bool> writers_synced_ ABSL_GUARDED_BY(mutex_);
