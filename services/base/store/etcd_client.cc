@@ -132,8 +132,8 @@ absl::StatusOr<EtcdClient::Lease> EtcdClient::Grant(absl::Duration ttl) {
   etcdserverpb::LeaseGrantResponse response;
   RETURN_IF_ERROR(Call(members_.size(), absl::InfiniteDuration(),
                        [&](const auto& channel, grpc::ClientContext& context) {
-                         return etcdserverpb::Lease::NewStub(channel)->LeaseGrant(
-                             &context, request, &response);
+                         return etcdserverpb::Lease::NewStub(channel)->LeaseGrant(&context, request,
+                                                                                  &response);
                        }));
   return Lease{response.id(), absl::Seconds(response.ttl())};
 }
@@ -239,8 +239,8 @@ absl::StatusOr<size_t> EtcdClient::Connect(absl::Time deadline) {
     if (members_[index].channel->WaitForConnected(absl::ToChronoTime(patience))) return index;
     TurnFrom(index);
   }
-  return absl::UnavailableError(absl::StrCat("no member of etcd can be reached (first: ",
-                                             members_.front().address, ")"));
+  return absl::UnavailableError(
+      absl::StrCat("no member of etcd can be reached (first: ", members_.front().address, ")"));
 }
 
 grpc::Status EtcdClient::Run(const Member& member, absl::Time deadline, const std::string& token,
@@ -270,14 +270,14 @@ absl::StatusOr<std::string> EtcdClient::Token(const Member& member, absl::Time d
   request.set_name(options_.user);
   request.set_password(options_.password);
   etcdserverpb::AuthenticateResponse response;
-  const grpc::Status status = Run(
-      member, deadline, "", [&](const auto& channel, grpc::ClientContext& context) {
+  const grpc::Status status =
+      Run(member, deadline, "", [&](const auto& channel, grpc::ClientContext& context) {
         return etcdserverpb::Auth::NewStub(channel)->Authenticate(&context, request, &response);
       });
   if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
-    return absl::UnauthenticatedError(
-        absl::StrCat("etcd ", member.address, " refuses user \"", options_.user,
-                     "\" (", status.error_message(), "); correct user and password"));
+    return absl::UnauthenticatedError(absl::StrCat("etcd ", member.address, " refuses user \"",
+                                                   options_.user, "\" (", status.error_message(),
+                                                   "); correct user and password"));
   }
   RETURN_IF_ERROR(ToStatus(member.address, status));
   absl::MutexLock lock(&mutex_);

@@ -4,7 +4,8 @@
 // deposed leader still sends does nothing (FAILED_PRECONDITION). A write never waits longer than
 // the leadership lasts. Rows are kept under PREFIX, their keys as they are.
 //
-// etcd takes 128 operations in a transaction unless it is told otherwise, and one is the election's.
+// etcd takes 128 operations in a transaction unless it is told otherwise, and one is the
+// election's.
 #pragma once
 
 #include <memory>

@@ -15,7 +15,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/synchronization/notification.h"
+#include "services/base/clock/clock.h"
+#include "services/base/store/etcd_store.h"
 #include "services/base/store/sqlite_store.h"
+#include "services/base/store/testing_etcd.h"
 
 namespace portolan::store {
 namespace {
@@ -39,13 +43,36 @@ class StoreTest : public testing::TestWithParam<const char*> {
   void SetUp() override {
     if (std::string(GetParam()) == "memory") {
       store_ = std::make_unique<MemoryStore>();
+    } else if (std::string(GetParam()) == "etcd") {
+      if (!TestingEtcd::IsInstalled()) GTEST_SKIP() << TestingEtcd::kMissing;
+      etcd_ = std::make_unique<TestingEtcd>();
+      OpenEtcd();
     } else {
       auto opened = OpenSqlite(directory_.File("s.sqlite"));
       ASSERT_TRUE(opened.ok()) << opened.status();
       store_ = *std::move(opened);
     }
   }
+  // As the leader of an election that nobody else stands for.
+  void OpenEtcd() {
+    const EtcdOptions options{.endpoints = etcd_->endpoints()};
+    election_ = std::make_unique<Election>(
+        *EtcdClient::New(options), Election::Options{"t/leader", "test", absl::Seconds(60)},
+        &SystemClock(),
+        Election::Handlers{[this](std::shared_ptr<const Leadership> won) {
+                             leadership_ = std::move(won);
+                             elected_.Notify();
+                           },
+                           [](const absl::Status&) {}, [](const std::string&) {}});
+    elected_.WaitForNotification();
+    store_ = NewEtcdStore(*EtcdClient::New(options), "t/row/", leadership_);
+  }
+
   Directory directory_;
+  std::unique_ptr<TestingEtcd> etcd_;
+  absl::Notification elected_;
+  std::shared_ptr<const Leadership> leadership_;
+  std::unique_ptr<Election> election_;
   std::unique_ptr<Store> store_;
 };
 
@@ -72,7 +99,13 @@ TEST_P(StoreTest, EraseComesBeforeCreateSoThatAnAddressCanChangeHandsInOneBatch)
   EXPECT_EQ(*store_->List(""), (std::vector<Row>{{"a", "new"}}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, StoreTest, testing::Values("memory", "sqlite"));
+TEST_P(StoreTest, PutReplacesWhatIsThereAndWhatTheSameBatchCreates) {
+  ASSERT_TRUE(store_->Commit({.create = {{"a", "1"}}}).ok());
+  ASSERT_TRUE(store_->Commit({.create = {{"b", "1"}}, .put = {{"a", "2"}, {"b", "3"}}}).ok());
+  EXPECT_EQ(*store_->List(""), (std::vector<Row>{{"a", "2"}, {"b", "3"}}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, StoreTest, testing::Values("memory", "sqlite", "etcd"));
 
 TEST(SqliteStoreTest, KeepsCommittedRowsAcrossSigkill) {
   Directory directory;

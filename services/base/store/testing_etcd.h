@@ -18,7 +18,8 @@ class TestingEtcd {
  public:
   // Whether the programs are there. Tests that need them skip with kMissing when not.
   static bool IsInstalled();
-  static constexpr char kMissing[] = "etcd is not installed: apt-get install etcd-server etcd-client";
+  static constexpr char kMissing[] =
+      "etcd is not installed: apt-get install etcd-server etcd-client";
 
   struct Options {
     int members = 1;

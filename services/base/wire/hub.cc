@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -127,13 +128,15 @@ class Session : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
       } else {
         // Under our lock: a Resume() that comes right after Read() must find kWaiting.
         has_more = table_->Read(position_, bytes, weak_from_this());
-        if (!has_more) state_ = State::kWaiting;
+        if (!has_more) state_ = position_.ended ? State::kFinished : State::kWaiting;
       }
       if (state_ == State::kWaiting) return;
     }
     if (has_more) {
       response_ = ToByteBuffer(std::move(bytes));
       StartWrite(&response_);
+    } else if (position_.ended) {
+      Finish({grpc::StatusCode::UNAVAILABLE, table_->closed().value_or("published anew")});
     } else {
       Finish(snapshot_done ? grpc::Status::OK : grpc::Status::CANCELLED);
     }
@@ -194,6 +197,9 @@ class Hub::StreamService : public stream::v1alpha1::Stream::WithRawCallbackMetho
       return new Refusal({grpc::StatusCode::NOT_FOUND,
                           absl::StrCat("this process does not publish ", request.type())});
     }
+    if (const std::optional<std::string> why = table->closed()) {
+      return new Refusal({grpc::StatusCode::UNAVAILABLE, *why});
+    }
     auto session = std::make_shared<Session>(&courier_, table, request);
     {
       absl::MutexLock lock(&mutex_);
@@ -232,6 +238,8 @@ void Writer::Upsert(absl::string_view key, const google::protobuf::Message& valu
 }
 void Writer::Remove(absl::string_view key) { table_->Remove(key); }
 void Writer::MarkSynced() { table_->MarkSynced(id_); }
+void Writer::Close(absl::string_view why) { table_->Close(std::string(why)); }
+void Writer::Open(uint64_t term) { table_->Open(term); }
 Writer::~Writer() {
   if (table_ != nullptr) table_->MarkSynced(id_);
 }

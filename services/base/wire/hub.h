@@ -8,6 +8,7 @@
 // Hub and Writer are thread-safe. A Writer must not outlive its Hub.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -45,6 +46,12 @@ class Writer {
   void Remove(absl::string_view key);
   // The writer's first complete picture is in. Later calls are harmless.
   void MarkSynced();
+
+  // For a publisher of which several exist and one speaks, and that is its table's only writer.
+  // Close() forgets everything and ends the readers' streams; until Open() they are refused with
+  // UNAVAILABLE and `why`. `term` grows from one speaker to the next: readers believe the highest.
+  void Close(absl::string_view why);
+  void Open(uint64_t term);
 
  private:
   friend class Hub;

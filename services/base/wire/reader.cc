@@ -2,8 +2,11 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
@@ -68,56 +71,96 @@ class Call : public grpc::ClientReadReactor<WatchResponse> {
 // Lives on the loop's thread, but for what Call posts.
 class Reader::State : public std::enable_shared_from_this<State> {
  public:
-  State(Loop* loop, const std::shared_ptr<grpc::Channel>& channel, std::string type,
-        RawHandlers handlers)
-      : loop_(loop), stub_(Stream::NewStub(channel)), handlers_(std::move(handlers)) {
-    request_.set_type(std::move(type));
+  State(Loop* loop, const Channels& channels, const std::string& type, RawHandlers handlers)
+      : loop_(loop), type_(type), handlers_(std::move(handlers)) {
+    for (const std::shared_ptr<grpc::Channel>& channel : channels.all()) {
+      links_.push_back({.stub = Stream::NewStub(channel)});
+    }
   }
 
-  void Open() {
-    retry_timer_ = 0;
+  void OpenAll() {
+    for (size_t i = 0; i < links_.size(); ++i) Open(i);
+  }
+
+  void Close() {
+    for (Link& link : links_) {
+      if (link.retry_timer != 0) loop_->Cancel(link.retry_timer);
+      End(link);
+    }
+  }
+
+ private:
+  // One publisher.
+  struct Link {
+    std::unique_ptr<Stream::Stub> stub;
+    std::unique_ptr<Call> call;
+    absl::Duration retry = kFirstRetry;
+    Loop::TimerId retry_timer = 0;
+  };
+  static constexpr size_t kNobody = SIZE_MAX;
+
+  void Open(size_t index) {
+    Link& link = links_[index];
+    link.retry_timer = 0;
+    WatchRequest request;
+    request.set_type(type_);
+    if (index == source_) {
+      request.set_epoch(epoch_);
+      request.set_revision(revision_);
+    }
     std::weak_ptr<State> weak = weak_from_this();
     Loop* loop = loop_;
-    const auto post = [loop, weak](auto method) {
-      return [loop, weak, method](Call* call, auto&&...) {
-        loop->Post([weak, call, method] {
+    const auto post = [loop, weak, index](auto method) {
+      return [loop, weak, index, method](Call* call, auto&&...) {
+        loop->Post([weak, index, call, method] {
           // A closed reader has waited for its call; `call` is alive only while the state is.
-          if (const auto state = weak.lock(); state != nullptr && state->call_.get() == call) {
-            (state.get()->*method)();
+          const auto state = weak.lock();
+          if (state != nullptr && state->links_[index].call.get() == call) {
+            (state.get()->*method)(index);
           }
         });
       };
     };
-    call_ = std::make_unique<Call>(stub_.get(), request_, post(&State::OnResponse),
-                                   post(&State::OnEnd));
+    link.call = std::make_unique<Call>(link.stub.get(), request, post(&State::OnResponse),
+                                       post(&State::OnEnd));
   }
 
-  void Close() {
-    if (retry_timer_ != 0) loop_->Cancel(retry_timer_);
-    if (call_ == nullptr) return;
-    call_->Cancel();
-    call_->Release();
-    call_->WaitUntilDone();
-    call_.reset();
-  }
-
- private:
-  void OnResponse() {
+  void OnResponse(size_t index) {
     // The handlers may destroy the reader: hold on to the state, and look again before reading on.
     const auto self = shared_from_this();
-    const WatchResponse response = std::move(call_->response());
-    Call* const call = call_.get();
-    if (!connected_) {
-      connected_ = true;
-      retry_ = kFirstRetry;
-      if (handlers_.on_connected) handlers_.on_connected(true);
+    Call* const call = links_[index].call.get();
+    const WatchResponse response = std::move(call->response());
+    if (!Follow(index, response)) {
+      End(links_[index]);
+      return Retry(index);
     }
     Deliver(response);
-    if (call_.get() == call) call_->ReadNext();
+    if (links_[index].call.get() == call) call->ReadNext();
+  }
+
+  // Whether to listen to this one. What the one before said stays until the sync mark.
+  bool Follow(size_t index, const WatchResponse& response) {
+    const bool heard = speaker_ != kNobody;
+    if (response.term() < term_ || (heard && index != speaker_ && response.term() == term_)) {
+      return false;
+    }
+    // It resumes what we have from somebody else by now.
+    if (index != source_ && !response.reset()) return false;
+    links_[index].retry = kFirstRetry;
+    term_ = response.term();
+    if (index == speaker_) return true;
+    const size_t before = std::exchange(speaker_, index);
+    source_ = index;
+    if (before != kNobody) {
+      End(links_[before]);
+      Retry(before);
+    }
+    if (!heard && handlers_.on_connected) handlers_.on_connected(true);
+    return true;
   }
 
   void Deliver(const WatchResponse& response) {
-    if (response.reset()) stale_.swap(known_), known_.clear();
+    if (response.reset()) stale_.merge(known_), known_.clear();
     for (const auto& change : response.changes()) {
       if (change.has_value()) {
         stale_.erase(change.key());
@@ -127,8 +170,8 @@ class Reader::State : public std::enable_shared_from_this<State> {
         handlers_.on_remove(change.key());
       }
     }
-    request_.set_epoch(response.epoch());
-    request_.set_revision(response.revision());
+    epoch_ = response.epoch();
+    revision_ = response.revision();
     if (!response.synced()) return;
     // In the order of keys, so that what follows does not depend on chance.
     const std::set<std::string> gone(stale_.begin(), stale_.end());
@@ -137,34 +180,47 @@ class Reader::State : public std::enable_shared_from_this<State> {
     if (handlers_.on_synced) handlers_.on_synced();
   }
 
-  void OnEnd() {
+  void OnEnd(size_t index) {
     const auto self = shared_from_this();
-    call_->Release();
-    call_->WaitUntilDone();
-    call_.reset();
-    retry_timer_ = loop_->RunAfter(retry_, [weak = weak_from_this()] {
-      if (const auto state = weak.lock()) state->Open();
+    End(links_[index]);
+    Retry(index);
+    if (index != speaker_) return;
+    speaker_ = kNobody;
+    if (handlers_.on_connected) handlers_.on_connected(false);
+  }
+
+  void End(Link& link) {
+    if (link.call == nullptr) return;
+    link.call->Cancel();
+    link.call->Release();
+    link.call->WaitUntilDone();
+    link.call.reset();
+  }
+
+  void Retry(size_t index) {
+    Link& link = links_[index];
+    link.retry_timer = loop_->RunAfter(link.retry, [weak = weak_from_this(), index] {
+      if (const auto state = weak.lock()) state->Open(index);
     });
-    retry_ = std::min(retry_ * 2, kMaxRetry);
-    if (std::exchange(connected_, false) && handlers_.on_connected) handlers_.on_connected(false);
+    link.retry = std::min(link.retry * 2, kMaxRetry);
   }
 
   Loop* const loop_;
-  const std::unique_ptr<Stream::Stub> stub_;
+  const std::string type_;
   const RawHandlers handlers_;
-  WatchRequest request_;
-  std::unique_ptr<Call> call_;
+  std::vector<Link> links_;
+  size_t speaker_ = kNobody;  // whom we listen to
+  size_t source_ = kNobody;   // who said what we know: the position is in its table
+  std::string epoch_;
+  uint64_t revision_ = 0;
+  uint64_t term_ = 0;
   absl::flat_hash_set<std::string> known_;
   absl::flat_hash_set<std::string> stale_;  // of the snapshot before; not yet seen in the new one
-  bool connected_ = false;
-  absl::Duration retry_ = kFirstRetry;
-  Loop::TimerId retry_timer_ = 0;
 };
 
-Reader::Reader(Loop* loop, std::shared_ptr<grpc::Channel> channel, std::string type,
-               RawHandlers handlers)
-    : state_(std::make_shared<State>(loop, channel, std::move(type), std::move(handlers))) {
-  state_->Open();
+Reader::Reader(Loop* loop, const Channels& channels, std::string type, RawHandlers handlers)
+    : state_(std::make_shared<State>(loop, channels, type, std::move(handlers))) {
+  state_->OpenAll();
 }
 
 Reader::~Reader() { state_->Close(); }

@@ -5,6 +5,11 @@
 //       .on_remove = [&](const std::string& key) {...},
 //       .on_synced = [&] {...}});
 //
+// With several publishers it asks all of them and follows the one that speaks: the first that
+// answers, then whoever answers with a higher term, or takes over when that one is gone. What a
+// lower term still says is dropped, so a deposed publisher that does not know it yet misleads
+// nobody.
+//
 // All callbacks come on the loop's thread. Reconnects by itself with backoff and resumes; after a
 // new snapshot, keys that are gone are reported removed at the sync mark, never before it. While
 // the publisher is away nothing is reported: what was known stays (fail static).
@@ -15,6 +20,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "google/protobuf/any.pb.h"
 #include "services/base/loop/loop.h"
@@ -25,6 +32,18 @@ class Channel;
 
 namespace portolan::wire {
 
+// Where one stream can be read: publishers of which one speaks at a time.
+class Channels {
+ public:
+  Channels() = default;
+  Channels(std::shared_ptr<grpc::Channel> only) : all_({std::move(only)}) {}
+  explicit Channels(std::vector<std::shared_ptr<grpc::Channel>> all) : all_(std::move(all)) {}
+  const std::vector<std::shared_ptr<grpc::Channel>>& all() const { return all_; }
+
+ private:
+  std::vector<std::shared_ptr<grpc::Channel>> all_;
+};
+
 struct RawHandlers {
   std::function<void(const std::string& key, const google::protobuf::Any& value)> on_upsert;
   std::function<void(const std::string& key)> on_remove;
@@ -34,8 +53,7 @@ struct RawHandlers {
 
 class Reader {
  public:
-  Reader(Loop* loop, std::shared_ptr<grpc::Channel> channel, std::string type,
-         RawHandlers handlers);
+  Reader(Loop* loop, const Channels& channels, std::string type, RawHandlers handlers);
   ~Reader();
 
  private:
@@ -54,8 +72,8 @@ struct Handlers {
 template <typename M>
 class TypedReader {
  public:
-  TypedReader(Loop* loop, std::shared_ptr<grpc::Channel> channel, Handlers<M> handlers)
-      : reader_(loop, std::move(channel), M::descriptor()->full_name(),
+  TypedReader(Loop* loop, const Channels& channels, Handlers<M> handlers)
+      : reader_(loop, channels, M::descriptor()->full_name(),
                 RawHandlers{
                     .on_upsert =
                         [upsert = std::move(handlers.on_upsert)](

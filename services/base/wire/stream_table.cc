@@ -23,6 +23,38 @@ int StreamTable::AddWriter() {
   return static_cast<int>(writers_synced_.size()) - 1;
 }
 
+void StreamTable::Close(std::string why) {
+  std::vector<std::weak_ptr<Waker>> to_wake;
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = std::move(why);
+    ++life_;
+    entries_.clear();
+    order_.clear();
+    tombstones_.clear();
+    head_ = forgotten_ = 0;
+    writers_synced_.assign(writers_synced_.size(), false);
+    synced_ = false;
+    to_wake.swap(waiting_);
+  }
+  WakeAll(to_wake);
+}
+
+void StreamTable::Open(uint64_t term) {
+  absl::MutexLock lock(&mutex_);
+  closed_.reset();
+  term_ = term;
+}
+
+std::optional<std::string> StreamTable::closed() const {
+  absl::MutexLock lock(&mutex_);
+  return closed_;
+}
+
+std::string StreamTable::Epoch() const {
+  return life_ == 0 ? epoch_ : absl::StrCat(epoch_, "-", life_);
+}
+
 void StreamTable::Upsert(absl::string_view key, const google::protobuf::Message& value) {
   // Maps must serialize in one order, or an equal value would look like a change.
   std::string bytes;
@@ -105,8 +137,8 @@ void StreamTable::ForgetOldTombstones() {
 
 Position StreamTable::Begin(const stream::v1alpha1::WatchRequest& request) const {
   absl::MutexLock lock(&mutex_);
-  Position position;
-  if (request.epoch() == epoch_ && request.revision() >= forgotten_ &&
+  Position position{.life = life_};
+  if (request.epoch() == Epoch() && request.revision() >= forgotten_ &&
       request.revision() <= head_) {
     position.revision = request.revision();
     position.reset_due = false;
@@ -117,9 +149,13 @@ Position StreamTable::Begin(const stream::v1alpha1::WatchRequest& request) const
 bool StreamTable::Read(Position& position, std::string& response, std::weak_ptr<Waker> waker) {
   response.clear();
   absl::MutexLock lock(&mutex_);
+  if (position.life != life_ || closed_.has_value()) {
+    position.ended = true;
+    return false;
+  }
   if (!position.reset_due && position.revision < forgotten_) {
     // Too slow: a removal that this reader has not heard of is forgotten.
-    position = Position{};
+    position = Position{.life = life_};
   }
   const bool reset = std::exchange(position.reset_due, false);
   auto it = order_.upper_bound(position.revision);
@@ -140,7 +176,8 @@ bool StreamTable::Read(Position& position, std::string& response, std::weak_ptr<
     return false;
   }
   rest.set_reset(reset);
-  rest.set_epoch(epoch_);
+  rest.set_epoch(Epoch());
+  rest.set_term(term_);
   rest.set_revision(position.revision);
   rest.AppendToString(&response);
   ++responses_;

@@ -28,7 +28,7 @@ struct StreamFigures {
   size_t entries = 0;      // keys that have a value now
   int readers = 0;         // that follow it now
   uint64_t responses = 0;
-  uint64_t sent_bytes = 0;  // keys and values in the responses
+  uint64_t sent_bytes = 0;  // of the serialized responses
 };
 
 // Somebody who waits for the next change.
@@ -43,6 +43,8 @@ struct Position {
   uint64_t revision = 0;
   bool reset_due = true;  // the reader holds nothing that we know of
   bool synced_sent = false;
+  uint64_t life = 0;   // of the table
+  bool ended = false;  // the table was closed since: read no more
 };
 
 class StreamTable {
@@ -57,6 +59,11 @@ class StreamTable {
       : epoch_(std::move(epoch)), max_tombstones_(max_tombstones) {}
 
   int AddWriter();
+  // Forgets everything and ends every reader; until Open() there are none. For the only writer.
+  void Close(std::string why);
+  void Open(uint64_t term);
+  // Why there are no readers; nothing: there may be.
+  std::optional<std::string> closed() const;
   void Upsert(absl::string_view key, const google::protobuf::Message& value);
   void Remove(absl::string_view key);
   void MarkSynced(int writer);
@@ -64,7 +71,7 @@ class StreamTable {
   // Where a reader that asks for this request begins: resumed, or from the start.
   Position Begin(const stream::v1alpha1::WatchRequest& request) const;
   // Fills `response` with a serialized WatchResponse of what comes after `position`, and moves it.
-  // False: nothing new; then `waker` is called once at the next change.
+  // False: nothing new; then `waker` is called once at the next change, or the position has ended.
   bool Read(Position& position, std::string& response, std::weak_ptr<Waker> waker);
 
   // A reader came, one went.
@@ -90,9 +97,10 @@ class StreamTable {
   // `value` null: the key is removed.
   void Commit(absl::string_view key, const std::string* value,
               std::vector<std::weak_ptr<Waker>>& to_wake) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string Epoch() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetOldTombstones() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::string epoch_;
+  const std::string epoch_;  // of the first life; those after add their number
   const size_t max_tombstones_;
   mutable absl::Mutex mutex_;
   std::string type_url_ ABSL_GUARDED_BY(mutex_);
@@ -100,6 +108,9 @@ class StreamTable {
   using Order = absl::btree_map<uint64_t, const Entries::value_type*>;
   Order order_ ABSL_GUARDED_BY(mutex_);       // by revision
   Order tombstones_ ABSL_GUARDED_BY(mutex_);  // the removed among them
+  uint64_t life_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t term_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<std::string> closed_ ABSL_GUARDED_BY(mutex_);
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t forgotten_ ABSL_GUARDED_BY(mutex_) = 0;  // revision of the newest forgotten tombstone
   std::vector<bool> writers_synced_ ABSL_GUARDED_BY(mutex_);
