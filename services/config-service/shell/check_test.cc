@@ -147,6 +147,12 @@ std::vector<Bad> BadPools() {
        R"({"extension-point": "address-picker", "name": "mine"}]}}})",
        2, "/portolan-system:system/plugins/plugin[extension-point='address-picker'][name='mine']",
        "plugin-location", "a plugin has a path or an endpoint", ""},
+      {"TwoProcessesOnOnePort",
+       R"({"portolan-system:system": {"metrics": {"endpoint": [{"process": "portolan"},)"
+       "\n"
+       R"({"process": "ipam-service"}]}}})",
+       2, "/portolan-system:system/metrics/endpoint[process='ipam-service']", "data-not-unique",
+       "address port", ""},
   };
 }
 
