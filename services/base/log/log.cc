@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "nlohmann/json.hpp"
@@ -21,6 +22,11 @@ const char* Name(Log::Level level) {
       return "error";
   }
   return "error";
+}
+
+// Bytes that are not UTF-8 (a hostile name) are replaced, never thrown upon.
+std::string Quoted(absl::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -43,15 +49,14 @@ void Log::Error(absl::string_view message, Fields fields) const {
 
 void Log::Write(Level level, absl::string_view message, Fields fields) const {
   if (level < threshold_) return;
-  nlohmann::ordered_json line;
-  line["ts"] = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
-  line["level"] = Name(level);
-  line["svc"] = service_;
-  line["msg"] = std::string(message);
-  for (const auto& [key, value] : fields) line[std::string(key)] = std::string(value);
-  // Bytes that are not UTF-8 (a hostile name) are replaced, never thrown upon.
-  std::string text = line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  text += '\n';
+  std::string text = absl::StrCat(
+      "{\"ts\":\"", absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()),
+      "\",\"level\":\"", Name(level), "\",\"svc\":", Quoted(service_),
+      ",\"msg\":", Quoted(message));
+  for (const auto& [key, value] : fields) {
+    absl::StrAppend(&text, ",", Quoted(key), ":", Quoted(value));
+  }
+  absl::StrAppend(&text, "}\n");
   // One write a line, so that lines of threads and processes do not mix. Nobody to tell on error.
   [[maybe_unused]] const ssize_t written = write(fd_, text.data(), text.size());
 }

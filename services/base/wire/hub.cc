@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "api/proto/stream/v1alpha1/stream.grpc.pb.h"
@@ -16,17 +19,56 @@
 namespace portolan::wire {
 
 using stream::v1alpha1::WatchRequest;
-using stream::v1alpha1::WatchResponse;
 
 namespace {
 
+// The bytes become the message without another copy.
+grpc::ByteBuffer ToByteBuffer(std::string bytes) {
+  auto* owned = new std::string(std::move(bytes));
+  const grpc::Slice slice(
+      owned->data(), owned->size(), [](void* text) { delete static_cast<std::string*>(text); },
+      owned);
+  return {&slice, 1};
+}
+
+class Session;
+
+// Wakes the sessions that wait, on a thread of its own: whoever publishes is not held up by the
+// number of its readers, and changes that come meanwhile go out together.
+class Courier {
+ public:
+  Courier() : thread_([this] { Run(); }) {}
+  ~Courier() {
+    {
+      absl::MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
+    thread_.join();
+  }
+  void Add(std::weak_ptr<Session> session) {
+    absl::MutexLock lock(&mutex_);
+    sessions_.push_back(std::move(session));
+  }
+
+ private:
+  void Run();
+
+  absl::Mutex mutex_;
+  std::vector<std::weak_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
 // One running Watch. gRPC calls it from its own threads; a table wakes it from a writer's thread.
-class Session : public grpc::ServerWriteReactor<WatchResponse>,
+class Session : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                 public Waker,
                 public std::enable_shared_from_this<Session> {
  public:
-  Session(StreamTable* table, const WatchRequest& request)
-      : table_(table), position_(table->Begin(request)), snapshot_only_(request.snapshot_only()) {}
+  Session(Courier* courier, StreamTable* table, const WatchRequest& request)
+      : courier_(courier),
+        table_(table),
+        position_(table->Begin(request)),
+        snapshot_only_(request.snapshot_only()) {}
 
   // Keeps the session alive until gRPC says that it is done with it.
   void Start() {
@@ -35,7 +77,10 @@ class Session : public grpc::ServerWriteReactor<WatchResponse>,
     Pump();
   }
 
-  void Wake() override {
+  void Wake() override { courier_->Add(weak_from_this()); }
+
+  // Goes on after a wait.
+  void Resume() {
     {
       absl::MutexLock lock(&mutex_);
       if (state_ != State::kWaiting) return;
@@ -74,35 +119,55 @@ class Session : public grpc::ServerWriteReactor<WatchResponse>,
   void Pump() {
     const bool snapshot_done = snapshot_only_ && position_.synced_sent;
     bool has_more = false;
+    std::string bytes;
     {
       absl::MutexLock lock(&mutex_);
       if (ended_ || snapshot_done) {
         state_ = State::kFinished;
       } else {
-        // Under our lock: a Wake() that comes right after Read() must find kWaiting.
-        has_more = table_->Read(position_, response_, weak_from_this());
+        // Under our lock: a Resume() that comes right after Read() must find kWaiting.
+        has_more = table_->Read(position_, bytes, weak_from_this());
         if (!has_more) state_ = State::kWaiting;
       }
       if (state_ == State::kWaiting) return;
     }
     if (has_more) {
+      response_ = ToByteBuffer(std::move(bytes));
       StartWrite(&response_);
     } else {
       Finish(snapshot_done ? grpc::Status::OK : grpc::Status::CANCELLED);
     }
   }
 
+  Courier* const courier_;
   StreamTable* const table_;
   Position position_;
   const bool snapshot_only_;
-  WatchResponse response_;
+  grpc::ByteBuffer response_;
   absl::Mutex mutex_;
   State state_ = State::kBusy;
   bool ended_ = false;
   std::shared_ptr<Session> self_;
 };
 
-class Refusal : public grpc::ServerWriteReactor<WatchResponse> {
+void Courier::Run() {
+  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || !sessions_.empty();
+  };
+  for (;;) {
+    std::vector<std::weak_ptr<Session>> sessions;
+    {
+      absl::MutexLock lock(&mutex_, absl::Condition(&has_work));
+      if (stopping_) return;
+      sessions.swap(sessions_);
+    }
+    for (const std::weak_ptr<Session>& weak : sessions) {
+      if (const std::shared_ptr<Session> session = weak.lock()) session->Resume();
+    }
+  }
+}
+
+class Refusal : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   explicit Refusal(const grpc::Status& status) { Finish(status); }
   void OnDone() override { delete this; }
@@ -110,18 +175,26 @@ class Refusal : public grpc::ServerWriteReactor<WatchResponse> {
 
 }  // namespace
 
-class Hub::StreamService : public stream::v1alpha1::Stream::CallbackService {
+// Raw: tables hold what is sent in serialized form.
+class Hub::StreamService : public stream::v1alpha1::Stream::WithRawCallbackMethod_Watch<
+                               stream::v1alpha1::Stream::Service> {
  public:
   explicit StreamService(Hub* hub) : hub_(hub) {}
 
-  grpc::ServerWriteReactor<WatchResponse>* Watch(grpc::CallbackServerContext*,
-                                                 const WatchRequest* request) override {
-    StreamTable* table = hub_->Find(request->type());
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext*,
+                                                    const grpc::ByteBuffer* message) override {
+    WatchRequest request;
+    grpc::ByteBuffer bytes = *message;  // parsing consumes its own
+    const grpc::Status parsed =
+        grpc::SerializationTraits<WatchRequest>::Deserialize(&bytes, &request);
+    if (!parsed.ok())
+      return new Refusal({grpc::StatusCode::INVALID_ARGUMENT, parsed.error_message()});
+    StreamTable* table = hub_->Find(request.type());
     if (table == nullptr) {
       return new Refusal({grpc::StatusCode::NOT_FOUND,
-                          absl::StrCat("this process does not publish ", request->type())});
+                          absl::StrCat("this process does not publish ", request.type())});
     }
-    auto session = std::make_shared<Session>(table, *request);
+    auto session = std::make_shared<Session>(&courier_, table, request);
     {
       absl::MutexLock lock(&mutex_);
       if (shut_down_) return new Refusal({grpc::StatusCode::UNAVAILABLE, "shutting down"});
@@ -151,6 +224,7 @@ class Hub::StreamService : public stream::v1alpha1::Stream::CallbackService {
   absl::Mutex mutex_;
   bool shut_down_ = false;
   std::vector<std::weak_ptr<Session>> sessions_;
+  Courier courier_;
 };
 
 void Writer::Upsert(absl::string_view key, const google::protobuf::Message& value) {

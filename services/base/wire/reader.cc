@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
@@ -129,7 +130,10 @@ class Reader::State : public std::enable_shared_from_this<State> {
     request_.set_epoch(response.epoch());
     request_.set_revision(response.revision());
     if (!response.synced()) return;
-    for (const std::string& key : std::exchange(stale_, {})) handlers_.on_remove(key);
+    // In the order of keys, so that what follows does not depend on chance.
+    const std::set<std::string> gone(stale_.begin(), stale_.end());
+    stale_.clear();
+    for (const std::string& key : gone) handlers_.on_remove(key);
     if (handlers_.on_synced) handlers_.on_synced();
   }
 
@@ -150,8 +154,8 @@ class Reader::State : public std::enable_shared_from_this<State> {
   const RawHandlers handlers_;
   WatchRequest request_;
   std::unique_ptr<Call> call_;
-  std::set<std::string> known_;
-  std::set<std::string> stale_;  // of the snapshot before; not yet seen in the new one
+  absl::flat_hash_set<std::string> known_;
+  absl::flat_hash_set<std::string> stale_;  // of the snapshot before; not yet seen in the new one
   bool connected_ = false;
   absl::Duration retry_ = kFirstRetry;
   Loop::TimerId retry_timer_ = 0;

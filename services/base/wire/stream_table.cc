@@ -39,8 +39,8 @@ void StreamTable::Upsert(absl::string_view key, const google::protobuf::Message&
       type_url_ = absl::StrCat("type.googleapis.com/", value.GetDescriptor()->full_name());
     }
     const auto it = entries_.find(key);
-    if (it != entries_.end() && !it->second.removed && it->second.bytes == bytes) return;
-    Commit(std::string(key), Entry{.bytes = std::move(bytes)}, to_wake);
+    if (it != entries_.end() && !it->second.removed && it->second.value() == bytes) return;
+    Commit(key, &bytes, to_wake);
   }
   WakeAll(to_wake);
 }
@@ -51,7 +51,7 @@ void StreamTable::Remove(absl::string_view key) {
     absl::MutexLock lock(&mutex_);
     const auto it = entries_.find(key);
     if (it == entries_.end() || it->second.removed) return;
-    Commit(std::string(key), Entry{.removed = true}, to_wake);
+    Commit(key, nullptr, to_wake);
     ForgetOldTombstones();
   }
   WakeAll(to_wake);
@@ -68,17 +68,28 @@ void StreamTable::MarkSynced(int writer) {
   WakeAll(to_wake);
 }
 
-void StreamTable::Commit(const std::string& key, Entry entry,
+void StreamTable::Commit(absl::string_view key, const std::string* value,
                          std::vector<std::weak_ptr<Waker>>& to_wake) {
-  Entry& slot = entries_[key];
-  if (slot.revision != 0) {
-    order_.erase(slot.revision);
-    tombstones_.erase(slot.revision);
+  const auto slot = entries_.try_emplace(key).first;
+  Entry& entry = slot->second;
+  if (entry.revision != 0) {
+    order_.erase(entry.revision);
+    tombstones_.erase(entry.revision);
   }
-  slot = std::move(entry);
-  slot.revision = ++head_;
-  order_[head_] = key;
-  if (slot.removed) tombstones_[head_] = key;
+  entry.revision = ++head_;
+  entry.removed = value == nullptr;
+  entry.value_size = value == nullptr ? 0 : value->size();
+  stream::v1alpha1::WatchResponse response;
+  stream::v1alpha1::Change& change = *response.add_changes();
+  change.set_key(slot->first);
+  change.set_revision(head_);
+  if (value != nullptr) {
+    change.mutable_value()->set_type_url(type_url_);
+    change.mutable_value()->set_value(*value);
+  }
+  response.SerializeToString(&entry.bytes);
+  order_.emplace(head_, &*slot);
+  if (entry.removed) tombstones_.emplace(head_, &*slot);
   to_wake.swap(waiting_);
 }
 
@@ -87,7 +98,7 @@ void StreamTable::ForgetOldTombstones() {
     const auto oldest = tombstones_.begin();
     forgotten_ = oldest->first;
     order_.erase(oldest->first);
-    entries_.erase(oldest->second);
+    entries_.erase(entries_.find(oldest->second->first));
     tombstones_.erase(oldest);
   }
 }
@@ -103,46 +114,38 @@ Position StreamTable::Begin(const stream::v1alpha1::WatchRequest& request) const
   return position;
 }
 
-bool StreamTable::Read(Position& position, stream::v1alpha1::WatchResponse& response,
-                       std::weak_ptr<Waker> waker) {
-  response.Clear();
+bool StreamTable::Read(Position& position, std::string& response, std::weak_ptr<Waker> waker) {
+  response.clear();
   absl::MutexLock lock(&mutex_);
   if (!position.reset_due && position.revision < forgotten_) {
     // Too slow: a removal that this reader has not heard of is forgotten.
     position = Position{};
   }
   const bool reset = std::exchange(position.reset_due, false);
-  size_t bytes = 0;
   auto it = order_.upper_bound(position.revision);
-  for (; it != order_.end() && bytes < kMaxResponseBytes; ++it) {
-    const Entry& entry = entries_.at(it->second);
+  for (; it != order_.end() && response.size() < kMaxResponseBytes; ++it) {
+    const Entry& entry = it->second->second;
     position.revision = it->first;
-    if (reset && entry.removed) continue;
-    stream::v1alpha1::Change& change = *response.add_changes();
-    change.set_key(it->second);
-    change.set_revision(it->first);
-    if (!entry.removed) {
-      change.mutable_value()->set_type_url(type_url_);
-      change.mutable_value()->set_value(entry.bytes);
-    }
-    bytes += it->second.size() + entry.bytes.size();
+    if (!reset || !entry.removed) response += entry.bytes;
   }
   const bool caught_up = it == order_.end();
   if (caught_up) position.revision = head_;
+  stream::v1alpha1::WatchResponse rest;
   if (caught_up && synced_ && !position.synced_sent) {
     position.synced_sent = true;
-    response.set_synced(true);
+    rest.set_synced(true);
   }
-  response.set_reset(reset);
-  response.set_epoch(epoch_);
-  response.set_revision(position.revision);
-  if (reset || response.synced() || response.changes_size() > 0) {
-    ++responses_;
-    sent_bytes_ += bytes;
-    return true;
+  if (!reset && !rest.synced() && response.empty()) {
+    waiting_.push_back(std::move(waker));
+    return false;
   }
-  waiting_.push_back(std::move(waker));
-  return false;
+  rest.set_reset(reset);
+  rest.set_epoch(epoch_);
+  rest.set_revision(position.revision);
+  rest.AppendToString(&response);
+  ++responses_;
+  sent_bytes_ += response.size();
+  return true;
 }
 
 void StreamTable::CountReader(int change) {

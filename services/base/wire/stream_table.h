@@ -1,17 +1,19 @@
 // One published type: the latest value of each key, in the order of change. The heart of Hub.
 //
+// A change is serialized once, when it is made; what a reader is sent is a copy of such bytes.
+//
 // Thread-safe. Wakers are called without any lock of the table held, on the writing thread.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/btree_map.h"
+#include "absl/container/node_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "api/proto/stream/v1alpha1/stream.pb.h"
@@ -61,10 +63,9 @@ class StreamTable {
 
   // Where a reader that asks for this request begins: resumed, or from the start.
   Position Begin(const stream::v1alpha1::WatchRequest& request) const;
-  // Fills `response` with what comes after `position` and moves it. False: nothing new; then
-  // `waker` is called once at the next change.
-  bool Read(Position& position, stream::v1alpha1::WatchResponse& response,
-            std::weak_ptr<Waker> waker);
+  // Fills `response` with a serialized WatchResponse of what comes after `position`, and moves it.
+  // False: nothing new; then `waker` is called once at the next change.
+  bool Read(Position& position, std::string& response, std::weak_ptr<Waker> waker);
 
   // A reader came, one went.
   void CountReader(int change);
@@ -75,20 +76,30 @@ class StreamTable {
   struct Entry {
     uint64_t revision = 0;
     bool removed = false;
+    // A serialized WatchResponse of this one change: several in a row are one of all of them.
     std::string bytes;
-  };
+    size_t value_size = 0;  // the value's own bytes are the last in `bytes`
 
-  void Commit(const std::string& key, Entry entry, std::vector<std::weak_ptr<Waker>>& to_wake)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    absl::string_view value() const {
+      return absl::string_view(bytes).substr(bytes.size() - value_size);
+    }
+  };
+  // At stable addresses, so that the orders can point to them.
+  using Entries = absl::node_hash_map<std::string, Entry>;
+
+  // `value` null: the key is removed.
+  void Commit(absl::string_view key, const std::string* value,
+              std::vector<std::weak_ptr<Waker>>& to_wake) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetOldTombstones() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string epoch_;
   const size_t max_tombstones_;
   mutable absl::Mutex mutex_;
   std::string type_url_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, std::string> order_ ABSL_GUARDED_BY(mutex_);       // revision -> key
-  std::map<uint64_t, std::string> tombstones_ ABSL_GUARDED_BY(mutex_);  // the removed among them
+  Entries entries_ ABSL_GUARDED_BY(mutex_);
+  using Order = absl::btree_map<uint64_t, const Entries::value_type*>;
+  Order order_ ABSL_GUARDED_BY(mutex_);       // by revision
+  Order tombstones_ ABSL_GUARDED_BY(mutex_);  // the removed among them
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t forgotten_ ABSL_GUARDED_BY(mutex_) = 0;  // revision of the newest forgotten tombstone
   std::vector<bool> writers_synced_ ABSL_GUARDED_BY(mutex_);

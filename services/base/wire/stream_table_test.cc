@@ -29,7 +29,12 @@ class CountingWaker : public Waker {
 
 class StreamTableTest : public testing::Test {
  protected:
-  bool Read(Position& position) { return table_.Read(position, response_, waker_); }
+  bool Read(Position& position) {
+    std::string bytes;
+    const bool has_more = table_.Read(position, bytes, waker_);
+    EXPECT_TRUE(response_.ParseFromString(bytes));
+    return has_more;
+  }
   // "a=1 b=2 -c reset synced"
   std::string Text() const {
     std::string text;
@@ -101,6 +106,36 @@ TEST_F(StreamTableTest, AnEqualValueIsNoChangeEvenWithLabelsInAnotherOrder) {
   ASSERT_TRUE(Read(position));
   table_.Upsert("a", second);
   EXPECT_FALSE(Read(position));
+}
+
+TEST_F(StreamTableTest, AnEmptyValueIsAValueAndNotARemoval) {
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  table_.Upsert("a", ServiceIntent());
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "a=0 ");
+  table_.Upsert("a", ServiceIntent());
+  EXPECT_FALSE(Read(position));
+  table_.Upsert("a", Service(1));
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "a=1 ");
+  table_.Remove("a");
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "-a ");
+}
+
+TEST_F(StreamTableTest, EveryChangeCarriesItsKeyTypeAndRevision) {
+  table_.Upsert("a", Service(7));
+  table_.Upsert("b", Service(8));
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  ASSERT_EQ(response_.changes_size(), 2);
+  EXPECT_EQ(response_.changes(1).key(), "b");
+  EXPECT_EQ(response_.changes(1).revision(), 2u);
+  EXPECT_EQ(response_.changes(1).value().type_url(),
+            "type.googleapis.com/portolan.intent.v1alpha1.ServiceIntent");
+  EXPECT_EQ(response_.revision(), 2u);
+  EXPECT_EQ(response_.epoch(), "epoch-1");
 }
 
 TEST_F(StreamTableTest, SaysSyncedOnlyWhenEveryWriterHasSaidSo) {
