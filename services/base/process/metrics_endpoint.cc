@@ -28,7 +28,7 @@ void CollectStreams(const wire::Hub& hub, metrics::Page& page) {
                     static_cast<double>(stream.revisions));
     page.AddCounter("portolan_stream_responses_total", "Messages to readers.", labels,
                     static_cast<double>(stream.responses));
-    page.AddCounter("portolan_stream_sent_bytes_total", "Keys and values in them.", labels,
+    page.AddCounter("portolan_stream_sent_bytes_total", "Bytes of these messages.", labels,
                     static_cast<double>(stream.sent_bytes));
   }
 }

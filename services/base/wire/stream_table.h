@@ -28,7 +28,7 @@ struct StreamFigures {
   size_t entries = 0;      // keys that have a value now
   int readers = 0;         // that follow it now
   uint64_t responses = 0;
-  uint64_t sent_bytes = 0;  // keys and values in the responses
+  uint64_t sent_bytes = 0;  // of the responses, serialized
 };
 
 // Somebody who waits for the next change.
