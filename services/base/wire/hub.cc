@@ -38,16 +38,18 @@ class Session;
 // number of its readers, and changes that come meanwhile go out together.
 class Courier {
  public:
-  Courier() : thread_([this] { Run(); }) {}
   ~Courier() {
     {
       absl::MutexLock lock(&mutex_);
       stopping_ = true;
     }
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
   void Add(std::weak_ptr<Session> session) {
     absl::MutexLock lock(&mutex_);
+    // Not before it is needed: a process blocks its signals after it has made its hub, and a
+    // thread from before would take them.
+    if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
     sessions_.push_back(std::move(session));
   }
 
