@@ -33,7 +33,7 @@ std::string EndOf(std::string prefix) {
 class EtcdStore : public Store {
  public:
   EtcdStore(std::unique_ptr<EtcdClient> client, std::string prefix,
-            std::shared_ptr<const Leadership> leadership, size_t page)
+            std::shared_ptr<Leadership> leadership, size_t page)
       : client_(std::move(client)),
         prefix_(std::move(prefix)),
         leadership_(std::move(leadership)),
@@ -69,6 +69,7 @@ class EtcdStore : public Store {
 
  private:
   absl::Status Deposed() const {
+    leadership_->End();
     return absl::FailedPreconditionError(
         absl::StrCat("this process does not hold ", leadership_->key(), " any more"));
   }
@@ -150,14 +151,14 @@ class EtcdStore : public Store {
 
   const std::unique_ptr<EtcdClient> client_;
   const std::string prefix_;
-  const std::shared_ptr<const Leadership> leadership_;
+  const std::shared_ptr<Leadership> leadership_;
   const size_t page_;
 };
 
 }  // namespace
 
 std::unique_ptr<Store> NewEtcdStore(std::unique_ptr<EtcdClient> client, std::string prefix,
-                                    std::shared_ptr<const Leadership> leadership, size_t page) {
+                                    std::shared_ptr<Leadership> leadership, size_t page) {
   return std::make_unique<EtcdStore>(std::move(client), std::move(prefix), std::move(leadership),
                                      page);
 }

@@ -21,7 +21,6 @@ inline constexpr size_t kMaxEtcdRows = 127;
 
 // `prefix` must not be empty. `page`: how many rows one read of List() asks for.
 std::unique_ptr<Store> NewEtcdStore(std::unique_ptr<EtcdClient> client, std::string prefix,
-                                    std::shared_ptr<const Leadership> leadership,
-                                    size_t page = 1000);
+                                    std::shared_ptr<Leadership> leadership, size_t page = 1000);
 
 }  // namespace portolan::store
