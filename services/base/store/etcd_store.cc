@@ -12,7 +12,7 @@
 namespace portolan::store {
 namespace {
 
-// A compaction between two pages starts a List() anew; more often than this is no bad luck.
+// A compaction between two pages starts a List() anew, with pages of twice the size.
 constexpr int kMaxListAttempts = 10;
 
 void CompareCreated(etcdserverpb::TxnRequest& request, const std::string& key, int64_t revision) {
@@ -60,7 +60,7 @@ class EtcdStore : public Store {
   absl::StatusOr<std::vector<Row>> List(absl::string_view prefix) const override {
     absl::StatusOr<std::vector<Row>> rows;
     for (int attempt = 0; attempt < kMaxListAttempts; ++attempt) {
-      rows = ListAtOneRevision(absl::StrCat(prefix_, prefix));
+      rows = ListAtOneRevision(absl::StrCat(prefix_, prefix), page_ << attempt);
       if (!absl::IsOutOfRange(rows.status())) return rows;
     }
     return absl::UnavailableError(
@@ -132,11 +132,11 @@ class EtcdStore : public Store {
     return done ? absl::OkStatus() : status;
   }
 
-  absl::StatusOr<std::vector<Row>> ListAtOneRevision(const std::string& from) const {
+  absl::StatusOr<std::vector<Row>> ListAtOneRevision(const std::string& from, size_t page) const {
     etcdserverpb::RangeRequest request;
     request.set_key(from);
     request.set_range_end(EndOf(from));
-    request.set_limit(static_cast<int64_t>(page_));
+    request.set_limit(static_cast<int64_t>(page));
     std::vector<Row> rows;
     for (;;) {
       ASSIGN_OR_RETURN(etcdserverpb::RangeResponse response, client_->Range(request));
