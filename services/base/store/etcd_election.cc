@@ -16,8 +16,24 @@ constexpr absl::Duration kMaxRetry = absl::Seconds(2);
 }  // namespace
 
 absl::Duration Leadership::Remaining() const {
-  const absl::Duration remaining = absl::FromUnixNanos(expires_ns_) - clock_->Now();
-  return std::max(remaining, absl::ZeroDuration());
+  absl::MutexLock lock(&mutex_);
+  if (ended_) return absl::ZeroDuration();
+  return std::max(expires_ - clock_->Now(), absl::ZeroDuration());
+}
+
+void Leadership::Renew(absl::Time expires) {
+  absl::MutexLock lock(&mutex_);
+  expires_ = expires;
+}
+
+void Leadership::End() {
+  absl::MutexLock lock(&mutex_);
+  ended_ = true;
+}
+
+bool Leadership::AwaitEnd(absl::Duration patience) const {
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithTimeout(absl::Condition(&ended_), patience);
 }
 
 Election::Election(std::unique_ptr<EtcdClient> client, Options options, const Clock* clock,
@@ -32,20 +48,16 @@ Election::~Election() {
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
+    if (leading_ != nullptr) leading_->End();
   }
   client_->Cancel();
   thread_.join();
 }
 
-void Election::StepDown() {
+bool Election::SetLeading(std::shared_ptr<Leadership> leadership) {
   absl::MutexLock lock(&mutex_);
-  stepping_down_ = leading_;
-}
-
-void Election::SetLeading(bool leading) {
-  absl::MutexLock lock(&mutex_);
-  leading_ = leading;
-  stepping_down_ = false;
+  leading_ = std::move(leadership);
+  return !stopping_;
 }
 
 bool Election::stopping() {
@@ -53,12 +65,9 @@ bool Election::stopping() {
   return stopping_;
 }
 
-bool Election::Sleep(absl::Duration duration) {
-  const auto called = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stopping_ || stepping_down_;
-  };
+void Election::Sleep(absl::Duration duration) {
   absl::MutexLock lock(&mutex_);
-  return mutex_.AwaitWithTimeout(absl::Condition(&called), duration);
+  mutex_.AwaitWithTimeout(absl::Condition(&stopping_), duration);
 }
 
 void Election::Wait(const std::string& why) {
@@ -102,11 +111,11 @@ absl::Status Election::Round() {
   };
   ASSIGN_OR_RETURN(const std::shared_ptr<Leadership> leadership, Campaign(lease, before));
   if (leadership == nullptr) return absl::OkStatus();
+  if (!SetLeading(leadership)) return absl::OkStatus();
   reason_.clear();
-  SetLeading(true);
   handlers_.on_elected(leadership);
   const absl::Status why = Lead(lease, *leadership);
-  SetLeading(false);
+  SetLeading(nullptr);
   leadership->End();
   handlers_.on_lost(why);
   return absl::OkStatus();
@@ -134,8 +143,8 @@ absl::StatusOr<std::shared_ptr<Leadership>> Election::Campaign(const EtcdClient:
 absl::Status Election::Lead(const EtcdClient::Lease& lease, Leadership& leadership) {
   absl::Duration pause = lease.ttl / 3;
   for (;;) {
-    if (Sleep(std::min(pause, leadership.Remaining()))) {
-      return absl::CancelledError(stopping() ? "this process stops" : "a write was refused");
+    if (leadership.AwaitEnd(std::min(pause, leadership.Remaining()))) {
+      return absl::CancelledError(stopping() ? "this process stops" : "another process leads");
     }
     if (!leadership.Holds()) {
       return absl::UnavailableError("the store did not renew the lease in time");

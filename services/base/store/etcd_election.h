@@ -9,7 +9,6 @@
 // lost, then waiting again and so on. The destructor resigns: the next one leads at once.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,7 +28,7 @@ namespace portolan::store {
 class Leadership {
  public:
   Leadership(std::string key, int64_t term, const Clock* clock, absl::Time expires)
-      : key_(std::move(key)), term_(term), clock_(clock), expires_ns_(absl::ToUnixNanos(expires)) {}
+      : key_(std::move(key)), term_(term), clock_(clock), expires_(expires) {}
 
   const std::string& key() const { return key_; }
   int64_t term() const { return term_; }
@@ -37,14 +36,20 @@ class Leadership {
   absl::Duration Remaining() const;
   bool Holds() const { return Remaining() > absl::ZeroDuration(); }
 
-  void Renew(absl::Time expires) { expires_ns_ = absl::ToUnixNanos(expires); }
-  void End() { expires_ns_ = absl::ToUnixNanos(absl::UnixEpoch()); }
+  // Does nothing after End().
+  void Renew(absl::Time expires);
+  // For ever: its owner resigns, or a refused write has shown that another one leads.
+  void End();
+  // True: it has ended. False: it has not, so far.
+  bool AwaitEnd(absl::Duration patience) const;
 
  private:
   const std::string key_;
   const int64_t term_;
   const Clock* const clock_;
-  std::atomic<int64_t> expires_ns_;
+  mutable absl::Mutex mutex_;
+  absl::Time expires_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 class Election {
@@ -55,7 +60,7 @@ class Election {
     absl::Duration ttl;
   };
   struct Handlers {
-    std::function<void(std::shared_ptr<const Leadership>)> on_elected;
+    std::function<void(std::shared_ptr<Leadership>)> on_elected;
     std::function<void(const absl::Status& why)> on_lost;
     // Not leader, and why: "standby, leader is X", or what is wrong with etcd. Once per reason.
     std::function<void(const std::string& why)> on_waiting;
@@ -66,9 +71,6 @@ class Election {
            Handlers handlers);
   ~Election();
 
-  // Ends a leadership that a refused write has put in doubt.
-  void StepDown();
-
  private:
   void Run();
   // One round: until somebody else's key is gone, or until a leadership of ours is over.
@@ -77,9 +79,9 @@ class Election {
                                                        absl::Time granted);
   absl::Status Lead(const EtcdClient::Lease& lease, Leadership& leadership);
   void Wait(const std::string& why);
-  // True: the election ends, or the leadership shall.
-  bool Sleep(absl::Duration duration);
-  void SetLeading(bool leading);
+  void Sleep(absl::Duration duration);
+  // False: the election ends.
+  bool SetLeading(std::shared_ptr<Leadership> leadership);
   bool stopping();
 
   const std::unique_ptr<EtcdClient> client_;
@@ -89,8 +91,7 @@ class Election {
   std::string reason_;  // last told
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool leading_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stepping_down_ ABSL_GUARDED_BY(mutex_) = false;  // only while leading
+  std::shared_ptr<Leadership> leading_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

@@ -12,7 +12,7 @@
 namespace portolan::store {
 namespace {
 
-// A compaction between two pages starts a List() anew; more often than this is no bad luck.
+// A compaction between two pages starts a List() anew, with pages of twice the size.
 constexpr int kMaxListAttempts = 10;
 
 void CompareCreated(etcdserverpb::TxnRequest& request, const std::string& key, int64_t revision) {
@@ -33,7 +33,7 @@ std::string EndOf(std::string prefix) {
 class EtcdStore : public Store {
  public:
   EtcdStore(std::unique_ptr<EtcdClient> client, std::string prefix,
-            std::shared_ptr<const Leadership> leadership, size_t page)
+            std::shared_ptr<Leadership> leadership, size_t page)
       : client_(std::move(client)),
         prefix_(std::move(prefix)),
         leadership_(std::move(leadership)),
@@ -60,7 +60,7 @@ class EtcdStore : public Store {
   absl::StatusOr<std::vector<Row>> List(absl::string_view prefix) const override {
     absl::StatusOr<std::vector<Row>> rows;
     for (int attempt = 0; attempt < kMaxListAttempts; ++attempt) {
-      rows = ListAtOneRevision(absl::StrCat(prefix_, prefix));
+      rows = ListAtOneRevision(absl::StrCat(prefix_, prefix), page_ << attempt);
       if (!absl::IsOutOfRange(rows.status())) return rows;
     }
     return absl::UnavailableError(
@@ -69,6 +69,7 @@ class EtcdStore : public Store {
 
  private:
   absl::Status Deposed() const {
+    leadership_->End();
     return absl::FailedPreconditionError(
         absl::StrCat("this process does not hold ", leadership_->key(), " any more"));
   }
@@ -131,11 +132,11 @@ class EtcdStore : public Store {
     return done ? absl::OkStatus() : status;
   }
 
-  absl::StatusOr<std::vector<Row>> ListAtOneRevision(const std::string& from) const {
+  absl::StatusOr<std::vector<Row>> ListAtOneRevision(const std::string& from, size_t page) const {
     etcdserverpb::RangeRequest request;
     request.set_key(from);
     request.set_range_end(EndOf(from));
-    request.set_limit(static_cast<int64_t>(page_));
+    request.set_limit(static_cast<int64_t>(page));
     std::vector<Row> rows;
     for (;;) {
       ASSIGN_OR_RETURN(etcdserverpb::RangeResponse response, client_->Range(request));
@@ -150,14 +151,14 @@ class EtcdStore : public Store {
 
   const std::unique_ptr<EtcdClient> client_;
   const std::string prefix_;
-  const std::shared_ptr<const Leadership> leadership_;
+  const std::shared_ptr<Leadership> leadership_;
   const size_t page_;
 };
 
 }  // namespace
 
 std::unique_ptr<Store> NewEtcdStore(std::unique_ptr<EtcdClient> client, std::string prefix,
-                                    std::shared_ptr<const Leadership> leadership, size_t page) {
+                                    std::shared_ptr<Leadership> leadership, size_t page) {
   return std::make_unique<EtcdStore>(std::move(client), std::move(prefix), std::move(leadership),
                                      page);
 }

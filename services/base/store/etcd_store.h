@@ -19,9 +19,8 @@ namespace portolan::store {
 
 inline constexpr size_t kMaxEtcdRows = 127;
 
-// `prefix` must not be empty. `page`: how many rows one read of List() asks for.
+// `prefix` must not be empty. `page`: how many rows one read of List() asks for at first.
 std::unique_ptr<Store> NewEtcdStore(std::unique_ptr<EtcdClient> client, std::string prefix,
-                                    std::shared_ptr<const Leadership> leadership,
-                                    size_t page = 1000);
+                                    std::shared_ptr<Leadership> leadership, size_t page = 1000);
 
 }  // namespace portolan::store

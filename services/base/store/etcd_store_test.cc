@@ -32,7 +32,7 @@ class Candidate {
     election_ = std::make_unique<Election>(
         EtcdClient::New(options_).value(), Election::Options{"p/leader", std::move(name), ttl},
         &SystemClock(),
-        Election::Handlers{[this](std::shared_ptr<const Leadership> won) {
+        Election::Handlers{[this](std::shared_ptr<Leadership> won) {
                              absl::MutexLock lock(&mutex_);
                              leadership_ = std::move(won);
                              waits_ = "";
@@ -48,7 +48,7 @@ class Candidate {
                            }});
   }
 
-  std::shared_ptr<const Leadership> leadership() {
+  std::shared_ptr<Leadership> leadership() {
     absl::MutexLock lock(&mutex_);
     return leadership_;
   }
@@ -66,13 +66,12 @@ class Candidate {
   std::unique_ptr<Store> Open(size_t page = 1000) {
     return NewEtcdStore(EtcdClient::New(options_).value(), "p/row/", leadership(), page);
   }
-  Election& election() { return *election_; }
   void Resign() { election_.reset(); }
 
  private:
   const EtcdOptions options_;
   absl::Mutex mutex_;
-  std::shared_ptr<const Leadership> leadership_;
+  std::shared_ptr<Leadership> leadership_;
   std::string waits_;
   int losses_ = 0;
   std::unique_ptr<Election> election_;
@@ -122,13 +121,12 @@ TEST_F(EtcdTest, ADeposedLeaderWritesNothingAndIsToldSo) {
   etcd_->Control("del p/leader");  // as an expired lease does
   Candidate second(client_, "b", absl::Seconds(60));
   ASSERT_TRUE(second.AwaitElected());
-  ASSERT_TRUE(first.leadership()->Holds()) << "by its own clock";
+  ASSERT_TRUE(first.leadership()->Holds()) << "by its own clock, so far";
   for (const Batch& batch : {Batch{.create = {{"y", "1"}}}, Batch{.put = {{"x", "2"}}},
                              Batch{.erase = {"x"}}, Batch{.create = {{"x", "1"}}}}) {
     EXPECT_TRUE(absl::IsFailedPrecondition(old->Commit(batch)));
   }
   EXPECT_EQ(*second.Open()->List(""), (std::vector<Row>{{"x", "1"}}));
-  first.election().StepDown();
   EXPECT_TRUE(Eventually([&] { return first.waits() == "standby, leader is b"; }));
   EXPECT_TRUE(absl::IsFailedPrecondition(old->Commit({.put = {{"x", "2"}}})));
 }
@@ -200,11 +198,12 @@ TEST_F(EtcdTest, ListsEveryRowOnceWhileTheHistoryIsCompactedBetweenPages) {
   });
   for (int i = 0; i < 5; ++i) {
     const int before = compactions;
-    ASSERT_TRUE(Eventually([&] { return compactions > before; }));
+    EXPECT_TRUE(Eventually([&] { return compactions > before; }));
     const auto rows = store->List("");
-    ASSERT_TRUE(rows.ok()) << rows.status();
-    ASSERT_EQ(rows->size(), 2000u);
-    for (int k = 0; k < 2000; ++k) EXPECT_EQ((*rows)[k].key, absl::StrCat(1000 + k));
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    if (!rows.ok()) break;
+    EXPECT_EQ(rows->size(), 2000u);
+    for (size_t k = 0; k < rows->size(); ++k) EXPECT_EQ((*rows)[k].key, absl::StrCat(1000 + k));
   }
   done = true;
   compactor.join();
@@ -251,7 +250,7 @@ TEST_F(EtcdTest, SaysWhoItIsOverTlsAndWithAPassword) {
       " -extfile ext -out node.pem");
   ASSERT_EQ(system(absl::StrCat("(", make, ") >", at, ".log 2>&1").c_str()), 0);
   Run({.flags = {"--cert-file=" + at + "/node.pem", "--key-file=" + at + "/node.key"},
-       .scheme = "https"});
+       .ca_file = at + "/ca.pem"});
   bool ok = false;
   etcd_->Control("user add root:secret", &ok);
   ASSERT_TRUE(ok);

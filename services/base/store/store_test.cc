@@ -59,7 +59,7 @@ class StoreTest : public testing::TestWithParam<const char*> {
     election_ = std::make_unique<Election>(
         *EtcdClient::New(options), Election::Options{"t/leader", "test", absl::Seconds(60)},
         &SystemClock(),
-        Election::Handlers{[this](std::shared_ptr<const Leadership> won) {
+        Election::Handlers{[this](std::shared_ptr<Leadership> won) {
                              leadership_ = std::move(won);
                              elected_.Notify();
                            },
@@ -71,7 +71,7 @@ class StoreTest : public testing::TestWithParam<const char*> {
   Directory directory_;
   std::unique_ptr<TestingEtcd> etcd_;
   absl::Notification elected_;
-  std::shared_ptr<const Leadership> leadership_;
+  std::shared_ptr<Leadership> leadership_;
   std::unique_ptr<Election> election_;
   std::unique_ptr<Store> store_;
 };

@@ -75,7 +75,7 @@ void TestingEtcd::Start(int member) {
   }
   Member& started = members_[static_cast<size_t>(member)];
   const std::string peer = absl::StrCat("http://127.0.0.1:", started.peer_port);
-  const std::string client = absl::StrCat(options_.scheme, "://127.0.0.1:", started.client_port);
+  const std::string client = absl::StrCat(scheme_, "://127.0.0.1:", started.client_port);
   std::vector<std::string> arguments = {
       kServer,
       absl::StrCat("--name=m", member),
@@ -117,8 +117,7 @@ void TestingEtcd::AwaitHealthy(int member) const {
   const bool healthy = Eventually(
       [&] {
         bool ok = false;
-        Control(absl::StrCat("--endpoints=", options_.scheme, "://", endpoint, " endpoint health"),
-                &ok);
+        Control(absl::StrCat("--endpoints=", scheme_, "://", endpoint, " endpoint health"), &ok);
         return ok;
       },
       kPatience);
@@ -131,8 +130,8 @@ int TestingEtcd::Leader() const {
     for (size_t i = 0; i < members_.size() && leader < 0; ++i) {
       if (members_[i].pid == 0) continue;
       // "ENDPOINT, ID, VERSION, SIZE, IS LEADER, ..."
-      const std::string status = Control(
-          absl::StrCat("--endpoints=", options_.scheme, "://", endpoints()[i], " endpoint status"));
+      const std::string status =
+          Control(absl::StrCat("--endpoints=", scheme_, "://", endpoints()[i], " endpoint status"));
       const std::vector<std::string> fields = absl::StrSplit(status, ", ");
       if (fields.size() > 4 && fields[4] == "true") leader = static_cast<int>(i);
     }
@@ -147,11 +146,11 @@ std::string TestingEtcd::Control(const std::string& arguments, bool* ok) const {
   if (!absl::StrContains(arguments, "--endpoints=")) {
     std::vector<std::string> urls;
     for (const std::string& endpoint : endpoints()) {
-      urls.push_back(absl::StrCat(options_.scheme, "://", endpoint));
+      urls.push_back(absl::StrCat(scheme_, "://", endpoint));
     }
     absl::StrAppend(&command, "--endpoints=", absl::StrJoin(urls, ","), " ");
   }
-  if (options_.scheme == "https") absl::StrAppend(&command, "--insecure-skip-tls-verify ");
+  if (!options_.ca_file.empty()) absl::StrAppend(&command, "--cacert=", options_.ca_file, " ");
   absl::StrAppend(&command, arguments, " 2>&1");
   std::string output;
   FILE* pipe = popen(command.c_str(), "r");

@@ -24,7 +24,7 @@ class TestingEtcd {
   struct Options {
     int members = 1;
     std::vector<std::string> flags;  // more flags of etcd
-    std::string scheme = "http";     // of the client's side
+    std::string ca_file;             // for etcdctl; not empty: clients use TLS
   };
   // Blocks until every member answers; crashes after half a minute.
   TestingEtcd() : TestingEtcd(Options()) {}
@@ -56,6 +56,7 @@ class TestingEtcd {
   };
 
   const Options options_;
+  const std::string scheme_ = options_.ca_file.empty() ? "http" : "https";
   std::string directory_;
   std::vector<Member> members_;
 };
