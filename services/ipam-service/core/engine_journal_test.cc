@@ -164,6 +164,20 @@ TEST(EngineJournal, AfterARestartThePoolThatGaveFirstIsStillTheOlder) {
   EXPECT_EQ(world.PoolsOf("default/web"), "z-old");
 }
 
+// The symptom: of two overlapping pools another one worked after each restart.
+TEST(EngineJournal, APoolThatIsNewAtAStartIsTheYoungerAlsoWhenTheClockWentBack) {
+  Disk disk;
+  disk.pools["z-old"] = {"z-old", 4'000'000'000'000};
+  for (int start = 0; start < 2; ++start) {
+    World world(&disk);
+    world.Add(PoolOf("a-new", {"10.0.0.0/24"}));
+    world.Add(PoolOf("z-old", {"10.0.0.0/24"}));
+    world.Start();
+    EXPECT_EQ(world.StateOf("z-old")->state, "active") << start;
+    EXPECT_EQ(world.StateOf("a-new")->state, "conflicting") << start;
+  }
+}
+
 // ---- failures ----
 
 TEST(EngineJournal, AFullDiskServesWhatIsKnownRefusesTheNewAndRecovers) {
