@@ -9,6 +9,7 @@
 //   s            everything that was known is published             d  the workload is through
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
