@@ -15,6 +15,8 @@ def base():
                 ]
             }
         },
+        # Short, so that the story need not wait for what drains.
+        "portolan-ipam:ipam": {"settings": {"drain-time": 2}},
         "portolan-datapath:datapath": {
             "interfaces": {"interface": [{"name": "lan", "mode": "xdp"}, {"name": "pods", "mode": "tc"}]}
         },

@@ -65,7 +65,10 @@ class Story:
         self.narrator.step("3. Pools with selectors: red fits the first, green waits for a second")
         colors = ("color", "in", ["yellow", "red", "blue"])
         self._apply("pool-primary", configuration.pool("pool-primary", ["60.0.10.0/24"], match_expression=colors))
-        self._delete("/portolan-ipam:ipam/pools/pool[name='pool']")
+        pool = "/portolan-ipam:ipam/pools/pool[name='pool']"
+        self._plan_deletion(pool)
+        self._delete(pool, "--allow-renumber")
+        self._until_addresses("tenant-a/service-blue", within=["60.0.10.0/24"])
         self._apply("service-red", configuration.service("tenant-b", "service-red", "red"))
         self._apply("service-green", configuration.service("tenant-b", "service-green", "green"))
         self._until_addresses("tenant-b/service-red", within=["60.0.10.0/24"])
@@ -222,10 +225,19 @@ class Story:
             [self.portolan, *sockets, "config", "apply", path], f"portolan config apply {name}.json"
         )
 
-    def _delete(self, path):
+    def _plan_deletion(self, path):
+        """Shows who would lose an address; without permission the deletion is refused."""
+        command = [self.portolan, "--socket", self.node_a.socket, "plan", "--delete", path]
+        told = self.narrator.command(command, f'portolan plan --delete "{path}"', expect=(3,))
+        self.narrator.expect(
+            "tenant-a/service-blue" in told, "without --allow-renumber this is refused: service-blue would move"
+        )
+
+    def _delete(self, path, *flags):
         sockets = ["--socket", self.node_a.socket]
         self.narrator.command(
-            [self.portolan, *sockets, "config", "delete", path], f'portolan config delete "{path}"'
+            [self.portolan, *sockets, "config", "delete", path, *flags],
+            " ".join(["portolan config delete", f'"{path}"', *flags]),
         )
 
     def _curl(self, host, who, url):
