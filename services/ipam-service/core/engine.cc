@@ -75,6 +75,7 @@ void Engine::On(const ServiceChanged& event) {
   service->request = event.request;
   service->notes.clear();
   for (const net::IpAddress& address : service->held) sharing_.Add(service->request, address);
+  if (Shares(service->request)) freed_keys_.insert(service->request.sharing->key);
   ForgetAnswers(*service);
   Settle(*service, &stranded);
 }

@@ -229,8 +229,8 @@ class Engine {
     int64_t until_unix_ms;
   };
   std::multimap<absl::Time, Draining> drains_;  // entries that no longer hold are skipped
-  // What was given up while the event of this Handle() was handled.
-  absl::flat_hash_set<std::string> freed_keys_;        // sharing keys
+  // Where there may be room since the event of this Handle().
+  absl::flat_hash_set<std::string> freed_keys_;        // sharing keys: who is where has changed
   absl::flat_hash_set<std::string> freed_namespaces_;  // whose quota has room
 
   // Whose rows are to be erased; and those whose erasure is on its way, by batch.

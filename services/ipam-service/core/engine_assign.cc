@@ -216,6 +216,7 @@ void Engine::Take(ServiceRecord& service, const std::string& pool, const net::Ip
   pools_changed_ = true;
   sharing_.Add(service.request, address);
   service.held.push_back(address);
+  if (Shares(service.request)) freed_keys_.insert(service.request.sharing->key);
 }
 
 void Engine::Join(ServiceRecord& service, const net::IpAddress& address, bool adopted) {
@@ -229,6 +230,7 @@ void Engine::Join(ServiceRecord& service, const net::IpAddress& address, bool ad
   ++(adopted ? counters.adopted : counters.shared);
   sharing_.Add(service.request, address);
   service.held.push_back(address);
+  if (Shares(service.request)) freed_keys_.insert(service.request.sharing->key);
 }
 
 Asking& Engine::AskingOf(ServiceRecord& service, net::Family family) {
