@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "plugins/builtin/builtin.h"
-#include "services/ipam-service/shell/service.h"
+#include "services/ipam-service/shell/leading_service.h"
 
 int main(int argc, char** argv) {
   using portolan::process::Context;

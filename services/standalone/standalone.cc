@@ -16,7 +16,7 @@
 #include "services/bgp-exporter/shell/service.h"
 #include "services/config-service/shell/service.h"
 #include "services/datapath-loader/shell/service.h"
-#include "services/ipam-service/shell/service.h"
+#include "services/ipam-service/shell/leading_service.h"
 #include "services/l2-announcer/shell/service.h"
 #include "services/standalone/stage.h"
 #include "services/standalone/supervisor.h"

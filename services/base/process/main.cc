@@ -8,6 +8,7 @@
 #include <optional>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/process/metrics_endpoint.h"
@@ -22,7 +23,7 @@ struct Flags {
   std::string node = HostName();
   std::string run_dir = "/run/portolan";
   std::string state_dir = "/var/lib/portolan";
-  std::string upstream_dir;
+  std::vector<std::string> upstream_dirs;
 };
 
 absl::Status Run(const Flags& flags, absl::string_view name, const Factory& factory) {
@@ -52,12 +53,17 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
   const auto channel = [&](const std::string& directory, absl::string_view peer) {
     return wire::Connect(absl::StrCat("unix:", directory, "/", peer, ".sock"));
   };
-  const std::string& above = flags.upstream_dir.empty() ? flags.run_dir : flags.upstream_dir;
-  const auto config = channel(above, "config-service");
+  std::vector<std::string> above = flags.upstream_dirs;
+  if (above.empty()) above.push_back(flags.run_dir);
+  const auto config = channel(above.front(), "config-service");
+  std::vector<std::shared_ptr<grpc::Channel>> allocators;
+  for (const std::string& directory : above) {
+    allocators.push_back(channel(directory, "ipam-service"));
+  }
   RETURN_IF_ERROR(service->Start(Upstreams{
       .config = config,
       .intent = config,
-      .allocation = channel(above, "ipam-service"),
+      .allocation = wire::Channels(std::move(allocators)),
       .datapath = channel(flags.run_dir, "datapath-loader"),
   }));
   endpoint->Start(config);
@@ -81,8 +87,9 @@ int Main(int argc, char** argv, absl::string_view name, const Factory& factory,
   app.add_option("--run-dir", flags.run_dir, "directory of the sockets")->capture_default_str();
   app.add_option("--state-dir", flags.state_dir, "directory of durable files")
       ->capture_default_str();
-  app.add_option("--upstream-dir", flags.upstream_dir,
-                 "directory of config-service's and ipam-service's sockets, if not --run-dir");
+  app.add_option("--upstream-dir", flags.upstream_dirs,
+                 "directory of config-service's and ipam-service's sockets, if not --run-dir; may "
+                 "be repeated: config-service is in the first, ipam-service in any");
   if (add_flags) add_flags(app);
   try {
     app.parse(argc, argv);

@@ -20,7 +20,8 @@ using Factory = std::function<absl::StatusOr<std::unique_ptr<Service>>(const Con
 
 // Runs one service on RUN_DIR/NAME.sock, reading from RUN_DIR/{config-service,ipam-service,
 // datapath-loader}.sock, until SIGTERM or SIGINT. Flags: --node, --run-dir, --state-dir,
-// --upstream-dir (where config-service and ipam-service live when it is another directory).
+// --upstream-dir (where config-service and ipam-service live when it is another directory; several
+// where ipam-service has a standby).
 // SIGHUP calls Service::Reload(). `add_flags` adds the service's own flags (bind them to variables
 // that `factory` reads). Returns the exit code: 0 in order, 1 when the service could not start
 // (said on stderr), 2 usage.

@@ -15,6 +15,7 @@
 #include "services/base/loop/loop.h"
 #include "services/base/metrics/exporter.h"
 #include "services/base/wire/hub.h"
+#include "services/base/wire/reader.h"
 
 namespace grpc {
 class Channel;
@@ -39,7 +40,7 @@ struct Context {
 struct Upstreams {
   std::shared_ptr<grpc::Channel> config;
   std::shared_ptr<grpc::Channel> intent;
-  std::shared_ptr<grpc::Channel> allocation;
+  wire::Channels allocation;                // several: one of them speaks
   std::shared_ptr<grpc::Channel> datapath;  // status of this node's datapath
 };
 

@@ -43,7 +43,7 @@ class EtcdStore : public Store {
 
   absl::Status Commit(const Batch& batch) override {
     if (batch.empty()) return absl::OkStatus();
-    const size_t rows = batch.erase.size() + batch.create.size() + batch.put.size();
+    const size_t rows = batch.size();
     if (rows > kMaxEtcdRows) {
       return absl::InvalidArgumentError(
           absl::StrCat("a batch of ", rows, " rows; etcd takes ", kMaxEtcdRows, " at once"));

@@ -32,7 +32,8 @@ struct Batch {
   std::vector<std::string> erase;  // done first; a missing key is no error
   std::vector<Row> create;         // ALREADY_EXISTS and nothing done when a key is there
   std::vector<Row> put;            // create or replace
-  bool empty() const { return erase.empty() && create.empty() && put.empty(); }
+  bool empty() const { return size() == 0; }
+  size_t size() const { return erase.size() + create.size() + put.size(); }
 };
 
 class Store {

@@ -46,7 +46,7 @@ class BgpService : public process::Service {
 
  private:
   template <typename M>
-  void Read(const std::shared_ptr<grpc::Channel>& channel, Input input,
+  void Read(const wire::Channels& channel, Input input,
             std::function<std::optional<Event>(const std::string&, const M&)> upsert,
             std::function<std::optional<Event>(const std::string&)> remove);
   void ReadConfiguration(const std::shared_ptr<grpc::Channel>& channel);
@@ -90,7 +90,7 @@ class BgpService : public process::Service {
 
 // Upstream changes become events; absent ones are not for us.
 template <typename M>
-void BgpService::Read(const std::shared_ptr<grpc::Channel>& channel, Input input,
+void BgpService::Read(const wire::Channels& channel, Input input,
                       std::function<std::optional<Event>(const std::string&, const M&)> upsert,
                       std::function<std::optional<Event>(const std::string&)> remove) {
   wire::Handlers<M> handlers;

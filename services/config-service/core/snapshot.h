@@ -71,9 +71,23 @@ struct Quota {
   friend bool operator==(const Quota&, const Quota&) = default;
 };
 
+// Where ipam-service keeps who has which address, when not in SQLite.
+struct EtcdStore {
+  std::vector<std::string> endpoints;
+  std::string key_prefix;
+  uint32_t lease_ttl_s = 0;
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  std::string user;
+  std::string password;
+  friend bool operator==(const EtcdStore&, const EtcdStore&) = default;
+};
+
 struct IpamSettings {
   std::string address_picker;
   uint32_t drain_time_s = 0;
+  std::optional<EtcdStore> etcd;
   // Not configured: the Engine sets it. The commit that made this revision may move addresses.
   bool allow_renumber = false;
   friend bool operator==(const IpamSettings&, const IpamSettings&) = default;

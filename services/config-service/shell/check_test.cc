@@ -196,6 +196,36 @@ std::vector<Bad> BadDemands() {
   };
 }
 
+// ipam-service's journal in etcd.
+std::string Etcd(const std::string& rest) {
+  return "{\"portolan-ipam:ipam\": {\"store\": {\"etcd\": {\n" + rest + "}}}}";
+}
+
+std::vector<Bad> BadStores() {
+  const std::string etcd = "/portolan-ipam:ipam/store/etcd";
+  const std::string endpoint = R"("endpoint": ["e:2379"], )";
+  return {
+      {"EndpointWithoutAPort", Etcd(R"("endpoint": ["192.0.2.1"])"), 2, etcd + "/endpoint", "type",
+       "an endpoint is HOST:PORT", "as HOST:PORT"},
+      {"NoEndpoint", Etcd(R"("lease-ttl": 5)"), 1, etcd + "/endpoint", "too-few-elements",
+       "endpoint", "as HOST:PORT"},
+      {"LeaseOfASecond", Etcd(endpoint + R"("lease-ttl": 1)"), 2, etcd + "/lease-ttl", "type",
+       "value \"1\" is out of the allowed range", "is replaced"},
+      {"EmptyKeyPrefix", Etcd(endpoint + R"("key-prefix": "")"), 2, etcd + "/key-prefix", "type",
+       "length is not allowed", "needs another one"},
+      {"PasswordOfNobody", Etcd(endpoint + R"("password": "x")"), 2, etcd + "/password",
+       "must-violation", "a password needs its user", ""},
+      {"TlsWithoutAnAuthority", Etcd(endpoint + R"("tls": {})"), 2, etcd + "/tls/ca-file",
+       "mandatory", "ca-file", "authorities that are believed"},
+      {"CertificateWithoutItsKey",
+       Etcd(endpoint + R"("tls": {"ca-file": "a", "certificate-file": "c"})"), 2,
+       etcd + "/tls/certificate-file", "must-violation", "a certificate-file needs its key-file",
+       ""},
+      {"KeyWithoutItsCertificate", Etcd(endpoint + R"("tls": {"ca-file": "a", "key-file": "k"})"),
+       2, etcd + "/tls/key-file", "must-violation", "a key-file needs its certificate-file", ""},
+  };
+}
+
 std::vector<Bad> BadInputs() {
   const std::string pool = kPool;
   const std::string instance = kInstance;
@@ -284,6 +314,8 @@ TEST_P(BadFiles, AreRefusedWithPlaceRuleAndRemedy) {
 INSTANTIATE_TEST_SUITE_P(Pools, BadFiles, ::testing::ValuesIn(BadPools()),
                          [](const auto& param) { return std::string(param.param.name); });
 INSTANTIATE_TEST_SUITE_P(Demands, BadFiles, ::testing::ValuesIn(BadDemands()),
+                         [](const auto& param) { return std::string(param.param.name); });
+INSTANTIATE_TEST_SUITE_P(Stores, BadFiles, ::testing::ValuesIn(BadStores()),
                          [](const auto& param) { return std::string(param.param.name); });
 INSTANTIATE_TEST_SUITE_P(All, BadFiles, ::testing::ValuesIn(BadInputs()),
                          [](const auto& param) { return std::string(param.param.name); });

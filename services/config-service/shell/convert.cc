@@ -126,6 +126,18 @@ v1alpha1::IpamSettings ToProto(const IpamSettings& settings) {
   proto.set_address_picker(settings.address_picker);
   proto.set_drain_time_s(settings.drain_time_s);
   proto.set_allow_renumber(settings.allow_renumber);
+  if (settings.etcd.has_value()) {
+    const EtcdStore& etcd = *settings.etcd;
+    v1alpha1::EtcdStore& store = *proto.mutable_store()->mutable_etcd();
+    store.mutable_endpoints()->Add(etcd.endpoints.begin(), etcd.endpoints.end());
+    store.set_key_prefix(etcd.key_prefix);
+    store.set_lease_ttl_s(etcd.lease_ttl_s);
+    store.set_ca_file(etcd.ca_file);
+    store.set_cert_file(etcd.cert_file);
+    store.set_key_file(etcd.key_file);
+    store.set_user(etcd.user);
+    store.set_password(etcd.password);
+  }
   return proto;
 }
 

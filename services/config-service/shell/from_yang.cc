@@ -133,10 +133,27 @@ std::vector<Block> ReadBlocks(const Data& container) {
   return blocks;
 }
 
+std::optional<EtcdStore> ReadEtcd(const Data& data) {
+  if (!data) return std::nullopt;
+  const Data tls = data.Child("tls");
+  EtcdStore etcd{.endpoints = SortedTexts(data, "endpoint"),
+                 .key_prefix = Text(data, "key-prefix"),
+                 .lease_ttl_s = Number(data, "lease-ttl"),
+                 .user = Text(data, "user"),
+                 .password = Text(data, "password")};
+  if (tls) {
+    etcd.ca_file = Text(tls, "ca-file");
+    etcd.cert_file = Text(tls, "certificate-file");
+    etcd.key_file = Text(tls, "key-file");
+  }
+  return etcd;
+}
+
 void ReadIpam(const Data& ipam, Snapshot* snapshot) {
   const Data settings = ipam.Child("settings");
   snapshot->ipam_settings[kSettings] = {.address_picker = Text(settings, "address-picker"),
-                                        .drain_time_s = Number(settings, "drain-time")};
+                                        .drain_time_s = Number(settings, "drain-time"),
+                                        .etcd = ReadEtcd(ipam.Child("store").Child("etcd"))};
   for (const Data& data : ipam.Child("pools").Children("pool")) {
     Pool pool;
     pool.name = Text(data, "name");

@@ -12,19 +12,25 @@
 namespace portolan::config {
 
 struct Planner::Call {
-  grpc::ClientContext context;
+  size_t next = 0;  // whom to ask
+  absl::Time deadline;
+  std::unique_ptr<grpc::ClientContext> context;
   ipam::v1alpha1::PlanRequest request;
   ipam::v1alpha1::PlanResponse response;
   grpc::Status status;
   Callback callback;
 };
 
-Planner::Planner(const std::shared_ptr<grpc::Channel>& ipam, absl::Duration deadline)
-    : stub_(ipam::v1alpha1::Ipam::NewStub(ipam)), deadline_(deadline) {}
+Planner::Planner(const wire::Channels& ipam, absl::Duration deadline) : deadline_(deadline) {
+  for (const std::shared_ptr<grpc::Channel>& channel : ipam.all()) {
+    stubs_.push_back(ipam::v1alpha1::Ipam::NewStub(channel));
+  }
+}
 
 Planner::~Planner() {
   absl::MutexLock lock(&mutex_);
-  for (const std::unique_ptr<Call>& call : calls_) call->context.TryCancel();
+  stopping_ = true;
+  for (const std::unique_ptr<Call>& call : calls_) call->context->TryCancel();
   mutex_.Await(absl::Condition(
       +[](int* unfinished) { return *unfinished == 0; }, &unfinished_));
 }
@@ -33,23 +39,39 @@ void Planner::Ask(ipam::v1alpha1::PlanRequest request, Callback callback) {
   auto call = std::make_unique<Call>();
   call->request = std::move(request);
   call->callback = std::move(callback);
-  call->context.set_deadline(absl::ToChronoTime(absl::Now() + deadline_));
+  call->deadline = absl::Now() + deadline_;
+  call->context = std::make_unique<grpc::ClientContext>();
   Call* started = call.get();
   {
     absl::MutexLock lock(&mutex_);
     calls_.push_back(std::move(call));
     ++unfinished_;
   }
-  stub_->async()->Plan(&started->context, &started->request, &started->response,
-                       [this, started](grpc::Status status) {
-                         started->status = std::move(status);
-                         Finish(started);
-                       });
+  Begin(started);
+}
+
+void Planner::Begin(Call* call) {
+  call->context->set_deadline(absl::ToChronoTime(call->deadline));
+  stubs_[call->next++]->async()->Plan(call->context.get(), &call->request, &call->response,
+                                      [this, call](grpc::Status status) {
+                                        call->status = std::move(status);
+                                        Finish(call);
+                                      });
 }
 
 // On a thread that gRPC joins when the last reference to the channel goes. A call holds one, so it
 // must be gone before the destructor, on a thread of ours, lets the last one go.
 void Planner::Finish(Call* call) {
+  if (call->status.error_code() == grpc::StatusCode::UNAVAILABLE && call->next < stubs_.size()) {
+    auto context = std::make_unique<grpc::ClientContext>();
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopping_) context->TryCancel();
+      call->context.swap(context);
+    }
+    context.reset();
+    return Begin(call);
+  }
   call->callback(AnswerOf(*call));
   std::unique_ptr<Call> finished;
   {

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "api/proto/ipam/v1alpha1/ipam.grpc.pb.h"
+#include "services/base/wire/reader.h"
 #include "services/config-service/core/plan.h"
 
 namespace portolan::config {
@@ -25,7 +26,8 @@ class Planner {
   using Answer = absl::StatusOr<std::vector<AddressMove>>;
   using Callback = std::function<void(Answer)>;
 
-  Planner(const std::shared_ptr<grpc::Channel>& ipam, absl::Duration deadline);
+  // Of several, the one that answers is the one that leads; `deadline` is for all together.
+  Planner(const wire::Channels& ipam, absl::Duration deadline);
   ~Planner();
 
   void Ask(ipam::v1alpha1::PlanRequest request, Callback callback);
@@ -33,12 +35,14 @@ class Planner {
  private:
   struct Call;
 
+  void Begin(Call* call);
   void Finish(Call* call);
   Answer AnswerOf(const Call& call) const;
 
-  const std::unique_ptr<ipam::v1alpha1::Ipam::Stub> stub_;
+  std::vector<std::unique_ptr<ipam::v1alpha1::Ipam::Stub>> stubs_;
   const absl::Duration deadline_;
   absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::unique_ptr<Call>> calls_ ABSL_GUARDED_BY(mutex_);  // that can be cancelled
   int unfinished_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -85,11 +85,10 @@ class DatapathService : public process::Service {
 
  private:
   template <typename M>
-  void Follow(const std::shared_ptr<grpc::Channel>& channel,
-              std::function<void(const M&)> on_upsert,
+  void Follow(const wire::Channels& channel, std::function<void(const M&)> on_upsert,
               std::function<void(const std::string&)> on_remove);
   template <typename M, typename Changed, typename Removed>
-  void FollowObjects(const std::shared_ptr<grpc::Channel>& channel);
+  void FollowObjects(const wire::Channels& channel);
 
   void OnSynced(const std::string& type);
   void OnSettings(const DatapathSettings& settings);
@@ -138,8 +137,7 @@ class DatapathService : public process::Service {
 // ---- inputs ----
 
 template <typename M>
-void DatapathService::Follow(const std::shared_ptr<grpc::Channel>& channel,
-                             std::function<void(const M&)> on_upsert,
+void DatapathService::Follow(const wire::Channels& channel, std::function<void(const M&)> on_upsert,
                              std::function<void(const std::string&)> on_remove) {
   const std::string type = M::descriptor()->full_name();
   unsynced_.insert(type);
@@ -154,7 +152,7 @@ void DatapathService::Follow(const std::shared_ptr<grpc::Channel>& channel,
 }
 
 template <typename M, typename Changed, typename Removed>
-void DatapathService::FollowObjects(const std::shared_ptr<grpc::Channel>& channel) {
+void DatapathService::FollowObjects(const wire::Channels& channel) {
   Follow<M>(
       channel,
       [this](const M& message) {

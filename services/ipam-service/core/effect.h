@@ -15,7 +15,7 @@ namespace portolan::ipam {
 
 // To be made durable, all or nothing, in the order of the effects; answered by JournalDone.
 // Several batches may become one write as long as the order of two batches that touch one
-// address is kept.
+// address is kept. Of a batch of pools and releases alone, some may be durable when it failed.
 struct JournalCommit {
   uint64_t batch = 0;                            // never 0
   absl::Duration waited = absl::ZeroDuration();  // of the Service, before `create` was chosen

@@ -35,6 +35,25 @@ void Append(std::vector<T>& to, const std::vector<T>& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
 
+// Parts of at most `max` rows, erasures first, as in one batch.
+std::vector<store::Batch> Split(store::Batch rows, size_t max) {
+  std::vector<store::Batch> parts(1);
+  const auto part = [&]() -> store::Batch& {
+    if (parts.back().size() >= max) parts.emplace_back();
+    return parts.back();
+  };
+  for (std::string& key : rows.erase) part().erase.push_back(std::move(key));
+  for (store::Row& row : rows.put) part().put.push_back(std::move(row));
+  return parts;
+}
+
+std::vector<store::Batch> PartsOf(const JournalCommit& commit, size_t max) {
+  store::Batch rows = ToBatch(commit);
+  const bool divisible = commit.erase.empty() && commit.create.empty() && commit.put.empty();
+  if (divisible && rows.size() > max) return Split(std::move(rows), max);
+  return {std::move(rows)};
+}
+
 }  // namespace
 
 Journal::Journal(Loop* loop, std::unique_ptr<store::Store> store, Report report, const Clock* clock)
@@ -61,7 +80,7 @@ absl::StatusOr<JournalLoaded> Journal::Load() const {
 }
 
 void Journal::Commit(const JournalCommit& commit) {
-  Write write{.batch = commit.batch, .rows = ToBatch(commit)};
+  Write write{.batch = commit.batch, .parts = PartsOf(commit, store_->max_rows())};
   absl::MutexLock lock(&mutex_);
   queue_.push_back(std::move(write));
 }
@@ -85,30 +104,44 @@ void Journal::Run() {
   }
 }
 
-std::vector<Journal::Write> Journal::TakeGroup(std::deque<Write>& queue) {
+// The first write, whatever its size, and what fits behind it. A write in parts is alone.
+std::vector<Journal::Write> Journal::TakeGroup(std::deque<Write>& queue) const {
   std::vector<Write> group;
+  size_t rows = 0;
   absl::flat_hash_set<std::string> seen;
-  while (!queue.empty() && group.size() < kMaxGroup && AllNew(queue.front().rows, seen)) {
+  while (!queue.empty() && group.size() < kMaxGroup) {
+    const Write& next = queue.front();
+    const store::Batch& first = next.parts.front();
+    const bool fits = next.parts.size() == 1 && rows + first.size() <= store_->max_rows();
+    if (!group.empty() && !fits) break;
+    if (!AllNew(first, seen)) break;
+    rows += first.size();
     group.push_back(std::move(queue.front()));
     queue.pop_front();
+    if (!fits) break;
   }
   return group;
 }
 
 std::vector<JournalDone> Journal::CommitGroup(const std::vector<Write>& group) {
+  if (group.size() == 1) return {{group.front().batch, CommitParts(group.front())}};
   store::Batch all;
   for (const Write& write : group) {
-    Append(all.erase, write.rows.erase);
-    Append(all.create, write.rows.create);
-    Append(all.put, write.rows.put);
+    Append(all.erase, write.parts.front().erase);
+    Append(all.create, write.parts.front().create);
+    Append(all.put, write.parts.front().put);
   }
   std::vector<JournalDone> outcomes;
   const absl::Status status = CommitOnce(all, group.size());
   for (const Write& write : group) {
-    const bool alone = absl::IsAlreadyExists(status) && group.size() > 1;
-    outcomes.push_back({write.batch, alone ? CommitOnce(write.rows, 1) : status});
+    outcomes.push_back({write.batch, absl::IsAlreadyExists(status) ? CommitParts(write) : status});
   }
   return outcomes;
+}
+
+absl::Status Journal::CommitParts(const Write& write) {
+  for (const store::Batch& part : write.parts) RETURN_IF_ERROR(CommitOnce(part, 1));
+  return absl::OkStatus();
 }
 
 absl::Status Journal::CommitOnce(const store::Batch& rows, size_t group_size) {

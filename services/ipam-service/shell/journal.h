@@ -1,9 +1,13 @@
 // The engine's journal on a store, written by a thread of its own.
 //
 // Whatever waits when the thread comes back from a write becomes one write (group commit), as long
-// as no address is touched twice in it. Outcomes arrive on the loop, in the order of the calls.
-// When a grouped write is refused because of one row, its parts are written one by one, so that
-// only the guilty one fails.
+// as no address is touched twice in it and the store takes so many rows at once. Outcomes arrive on
+// the loop, in the order of the calls. When a grouped write is refused because of one row, its
+// parts are written one by one, so that only the guilty one fails.
+//
+// A commit of pools and releases alone that is larger than the store takes at once is written in
+// parts, in order, up to the first that fails; its one outcome is that of the last part written.
+// What touches an address is never taken apart.
 //
 // Created, used and destroyed on the loop's thread. The destructor waits for the write that runs;
 // what was not begun is not written, and nothing is reported any more.
@@ -59,11 +63,12 @@ class Journal {
  private:
   struct Write {
     uint64_t batch;
-    store::Batch rows;
+    std::vector<store::Batch> parts;  // more than one: too large for one transaction
   };
 
   void Run();
-  static std::vector<Write> TakeGroup(std::deque<Write>& queue);
+  std::vector<Write> TakeGroup(std::deque<Write>& queue) const;
+  absl::Status CommitParts(const Write& write);
   std::vector<JournalDone> CommitGroup(const std::vector<Write>& group);
   absl::Status CommitOnce(const store::Batch& rows, size_t group_size);
 

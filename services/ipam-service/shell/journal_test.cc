@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,6 +33,9 @@ struct Disk {
   std::map<std::string, std::string> rows;
   absl::Status failure;
   int commits = 0;
+  int fails_from = INT32_MAX;  // the first commit that finds the disk full
+  size_t max_rows = SIZE_MAX;
+  size_t largest = 0;  // rows of one commit
 };
 
 class GatedStore : public store::Store {
@@ -41,6 +46,9 @@ class GatedStore : public store::Store {
     absl::MutexLock lock(&disk_->mutex);
     disk_->mutex.Await(absl::Condition(&disk_->open));
     ++disk_->commits;
+    disk_->largest = std::max(disk_->largest, batch.size());
+    if (batch.size() > disk_->max_rows) return absl::InvalidArgumentError("too many rows");
+    if (disk_->commits >= disk_->fails_from) return absl::ResourceExhaustedError("full");
     if (!disk_->failure.ok()) return disk_->failure;
     for (const store::Row& row : batch.create) {
       if (disk_->rows.contains(row.key)) return absl::AlreadyExistsError("exists");
@@ -60,6 +68,7 @@ class GatedStore : public store::Store {
     }
     return found;
   }
+  size_t max_rows() const override { return disk_->max_rows; }
 
  private:
   Disk* const disk_;
@@ -161,6 +170,86 @@ TEST_F(JournalTest, CountsEveryTransactionWithItsGroupAndWhyItFailed) {
   EXPECT_EQ(figures.queued, 0u);
   EXPECT_EQ(figures.group_size.counts().front(), 4u);  // of one commit each
   EXPECT_GT(figures.write_seconds.sum(), 0);
+}
+
+TEST_F(JournalTest, AGroupIsNoLargerThanTheStoreTakes) {
+  SetOpen(false);
+  disk_.max_rows = 8;
+  for (int i = 0; i < 100; ++i) {
+    journal_->Commit({.batch = static_cast<uint64_t>(i + 1), .create = {RowOf(i, "a/b")}});
+  }
+  SetOpen(true);
+  Wait(100);
+  for (size_t i = 0; i < done_.size(); ++i) {
+    EXPECT_EQ(done_[i].batch, i + 1);
+    EXPECT_TRUE(done_[i].status.ok()) << done_[i].status;
+  }
+  EXPECT_EQ(disk_.largest, 8u);
+  EXPECT_EQ(journal_->Load().value().rows.size(), 100u);
+}
+
+TEST_F(JournalTest, AnErasureAndItsReleaseAreNeverInTwoTransactions) {
+  disk_.max_rows = 3;
+  for (int i = 0; i < 20; ++i) disk_.rows[JournalKey(Address(i))] = ToRow(RowOf(i, "a/b")).value;
+  SetOpen(false);
+  for (int i = 0; i < 20; ++i) {
+    journal_->Commit({.batch = static_cast<uint64_t>(i + 1),
+                      .erase = {Address(i)},
+                      .put_releases = {{Address(i), "a/b", 1000}}});
+  }
+  disk_.fails_from = 11;
+  SetOpen(true);
+  Wait(20);
+  EXPECT_EQ(disk_.largest, 2u);
+  const JournalLoaded loaded = journal_->Load().value();
+  EXPECT_EQ(loaded.rows.size(), 10u);
+  EXPECT_EQ(loaded.releases.size(), 10u);
+  for (const JournalRow& row : loaded.rows) {
+    for (const ReleaseRow& release : loaded.releases) EXPECT_NE(row.address, release.address);
+  }
+}
+
+JournalCommit PoolsAndReleases(uint64_t batch) {
+  JournalCommit commit{.batch = batch};
+  for (int i = 0; i < 10; ++i) {
+    commit.put_pools.push_back({absl::StrCat("pool-", i), 1000 + i});
+    commit.erase_releases.push_back(Address(i));
+  }
+  return commit;
+}
+
+TEST_F(JournalTest, PoolsAndReleasesThatAreTooManyAreWrittenInPartsAndAnsweredOnce) {
+  disk_.max_rows = 3;
+  for (int i = 0; i < 11; ++i) {
+    const store::Row row = ToRow(ReleaseRow{Address(i), "a/b", 1000});
+    disk_.rows[row.key] = row.value;
+  }
+  SetOpen(false);
+  journal_->Commit({.batch = 1, .create = {RowOf(50, "a/b")}});
+  journal_->Commit(PoolsAndReleases(2));
+  journal_->Commit({.batch = 3, .create = {RowOf(51, "a/b")}});
+  SetOpen(true);
+  Wait(3);
+  for (size_t i = 0; i < done_.size(); ++i) {
+    EXPECT_EQ(done_[i].batch, i + 1);
+    EXPECT_TRUE(done_[i].status.ok()) << done_[i].status;
+  }
+  EXPECT_EQ(disk_.commits, 9);  // 20 rows in 7, and one before and one behind them
+  EXPECT_EQ(disk_.largest, 3u);
+  const JournalLoaded loaded = journal_->Load().value();
+  EXPECT_EQ(loaded.rows.size(), 2u);
+  EXPECT_EQ(loaded.pools.size(), 10u);
+  ASSERT_EQ(loaded.releases.size(), 1u);
+  EXPECT_EQ(loaded.releases.front().address, Address(10));
+}
+
+TEST_F(JournalTest, APartThatFailsIsTheOutcomeOfTheWholeAndTheLast) {
+  disk_.max_rows = 3;
+  disk_.fails_from = 5;
+  journal_->Commit(PoolsAndReleases(1));
+  Wait(1);
+  EXPECT_TRUE(absl::IsResourceExhausted(done_[0].status)) << done_[0].status;
+  EXPECT_EQ(disk_.commits, 5);
 }
 
 TEST_F(JournalTest, NothingIsReportedAfterItIsGone) {

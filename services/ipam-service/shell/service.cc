@@ -236,11 +236,19 @@ void IpamService::Execute(const PublishStatus& effect) {
                       {"state", StateName(report.state)},
                       {"reason", report.reason},
                       {"message", report.message}});
-  statuses_.Upsert(StatusKey(report.kind, report.key), ToProto(report));
+  const std::string key = StatusKey(report.kind, report.key);
+  status_keys_.insert(key);
+  statuses_.Upsert(key, ToProto(report));
 }
 
 void IpamService::Execute(const WithdrawStatus& effect) {
-  statuses_.Remove(StatusKey(effect.kind, effect.key));
+  const std::string key = StatusKey(effect.kind, effect.key);
+  status_keys_.erase(key);
+  statuses_.Remove(key);
+}
+
+void IpamService::WithdrawStatuses() {
+  for (const std::string& key : std::exchange(status_keys_, {})) statuses_.Remove(key);
 }
 
 void IpamService::Execute(const AskPicker& effect) { pickers_.Ask(effect); }
@@ -258,15 +266,6 @@ void IpamService::Execute(const MarkSynced&) {
   allocations_.MarkSynced();
   pool_states_.MarkSynced();
   statuses_.MarkSynced();
-}
-
-absl::StatusOr<std::unique_ptr<process::Service>> NewIpamService(const process::Context& context,
-                                                                 const plugin::Registry* registry,
-                                                                 std::shared_ptr<IpamRpc> rpc) {
-  ASSIGN_OR_RETURN(Engine::Options options, OptionsFrom(*registry));
-  std::unique_ptr<process::Service> service =
-      std::make_unique<IpamService>(context, std::move(options), registry, std::move(rpc), nullptr);
-  return service;
 }
 
 }  // namespace portolan::ipam

@@ -9,9 +9,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "api/proto/allocation/v1alpha1/allocation.pb.h"
@@ -45,6 +47,9 @@ class IpamService : public process::Service {
   absl::Status Start(const process::Upstreams& upstreams) override;
 
   void Collect(metrics::Page& page) const override;
+
+  // Takes back every ObjectStatus: another process tells from now on.
+  void WithdrawStatuses();
 
  private:
   void Read(const process::Upstreams& upstreams);
@@ -80,6 +85,7 @@ class IpamService : public process::Service {
   wire::Writer allocations_;
   wire::Writer pool_states_;
   wire::Writer statuses_;
+  absl::flat_hash_set<std::string> status_keys_;  // that are out
   std::optional<wire::TypedReader<config::v1alpha1::Pool>> pools_;
   std::optional<wire::TypedReader<config::v1alpha1::IpamSettings>> settings_;
   std::optional<wire::TypedReader<config::v1alpha1::Plugin>> plugins_;
@@ -87,10 +93,5 @@ class IpamService : public process::Service {
   std::optional<wire::TypedReader<intent::v1alpha1::Namespace>> namespaces_;
   std::optional<wire::TypedReader<intent::v1alpha1::ServiceIntent>> services_;
 };
-
-// `registry` outlives the service. `rpc` is what the process's server knows as this service's face.
-absl::StatusOr<std::unique_ptr<process::Service>> NewIpamService(const process::Context& context,
-                                                                 const plugin::Registry* registry,
-                                                                 std::shared_ptr<IpamRpc> rpc);
 
 }  // namespace portolan::ipam

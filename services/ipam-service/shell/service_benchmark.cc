@@ -45,7 +45,7 @@
 #include "services/base/wire/reader.h"
 #include "services/base/wire/server.h"
 #include "services/ipam-service/shell/convert.h"
-#include "services/ipam-service/shell/service.h"
+#include "services/ipam-service/shell/leading_service.h"
 
 namespace portolan::ipam {
 namespace {

@@ -62,7 +62,7 @@ class L2Service : public process::Service {
   void FollowConfiguration(const process::Upstreams& upstreams);
   void FollowDatapath(const process::Upstreams& upstreams);
   template <typename M>
-  void Follow(std::shared_ptr<grpc::Channel> channel,
+  void Follow(const wire::Channels& channel,
               std::function<void(const std::string&, const M&)> on_upsert,
               std::function<void(const std::string&)> on_remove);
   void OnSynced(int stream);
@@ -114,12 +114,12 @@ absl::Status L2Service::Start(const process::Upstreams& upstreams) {
 // ---- streams ----
 
 template <typename M>
-void L2Service::Follow(std::shared_ptr<grpc::Channel> channel,
+void L2Service::Follow(const wire::Channels& channel,
                        std::function<void(const std::string&, const M&)> on_upsert,
                        std::function<void(const std::string&)> on_remove) {
   const int stream = streams_++;
   readers_.push_back(std::make_shared<wire::TypedReader<M>>(
-      context_.loop, std::move(channel),
+      context_.loop, channel,
       wire::Handlers<M>{.on_upsert = std::move(on_upsert),
                         .on_remove = std::move(on_remove),
                         .on_synced = [this, stream] { OnSynced(stream); }}));
