@@ -49,8 +49,8 @@ Election::~Election() {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
     if (leading_ != nullptr) leading_->End();
+    if (!revoking_) client_->Cancel();
   }
-  client_->Cancel();
   thread_.join();
 }
 
@@ -104,11 +104,7 @@ absl::Status Election::Round() {
   const absl::Time before = clock_->Now();
   ASSIGN_OR_RETURN(const EtcdClient::Lease lease, client_->Grant(options_.ttl));
   // However this ends, the lease does not outlive it: the next one need not wait for its expiry.
-  const absl::Cleanup revoke = [&] {
-    client_->Restart();
-    client_->Revoke(lease.id).IgnoreError();  // else it expires by itself
-    if (stopping()) client_->Cancel();
-  };
+  const absl::Cleanup revoke = [&] { Revoke(lease); };
   ASSIGN_OR_RETURN(const std::shared_ptr<Leadership> leadership, Campaign(lease, before));
   if (leadership == nullptr) return absl::OkStatus();
   if (!SetLeading(leadership)) return absl::OkStatus();
@@ -119,6 +115,19 @@ absl::Status Election::Round() {
   leadership->End();
   handlers_.on_lost(why);
   return absl::OkStatus();
+}
+
+// Also of an election that ends: its destructor waits for this one call.
+void Election::Revoke(const EtcdClient::Lease& lease) {
+  {
+    absl::MutexLock lock(&mutex_);
+    revoking_ = true;
+    client_->Restart();
+  }
+  client_->Revoke(lease.id).IgnoreError();  // else it expires by itself
+  absl::MutexLock lock(&mutex_);
+  revoking_ = false;
+  if (stopping_) client_->Cancel();
 }
 
 // Null: another one was faster.

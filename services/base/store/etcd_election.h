@@ -78,6 +78,7 @@ class Election {
   absl::StatusOr<std::shared_ptr<Leadership>> Campaign(const EtcdClient::Lease& lease,
                                                        absl::Time granted);
   absl::Status Lead(const EtcdClient::Lease& lease, Leadership& leadership);
+  void Revoke(const EtcdClient::Lease& lease);
   void Wait(const std::string& why);
   void Sleep(absl::Duration duration);
   // False: the election ends.
@@ -91,6 +92,7 @@ class Election {
   std::string reason_;  // last told
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool revoking_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<Leadership> leading_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };

@@ -99,17 +99,21 @@ class EtcdTest : public testing::Test {
 
 TEST_F(EtcdTest, AStandbyKnowsItsLeaderAndTakesOverAtOnceWhenItResigns) {
   Run({});
-  Candidate first(client_, "a", absl::Seconds(60));
-  ASSERT_TRUE(first.AwaitElected());
-  const int64_t term = first.leadership()->term();
-  Candidate second(client_, "b", absl::Seconds(60));
-  ASSERT_TRUE(Eventually([&] { return second.waits() == "standby, leader is a"; }));
-  const absl::Time before = absl::Now();
-  first.Resign();
-  ASSERT_TRUE(second.AwaitElected());
-  EXPECT_LT(absl::Now() - before, absl::Seconds(5)) << "far below the lease's minute";
-  RecordProperty("takeover_ms", absl::ToInt64Milliseconds(absl::Now() - before));
-  EXPECT_GT(second.leadership()->term(), term);
+  auto leader = std::make_unique<Candidate>(client_, "0", absl::Seconds(60));
+  ASSERT_TRUE(leader->AwaitElected());
+  // Often, for a resignation races with the destructor that asked for it.
+  for (int i = 1; i <= 50; ++i) {
+    const int64_t term = leader->leadership()->term();
+    auto standby = std::make_unique<Candidate>(client_, absl::StrCat(i), absl::Seconds(60));
+    const std::string expected = absl::StrCat("standby, leader is ", i - 1);
+    ASSERT_TRUE(Eventually([&] { return standby->waits() == expected; })) << standby->waits();
+    const absl::Time before = absl::Now();
+    leader->Resign();
+    ASSERT_TRUE(standby->AwaitElected()) << i;
+    EXPECT_LT(absl::Now() - before, absl::Seconds(5)) << "far below the lease's minute";
+    EXPECT_GT(standby->leadership()->term(), term);
+    leader = std::move(standby);
+  }
 }
 
 TEST_F(EtcdTest, ADeposedLeaderWritesNothingAndIsToldSo) {

@@ -119,7 +119,7 @@ TEST_F(ServiceTest, TheSeedOfRandomIsASetting) {
     process.Add(pool);
     process.AddService("default/web");
     process.Sync();
-    process.WaitForReason("default/web", "assigned");
+    process.WaitFor("an address", [&] { return !process.AddressesOf("default/web").empty(); });
     return process.AddressesOf("default/web");
   };
   EXPECT_EQ(chosen(R"({"seed": 1})"), chosen(R"({"seed": 1})"));
