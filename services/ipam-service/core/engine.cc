@@ -224,6 +224,7 @@ void Engine::On(const JournalDone& event) {
   if (outcome.kind == Ledger::Outcome::Kind::kGranted) {
     CountersOf(outcome.address).granted += outcome.owners.size();
   }
+  for (ServiceRecord* owner : outcome.returned) Settle(*owner);
   for (ServiceRecord* owner : outcome.owners) {
     if (outcome.kind == Ledger::Outcome::Kind::kForeign) {
       ++CountersOf(outcome.address).lost;
@@ -279,6 +280,7 @@ void Engine::SettleFreed() {
       SettleWaiting();
       continue;
     }
+    for (ServiceRecord* service : std::exchange(unsettled_, {})) Settle(*service);
     if (!started_ || (freed_keys_.empty() && freed_namespaces_.empty())) return;
     const auto keys = std::exchange(freed_keys_, {});
     const auto names = std::exchange(freed_namespaces_, {});

@@ -134,12 +134,18 @@ class Engine {
   std::vector<PoolRow> PoolRows() const;
 
   // What is kept and what goes (engine_keep.cc).
+  const net::IpAddress* LeadingOf(const ServiceRecord& service) const;
   Wish WishFor(const ServiceRecord& service) const;
   // Compares what is held with the wish. Illegal addresses are stranded when `strandable` is null
-  // or lists them; the others begin to go.
-  void Keep(ServiceRecord& service, Wish& wish, const Addresses* strandable);
+  // or lists them; the others begin to go. False: something came back or went, so that the wish may
+  // be another one now.
+  bool Keep(ServiceRecord& service, Wish& wish, const Addresses* strandable);
+  Addresses StayingFirst(const ServiceRecord& service) const;
+  bool GivesWay(ServiceRecord& service, const net::IpAddress& address);
   static bool KeepsExtra(const ServiceRecord& service, const Wish& wish, const Member& member);
   Slot* SlotFor(Wish& wish, const net::IpAddress& address, bool extra) const;
+  // The pool answers for the address from now on.
+  void Rehome(const net::IpAddress& address, const std::string& pool);
   // Lets the leftovers go when everything that is asked for is there.
   void LetLeftoversGo(ServiceRecord& service, Wish& wish);
   Addresses StrandedOf(const ServiceRecord& service) const;
@@ -174,6 +180,7 @@ class Engine {
   void Take(ServiceRecord& service, const std::string& pool, const net::IpAddress& address,
             bool adopted);
   void Join(ServiceRecord& service, const net::IpAddress& address, bool adopted);
+  int64_t SinceFor(const ServiceRecord& service) const;
   Asking& AskingOf(ServiceRecord& service, net::Family family);
   void AnswerPick(ServiceRecord& service, Asking& asking, const PickAnswered& answer);
   void ForgetAnswers(ServiceRecord& service);
@@ -229,6 +236,8 @@ class Engine {
     int64_t until_unix_ms;
   };
   std::multimap<absl::Time, Draining> drains_;  // entries that no longer hold are skipped
+  // Whose address was changed by another Service in this Handle().
+  std::vector<ServiceRecord*> unsettled_;
   // Where there may be room since the event of this Handle().
   absl::flat_hash_set<std::string> freed_keys_;        // sharing keys: who is where has changed
   absl::flat_hash_set<std::string> freed_namespaces_;  // whose quota has room

@@ -19,9 +19,7 @@ constexpr int kMaxStaleAnswers = 8;
 
 void Engine::Settle(ServiceRecord& service, const Addresses* strandable) {
   Wish wish = WishFor(service);
-  const size_t had = service.held.size();
-  Keep(service, wish, strandable);
-  if (service.held.size() != had) {  // what is held decides the default family
+  if (!Keep(service, wish, strandable)) {  // what stays decides the default family
     wish = WishFor(service);
     Keep(service, wish, strandable);
   }
@@ -198,11 +196,18 @@ void Engine::AnswerPick(ServiceRecord& service, Asking& asking, const PickAnswer
   }
 }
 
+// Now, but after the Service's other addresses: the journal knows their order by it.
+int64_t Engine::SinceFor(const ServiceRecord& service) const {
+  const int64_t now = absl::ToUnixMillis(now_.wall);
+  if (service.held.empty()) return now;
+  return std::max(now, ledger_.Find(service.held.back(), &service)->since_unix_ms + 1);
+}
+
 void Engine::Take(ServiceRecord& service, const std::string& pool, const net::IpAddress& address,
                   bool adopted) {
   ledger_.Create(address, pool,
                  {.owner = &service,
-                  .since_unix_ms = absl::ToUnixMillis(now_.wall),
+                  .since_unix_ms = SinceFor(service),
                   .generation = service.request.generation,
                   .adopted = adopted},
                  effects_);
@@ -222,7 +227,7 @@ void Engine::Take(ServiceRecord& service, const std::string& pool, const net::Ip
 void Engine::Join(ServiceRecord& service, const net::IpAddress& address, bool adopted) {
   ledger_.Join(address,
                {.owner = &service,
-                .since_unix_ms = absl::ToUnixMillis(now_.wall),
+                .since_unix_ms = SinceFor(service),
                 .generation = service.request.generation,
                 .adopted = adopted},
                effects_);

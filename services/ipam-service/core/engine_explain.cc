@@ -97,7 +97,7 @@ ServiceOutcome Engine::OutcomeOf(const ServiceRecord& service, const Wish& wish,
   for (const net::IpAddress& address : service.held) {
     const Member& member = *ledger_.Find(address, &service);
     if (member.state != Member::State::kDurable) continue;
-    if (member.draining_until_unix_ms != 0) {
+    if (!member.stays()) {
       outcome.leaving.push_back({address, absl::FromUnixMillis(member.draining_until_unix_ms)});
     } else if (std::find(wish.leftovers.begin(), wish.leftovers.end(), address) !=
                wish.leftovers.end()) {
@@ -164,7 +164,7 @@ Wish Engine::SettledWish(const ServiceRecord& service) const {
   for (const net::IpAddress& address : service.held) {
     const Holding& holding = *ledger_.Find(address);
     const Member& member = *holding.Find(&service);
-    if (member.draining_until_unix_ms != 0) continue;
+    if (!member.stays()) continue;
     const bool legal = rules_.HomeOf(service.request, address, *holding.pool) != nullptr;
     if (!legal) wish.stranded.push_back(rules_.WhyIllegal(service.request, address));
     if (Slot* slot = SlotFor(wish, address, KeepsExtra(service, wish, member)); slot != nullptr) {
@@ -188,7 +188,7 @@ SlotExplanation Engine::ExplainHeld(const ServiceRecord& service,
     if (other.owner != &service) slot.shared_with.push_back(other.owner->request.key);
   }
   const Pool* home = rules_.HomeOf(service.request, address, *holding.pool);
-  if (member.draining_until_unix_ms != 0) {
+  if (!member.stays()) {
     slot.outcome = "draining";
   } else if (home == nullptr) {
     slot.outcome = "stranded";

@@ -7,10 +7,19 @@
 
 namespace portolan::ipam {
 
+// The oldest address that stays, else the oldest; null: it has none.
+const net::IpAddress* Engine::LeadingOf(const ServiceRecord& service) const {
+  if (service.held.empty()) return nullptr;
+  for (const net::IpAddress& address : service.held) {
+    if (ledger_.Find(address, &service)->stays()) return &address;
+  }
+  return &service.held.front();
+}
+
 Wish Engine::WishFor(const ServiceRecord& service) const {
   net::Family family = net::Family::kIpv4;
-  if (!service.held.empty()) {
-    family = service.held.front().family();
+  if (const net::IpAddress* leading = LeadingOf(service); leading != nullptr) {
+    family = leading->family();
   } else if (!pools_.AnyHasFamily(net::Family::kIpv4) && pools_.AnyHasFamily(net::Family::kIpv6)) {
     family = net::Family::kIpv6;
   }
@@ -35,27 +44,62 @@ bool Engine::KeepsExtra(const ServiceRecord& service, const Wish& wish, const Me
   return wish.unreadable || (member.adopted && service.request.requested_addresses.empty());
 }
 
-void Engine::Keep(ServiceRecord& service, Wish& wish, const Addresses* strandable) {
-  bool stranded = false;
-  for (const net::IpAddress& address : Addresses(service.held)) {
-    const Holding& holding = *ledger_.Find(address);
-    if (holding.members.size() > 1 && rules_.JoinObjection(service, address, holding)) {
-      LeaveAddress(service, address);  // two cannot be here, not even while one drains
+// An address that drains comes back only where none that stays is in its place.
+Engine::Addresses Engine::StayingFirst(const ServiceRecord& service) const {
+  Addresses order = service.held;
+  if (order.size() < 2) return order;
+  std::stable_partition(order.begin(), order.end(), [&](const net::IpAddress& address) {
+    return ledger_.Find(address, &service)->stays();
+  });
+  return order;
+}
+
+// Two that do not agree cannot be on one address, not even while one drains. The one that was edited
+// goes, unless the others were never told that they have it. True: it is gone.
+bool Engine::GivesWay(ServiceRecord& service, const net::IpAddress& address) {
+  const Holding& holding = *ledger_.Find(address);
+  if (holding.members.size() == 1) return false;
+  const bool told = holding.Find(&service)->state == Member::State::kDurable;
+  Ledger::Owners untold;
+  for (const Member& member : holding.members) {
+    if (member.owner == &service) continue;
+    if (!WhyNotTogether(service.request, member.owner->request).has_value()) continue;
+    if (!told || member.state == Member::State::kDurable) {
+      LeaveAddress(service, address);
+      return true;
+    }
+    untold.push_back(member.owner);
+  }
+  for (ServiceRecord* other : untold) {
+    LeaveAddress(*other, address);
+    unsettled_.push_back(other);
+  }
+  return false;
+}
+
+bool Engine::Keep(ServiceRecord& service, Wish& wish, const Addresses* strandable) {
+  bool stranded = false, same = true;
+  for (const net::IpAddress& address : StayingFirst(service)) {
+    if (GivesWay(service, address)) {
+      same = false;
       continue;
     }
+    const Holding& holding = *ledger_.Find(address);
     const Member& member = *holding.Find(&service);
-    const bool draining = member.draining_until_unix_ms != 0;
+    const bool draining = !member.stays();
     const bool extra = KeepsExtra(service, wish, member);
     const Pool* home = rules_.HomeOf(service.request, address, *holding.pool);
     if (home != nullptr) {
-      if (home->name() != *holding.pool) ledger_.Rehome(address, home->name(), effects_);
+      if (home->name() != *holding.pool) Rehome(address, home->name());
       Slot* slot = SlotFor(wish, address, extra && !draining);
       if (slot == nullptr) {
         if (!draining) wish.leftovers.push_back(address);
         continue;
       }
       slot->filled = address;
-      if (draining) ledger_.SetDraining(address, &service, 0, effects_);
+      if (!draining) continue;
+      ledger_.Return(address, &service, effects_);
+      same = false;
       continue;
     }
     if (draining) continue;
@@ -63,12 +107,14 @@ void Engine::Keep(ServiceRecord& service, Wish& wish, const Addresses* strandabl
                                                           address) != strandable->end();
     if (!stays) {
       Drain(service, address);
+      same = false;
       continue;
     }
     stranded = true;
     wish.stranded.push_back(rules_.WhyIllegal(service.request, address));
     if (Slot* slot = SlotFor(wish, address, extra); slot != nullptr) {
       slot->filled = address;
+      slot->stranded = true;
     } else {
       wish.leftovers.push_back(address);  // what is asked for is not there yet
     }
@@ -78,13 +124,31 @@ void Engine::Keep(ServiceRecord& service, Wish& wish, const Addresses* strandabl
   } else if (!stranded_.empty()) {
     stranded_.erase(service.request.key);
   }
+  return same;
+}
+
+// Unless the pool that answers for it is still that of somebody on the address.
+void Engine::Rehome(const net::IpAddress& address, const std::string& pool) {
+  const Holding& holding = *ledger_.Find(address);
+  const std::string& before = *holding.pool;
+  for (const Member& member : holding.members) {
+    const Pool* home = rules_.HomeOf(member.owner->request, address, before);
+    if (home != nullptr && home->name() == before) return;
+  }
+  pools_.Touch(before);
+  pools_.Touch(pool);
+  pools_changed_ = true;
+  ledger_.Rehome(address, pool, effects_);
+  if (holding.members.size() == 1) return;
+  for (const Member& member : holding.members) unsettled_.push_back(member.owner);
 }
 
 void Engine::LetLeftoversGo(ServiceRecord& service, Wish& wish) {
   if (wish.leftovers.empty()) return;
   const bool complete = std::all_of(wish.slots.begin(), wish.slots.end(), [&](const Slot& slot) {
-    return slot.filled.has_value() &&
-           ledger_.Find(*slot.filled, &service)->state == Member::State::kDurable;
+    if (!slot.filled.has_value() || slot.stranded) return false;
+    const Member& member = *ledger_.Find(*slot.filled, &service);
+    return member.state == Member::State::kDurable && !member.returning;
   });
   if (!complete && !wish.slots.empty()) return;
   for (const net::IpAddress& address : std::exchange(wish.leftovers, {})) Drain(service, address);
@@ -94,7 +158,7 @@ Engine::Addresses Engine::StrandedOf(const ServiceRecord& service) const {
   Addresses stranded;
   for (const net::IpAddress& address : service.held) {
     const Holding& holding = *ledger_.Find(address);
-    if (holding.Find(&service)->draining_until_unix_ms == 0 &&
+    if (holding.Find(&service)->stays() &&
         rules_.HomeOf(service.request, address, *holding.pool) == nullptr) {
       stranded.push_back(address);
     }
@@ -104,14 +168,14 @@ Engine::Addresses Engine::StrandedOf(const ServiceRecord& service) const {
 
 // Nobody was told of an address that is not durable: it can go at once.
 void Engine::Drain(ServiceRecord& service, const net::IpAddress& address) {
-  const bool told = ledger_.Find(address, &service)->state == Member::State::kDurable;
-  if (!told || settings_.drain_time <= absl::ZeroDuration()) {
+  const Member& member = *ledger_.Find(address, &service);
+  if (member.state != Member::State::kDurable || settings_.drain_time <= absl::ZeroDuration()) {
     LeaveAddress(service, address);
     return;
   }
-  const int64_t until = absl::ToUnixMillis(now_.wall + settings_.drain_time);
-  ledger_.SetDraining(address, &service, until, effects_);
-  ScheduleDrain(service, address, until);
+  ledger_.SetDraining(address, &service, absl::ToUnixMillis(now_.wall + settings_.drain_time),
+                      effects_);
+  ScheduleDrain(service, address, member.draining_until_unix_ms);
   freed_namespaces_.insert(std::string(NamespaceOf(service.request.key)));
 }
 
@@ -131,7 +195,7 @@ void Engine::EndDrains() {
     ServiceRecord* service = FindService(drain.service);
     if (service == nullptr) continue;
     const Member* member = ledger_.Find(drain.address, service);
-    if (member == nullptr || member->draining_until_unix_ms != drain.until_unix_ms) continue;
+    if (member == nullptr || member->draining_until_unix_ms != drain.until_unix_ms || member->stays()) continue;
     LeaveAddress(*service, drain.address);
     Settle(*service);
   }

@@ -87,6 +87,15 @@ void Engine::AdoptJournal() {
   ForgetReleases(releases_.Surplus());
   for (const net::IpAddress& address : loaded_->unreadable) ledger_.AdoptForeign(address);
   for (const JournalRow* row : rows) AdoptRow(*row);
+  // Whoever shares an address came to it later than its row.
+  for (const auto& service : services_) {
+    if (service->held.size() < 2) continue;
+    std::stable_sort(service->held.begin(), service->held.end(),
+                     [&](const net::IpAddress& a, const net::IpAddress& b) {
+                       return ledger_.Find(a, service.get())->since_unix_ms <
+                              ledger_.Find(b, service.get())->since_unix_ms;
+                     });
+  }
   loaded_.reset();
   pools_.Rebuild(ledger_, Past());
 }

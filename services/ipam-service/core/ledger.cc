@@ -22,7 +22,7 @@ RowMember RowMemberOf(const Member& member) {
   return {.service = member.owner->request.key,
           .generation = member.generation,
           .since_unix_ms = member.since_unix_ms,
-          .draining_until_unix_ms = member.draining_until_unix_ms,
+          .draining_until_unix_ms = member.stays() ? 0 : member.draining_until_unix_ms,
           .adopted = member.adopted};
 }
 
@@ -48,7 +48,7 @@ void Ledger::AddToCounts(const net::IpAddress& address, const Holding& holding, 
   held_in_name_[{holding.pool, address.family()}] += static_cast<uint64_t>(change);
   absl::InlinedVector<absl::string_view, 1> namespaces;
   for (const Member& member : holding.members) {
-    if (member.draining_until_unix_ms != 0) {
+    if (!member.stays()) {
       draining_ += static_cast<uint64_t>(change);
       continue;
     }
@@ -168,7 +168,16 @@ void Ledger::SetDraining(const net::IpAddress& address, ServiceRecord* owner, in
                          Effects& effects) {
   Holding& holding = holdings_.at(address);
   Uncount(address, holding);
-  MemberOf(holding, owner).draining_until_unix_ms = until_unix_ms;
+  Member& member = MemberOf(holding, owner);
+  if (!std::exchange(member.returning, false)) member.draining_until_unix_ms = until_unix_ms;
+  Count(address, holding);
+  Write(address, holding, effects);
+}
+
+void Ledger::Return(const net::IpAddress& address, ServiceRecord* owner, Effects& effects) {
+  Holding& holding = holdings_.at(address);
+  Uncount(address, holding);
+  MemberOf(holding, owner).returning = true;
   Count(address, holding);
   Write(address, holding, effects);
 }
@@ -188,7 +197,7 @@ JournalRow Ledger::RowOf(const net::IpAddress& address, const Holding& holding) 
                  .generation = first.generation,
                  .pool = *holding.pool,
                  .since_unix_ms = first.since_unix_ms,
-                 .draining_until_unix_ms = first.draining_until_unix_ms,
+                 .draining_until_unix_ms = first.stays() ? 0 : first.draining_until_unix_ms,
                  .adopted = first.adopted};
   for (size_t i = 1; i < holding.members.size(); ++i) {
     row.others.push_back(RowMemberOf(holding.members[i]));
@@ -260,6 +269,10 @@ Ledger::Outcome Ledger::Written(const net::IpAddress& address, Holding& holding,
   }
   Outcome outcome{Outcome::Kind::kNothing, address, {}, holding.pool};
   for (Member& member : holding.members) {
+    if (std::exchange(member.returning, false)) {
+      member.draining_until_unix_ms = 0;
+      outcome.returned.push_back(member.owner);
+    }
     if (member.state != Member::State::kWritten) continue;
     member.state = Member::State::kDurable;
     outcome.owners.push_back(member.owner);

@@ -46,9 +46,12 @@ struct Member {
   ServiceRecord* owner = nullptr;
   int64_t since_unix_ms = 0;
   uint64_t generation = 0;             // of the intent that it answered
-  int64_t draining_until_unix_ms = 0;  // 0: it stays
+  int64_t draining_until_unix_ms = 0;  // 0: nobody was told that it goes
   State state = State::kNew;
-  bool adopted = false;  // it was found in use, not chosen by us
+  bool adopted = false;    // it was found in use, not chosen by us
+  bool returning = false;  // it was to go and stays after all; the row that says so is on its way
+
+  bool stays() const { return draining_until_unix_ms == 0 || returning; }
 };
 
 struct Holding {
@@ -98,9 +101,11 @@ class Ledger {
   void Join(const net::IpAddress& address, Member member, Effects& effects);
   // The owner must be on it. Its key is no longer needed.
   void Leave(const net::IpAddress& address, ServiceRecord* owner, Effects& effects);
-  // 0: it stays after all.
+  // One that returns goes when it was to go.
   void SetDraining(const net::IpAddress& address, ServiceRecord* owner, int64_t until_unix_ms,
                    Effects& effects);
+  // Of a member that drains: it stays after all, as soon as that is durable.
+  void Return(const net::IpAddress& address, ServiceRecord* owner, Effects& effects);
   // Another pool answers for the address from now on; the owners keep it.
   void Rehome(const net::IpAddress& address, const std::string& pool, Effects& effects);
 
@@ -117,6 +122,7 @@ class Ledger {
     net::IpAddress address;
     Owners owners;
     const std::string* pool = nullptr;  // that the holding named
+    Owners returned;                    // stay on it again
   };
   // Writes that follow from the outcome are appended to `effects`.
   Outcome Done(const JournalDone& done, absl::Time now, Effects& effects);

@@ -28,7 +28,7 @@ void Planner::Add(const ServiceRecord& service, std::vector<AddressMove>& moves)
   std::sort(held.begin(), held.end());
   for (const net::IpAddress& address : held) {
     const Holding& holding = *now_.ledger.Find(address);
-    if (holding.Find(&service)->draining_until_unix_ms != 0) continue;
+    if (!holding.Find(&service)->stays()) continue;
     if (rules_.HomeOf(service.request, address, *holding.pool) != nullptr) continue;
     // What is stranded already moves only with permission, and is not the edit's doing.
     if (!settings_.allow_renumber &&

@@ -224,8 +224,12 @@ std::vector<Pool*> PoolTable::Covering(const net::IpAddress& address) const {
   return pools;
 }
 
-void PoolTable::Take(const net::IpAddress& address, const std::string& pool) {
+void PoolTable::Touch(const std::string& pool) {
   if (Pool* named = Find(pool); named != nullptr) named->changed = true;
+}
+
+void PoolTable::Take(const net::IpAddress& address, const std::string& pool) {
+  Touch(pool);
   Pool* active = ActiveFor(address);
   if (active == nullptr) return;
   active->changed = true;
@@ -238,7 +242,7 @@ void PoolTable::Take(const net::IpAddress& address, const std::string& pool) {
 }
 
 Pool* PoolTable::GiveBack(const net::IpAddress& address, const std::string& pool, absl::Time now) {
-  if (Pool* named = Find(pool); named != nullptr) named->changed = true;
+  Touch(pool);
   Pool* active = ActiveFor(address);
   if (active == nullptr) return nullptr;
   active->changed = true;

@@ -68,6 +68,8 @@ class PoolTable {
   // Every pool that covers the address: the active one first, then conflicting ones by age.
   std::vector<Pool*> Covering(const net::IpAddress& address) const;
 
+  // What is published of the pool is out of date: a holding came to its name or left it.
+  void Touch(const std::string& pool);
   // Keep the free space true. `pool` is the one that the holding names.
   void Take(const net::IpAddress& address, const std::string& pool);
   // The pool in which the address is free now, or cools down; null: none.

@@ -29,7 +29,7 @@ bool Counts(const QuotaConfig& quota, const std::string& pool) {
 // Whether somebody of the namespace is on the address to stay.
 bool HasNamespace(const Holding& holding, absl::string_view name) {
   return std::any_of(holding.members.begin(), holding.members.end(), [&](const Member& member) {
-    return member.draining_until_unix_ms == 0 && NamespaceOf(member.owner->request.key) == name;
+    return member.stays() && NamespaceOf(member.owner->request.key) == name;
   });
 }
 

@@ -55,7 +55,7 @@ Engine::Options BuiltinOptions() {
 }
 
 absl::Status Disk::Commit(const JournalCommit& commit) {
-  if (!failure.ok()) return failure;
+  if (!failure.ok() && !fails_afterwards) return failure;
   if (dies_after.has_value() && (*dies_after)-- <= 0) return absl::UnavailableError("killed");
   for (const JournalRow& row : commit.create) {
     const bool erased =
@@ -69,7 +69,7 @@ absl::Status Disk::Commit(const JournalCommit& commit) {
   for (const std::string& name : commit.erase_pools) pools.erase(name);
   for (const net::IpAddress& address : commit.erase_releases) releases.erase(address);
   for (const ReleaseRow& row : commit.put_releases) releases.insert_or_assign(row.address, row);
-  return absl::OkStatus();
+  return failure;
 }
 
 World::World(Disk* disk, Engine::Options options) : disk_(disk), engine_(std::move(options)) {}

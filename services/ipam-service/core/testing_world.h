@@ -35,7 +35,8 @@ struct Disk {
   std::map<net::IpAddress, ReleaseRow> releases;
   // Writes from this number on are lost (the process was killed). Counts down.
   std::optional<int> dies_after;
-  absl::Status failure;  // of every write while not OK
+  absl::Status failure;           // of every write while not OK
+  bool fails_afterwards = false;  // what fails is written nevertheless
 
   absl::Status Commit(const JournalCommit& commit);
   bool dead() const { return dies_after.has_value() && *dies_after <= 0; }
@@ -66,6 +67,7 @@ class World {
 
   bool journal_waits = false;
   void AnswerJournal();  // every write that waits, and those that follow from it
+  bool WritesWait() const { return !writes_.empty(); }
 
   // Published: addresses as text in order, "" when there is no allocation.
   std::string AddressesOf(const std::string& service) const;

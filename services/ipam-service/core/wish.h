@@ -17,6 +17,7 @@ struct Slot {
   std::optional<net::IpAddress> address;  // exactly this one; nothing: any of the family
   bool required = true;                   // false: PreferDualStack, where any one family is enough
   std::optional<net::IpAddress> filled;
+  bool stranded = false;  // `filled` is not legal any more
 };
 
 struct Wish {
