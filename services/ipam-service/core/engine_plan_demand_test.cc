@@ -149,6 +149,17 @@ std::vector<Row> SharingRows() {
        {"default/alone 10.0.0.2 -> 10.0.1.2 q (not-in-pool)",
         "default/dns 10.0.0.1 -> 10.0.1.3 q (not-in-pool)",
         "default/web 10.0.0.1 -> 10.0.1.1 q (not-in-pool)", "default/dns2 + 10.0.1.1 q"}},
+      {"who waits for a disabled pool joins the one with whom it shares when that is enabled",
+       [](Site& site) {
+         site.Pool("p", {"10.0.0.1-10.0.0.2"});
+         site.Commit(false);
+         site.AddSharing("default/dns", 53);
+         site.pools["p"].disabled = true;
+         site.Commit(false);
+         site.AddSharing("default/web", 80);
+       },
+       [](Site& site) { site.pools["p"].disabled = false; },
+       {"default/web + 10.0.0.1 p"}},
       {"one of a sharing group that is no longer selected moves alone",
        [](Site& site) {
          site.Pool("p", {"10.0.0.1-10.0.0.1"});

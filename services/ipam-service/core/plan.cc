@@ -140,9 +140,12 @@ void Planner::Send(const Event& event) {
 // Whether the edit is refused without permission.
 bool Planner::StrandsOrMoves() const {
   for (const auto& [key, service] : twin_->stranded_) {
-    const Engine::Addresses before = live_.StrandedOf(**live_.services_.find(key));
+    const ServiceRecord& before = **live_.services_.find(key);
+    const Engine::Addresses stranded = live_.StrandedOf(before);
     const Engine::Addresses after = twin_->StrandedOf(*service);
-    if (!Without({after.begin(), after.end()}, before).empty()) return true;
+    for (const net::IpAddress& address : Without({after.begin(), after.end()}, stranded)) {
+      if (live_.ledger_.Find(address, &before) != nullptr) return true;
+    }
   }
   return !Compare().moves.empty();
 }

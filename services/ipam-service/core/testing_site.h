@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "services/ipam-service/core/testing_world.h"
 
 namespace portolan::ipam {
@@ -40,7 +39,7 @@ class Site {
     committed_pools_ = pools;
     committed_quotas_ = quotas;
     world_.Advance(kRenumberDelay);
-    world_.Advance(3 * settings.drain_time);
+    world_.Advance(9 * settings.drain_time);  // who waits for who drains for who drains, ...
   }
   void Add(const ServiceRequest& service) { world_.Add(service); }
   void Add(const std::string& key, const Labels& labels = {}) { Add(ServiceOf(key, labels)); }
@@ -74,13 +73,19 @@ class Site {
     Held held;
     for (const auto& [service, allocation] : world_.allocations()) {
       for (const Grant& grant : allocation.grants) {
-        if (grant.draining_until_unix_ms == 0) held[service].insert(TextOf(grant));
+        if (grant.draining_until_unix_ms == 0) held[service].insert(grant.address.ToString());
       }
     }
     return held;
   }
-  static std::string TextOf(const Grant& grant) {
-    return absl::StrCat(grant.address.ToString(), " of ", grant.pool);
+  // As published; empty: the Service does not have it.
+  std::string PoolOfAddress(const std::string& service, const net::IpAddress& address) const {
+    const auto allocation = world_.allocations().find(service);
+    if (allocation == world_.allocations().end()) return "";
+    for (const Grant& grant : allocation->second.grants) {
+      if (grant.address == address) return grant.pool;
+    }
+    return "";
   }
 
   std::map<std::string, PoolConfig> pools;
