@@ -1,17 +1,18 @@
-"""The YANG instance data (RFC 7951) that the story commits, piece by piece."""
+"""The YANG instance data (RFC 7951) that the story commits, piece by piece. `nodes` are the names of nodes a and b."""
 
-BACKENDS_V4 = {"a1": ("10.244.1.11", "a"), "a2": ("10.244.1.12", "a"), "b1": ("10.244.2.11", "b"), "b2": ("10.244.2.12", "b")}
-BACKENDS_V6 = {"a1": ("fd00:244:1::11", "a"), "a2": ("fd00:244:1::12", "a"), "b1": ("fd00:244:2::11", "b"), "b2": ("fd00:244:2::12", "b")}
+# Of each node.
+BACKENDS_V4 = ({"a1": "10.244.1.11", "a2": "10.244.1.12"}, {"b1": "10.244.2.11", "b2": "10.244.2.12"})
+BACKENDS_V6 = ({"a1": "fd00:244:1::11", "a2": "fd00:244:1::12"}, {"b1": "fd00:244:2::11", "b2": "fd00:244:2::12"})
 
 
-def base():
+def base(nodes):
     """What portolan starts with: the nodes and the interfaces that the datapath serves."""
     return {
         "portolan-system:system": {
             "nodes": {
                 "node": [
-                    {"name": "a", "ipv4-address": "172.18.255.11", "ipv6-address": "fd00:18::11"},
-                    {"name": "b", "ipv4-address": "172.18.255.12", "ipv6-address": "fd00:18::12"},
+                    {"name": nodes[0], "ipv4-address": "172.18.255.11", "ipv6-address": "fd00:18::11"},
+                    {"name": nodes[1], "ipv4-address": "172.18.255.12", "ipv6-address": "fd00:18::12"},
                 ]
             }
         },
@@ -23,19 +24,22 @@ def base():
     }
 
 
-def service(namespace, name, color=None, port=80, target_port=8080, dual=False, label=None):
+def _backends(nodes, addresses, suffix=""):
+    return [
+        {"id": f"{backend}{suffix}", "address": address, "node": node}
+        for node, of_node in zip(nodes, addresses)
+        for backend, address in of_node.items()
+    ]
+
+
+def service(nodes, namespace, name, color=None, port=80, target_port=8080, dual=False, label=None):
     """A Service with the laboratory's four backends."""
     labels = [{"key": "color", "value": color}] if color else []
     if label:
         labels.append({"key": label[0], "value": label[1]})
-    backends = [
-        {"id": backend, "address": address, "node": node} for backend, (address, node) in BACKENDS_V4.items()
-    ]
+    backends = _backends(nodes, BACKENDS_V4)
     if dual:
-        backends += [
-            {"id": f"{backend}-v6", "address": address, "node": node}
-            for backend, (address, node) in BACKENDS_V6.items()
-        ]
+        backends += _backends(nodes, BACKENDS_V6, "-v6")
     entry = {
         "namespace": namespace,
         "name": name,

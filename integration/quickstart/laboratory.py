@@ -98,10 +98,14 @@ class Node:
 
 
 class Laboratory:
-    """Use as a context manager: everything is gone at its end, unless `keep`."""
+    """Use as a context manager: everything is gone at its end, unless `keep`.
 
-    def __init__(self, binary, keep=False):
+    `nodes` are the names of the two nodes; no other portolan on this machine has them, because the pins are called so.
+    """
+
+    def __init__(self, binary, keep=False, nodes=_NODES):
         self.binary = binary
+        self._names = nodes
         self.topology = Topology(prefix=_KEPT if keep else None, keep=keep)
 
     def __enter__(self):
@@ -118,7 +122,7 @@ class Laboratory:
     def __exit__(self, *_):
         self.topology.__exit__()
         if not self.topology.keep:
-            remove_pins()
+            remove_pins(self._names)
 
     def _build(self):
         lab = self.topology
@@ -139,7 +143,7 @@ class Laboratory:
         self.remote.add_route("default", via="198.51.100.1")
         self.remote.add_route("default", via="fd00:100::1")
         self.nodes = []
-        for number, name in enumerate(_NODES, start=1):
+        for number, name in enumerate(self._names, start=1):
             self.nodes.append(Node(lab, name, number, lan))
         self._route_between_nodes()
         self.router = FrrRouter(self.router_host, _FRR)
@@ -155,9 +159,9 @@ class Laboratory:
         return self.topology.log_dir
 
 
-def remove_pins():
+def remove_pins(nodes):
     """Detaches the nodes' datapaths: without their pins the links and maps go."""
-    for node in _NODES:
+    for node in nodes:
         shutil.rmtree(os.path.join(_PINS, node), ignore_errors=True)
     if os.path.isdir(_PINS) and not os.listdir(_PINS):
         os.rmdir(_PINS)
@@ -166,4 +170,4 @@ def remove_pins():
 def remove_kept():
     """Removes the laboratory that `--keep` left, if there is one."""
     Topology.remove(_KEPT)
-    remove_pins()
+    remove_pins(_NODES)

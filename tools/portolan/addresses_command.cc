@@ -18,8 +18,6 @@ namespace {
 using allocation::v1alpha1::AddressGrant;
 using allocation::v1alpha1::Allocation;
 
-using Cell = std::vector<std::string>;
-
 struct Holder {
   std::string service;
   AddressGrant grant;
@@ -76,7 +74,7 @@ int GetAddresses(const Places& places, const std::string& pool, Output output) {
     Cell others;
     for (size_t i = 1; i < holders.size(); ++i) others.push_back(holders[i].service);
     printer.Add({{address},
-                 first.grant.pool().empty() ? Cell{} : Cell{first.grant.pool()},
+                 CellOf(first.grant.pool()),
                  {first.service},
                  {Age(first.grant.since_unix_ms())},
                  others,

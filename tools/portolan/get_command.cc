@@ -13,8 +13,6 @@
 namespace portolan::cli {
 namespace {
 
-using Cell = std::vector<std::string>;
-
 // Reads one table and prints a row for each entry.
 template <typename M, typename RowOf>
 int PrintTable(const Places& places, Output output, const std::vector<std::string>& columns,
@@ -69,8 +67,8 @@ int GetPools(const Places& places, Output output) {
                        ? Cell{}
                        : Cell{absl::FormatDuration(absl::Seconds(count.exhausted_in_s()))},
                    {pool.state()},
-                   pool.conflicts_with().empty() ? Cell{} : Cell{pool.conflicts_with()},
-                   pool.message().empty() ? Cell{} : Cell{pool.message()}});
+                   CellOf(pool.conflicts_with()),
+                   CellOf(pool.message())});
     }
   }
   printer.Print(std::cout, output);
@@ -90,7 +88,7 @@ int GetPeers(const Places& places, Output output) {
                                  {peer.session_state()},
                                  {Age(peer.since_unix_ms())},
                                  {absl::StrCat(peer.prefixes_sent())},
-                                 peer.last_error().empty() ? Cell{} : Cell{peer.last_error()}};
+                                 CellOf(peer.last_error())};
       });
 }
 
@@ -135,13 +133,13 @@ int GetProblems(const Places& places, Output output) {
   for (const auto& [key, status] : *statuses) {
     if (!IsProblem(status)) continue;
     printer.Add({{status.component()},
-                 status.node().empty() ? Cell{} : Cell{status.node()},
+                 CellOf(status.node()),
                  {status.kind()},
                  {status.key()},
                  {StateName(status.state())},
                  {status.reason()},
                  {status.message()},
-                 status.remedy().empty() ? Cell{} : Cell{status.remedy()}});
+                 CellOf(status.remedy())});
   }
   printer.Print(std::cout, output);
   return kOk;

@@ -10,19 +10,26 @@
 namespace portolan::cli {
 namespace {
 
+using config::v1alpha1::AddressGain;
 using config::v1alpha1::AddressMove;
 using config::v1alpha1::EditRequest;
 using config::v1alpha1::EditResponse;
 
-using Cell = std::vector<std::string>;
-
-Cell CellOf(const std::string& text) { return text.empty() ? Cell{} : Cell{text}; }
+constexpr char kNothingMoves[] = "no Service would lose or change an address";
 
 std::string Addresses(ptrdiff_t count) {
   return absl::StrCat(count, count == 1 ? " address" : " addresses");
 }
 
 void PrintSummary(const EditResponse& response) {
+  if (response.gains_size() > 0) {
+    std::cerr << Addresses(response.gains_size()) << " would be given to Services that wait"
+              << std::endl;
+  }
+  if (response.moves_size() == 0) {
+    std::cerr << kNothingMoves << std::endl;
+    return;
+  }
   const auto lost =
       std::count_if(response.moves().begin(), response.moves().end(),
                     [](const AddressMove& move) { return move.new_address().empty(); });
@@ -49,14 +56,23 @@ int Plan(const Places& places, EditRequest request, Output output) {
                  {move.reason()},
                  {move.message()}});
   }
-  if (response->moves_size() == 0 && output == Output::kTable) {
-    std::cout << "no Service would lose or change an address" << std::endl;
+  for (const AddressGain& gain : response->gains()) {
+    printer.Add({{gain.service()},
+                 {},
+                 {},
+                 {gain.address()},
+                 {gain.pool()},
+                 {"waits"},
+                 {"the Service waits, and would get this address"}});
+  }
+  const bool nothing = response->moves_size() == 0 && response->gains_size() == 0;
+  if (nothing && output == Output::kTable) {
+    std::cout << kNothingMoves << std::endl;
     return kOk;
   }
   printer.Print(std::cout, output);
-  if (response->moves_size() == 0) return kOk;
-  PrintSummary(*response);
-  return kNotSatisfied;
+  if (!nothing) PrintSummary(*response);
+  return response->moves_size() == 0 ? kOk : kNotSatisfied;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ostream>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_join.h"
@@ -10,6 +11,8 @@
 #include "nlohmann/json.hpp"
 
 namespace portolan::cli {
+
+Cell CellOf(std::string text) { return text.empty() ? Cell{} : Cell{std::move(text)}; }
 
 Printer::Printer(const std::vector<std::string>& columns) {
   for (absl::string_view title : columns) {

@@ -4,11 +4,17 @@
 
 #include <iosfwd>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace portolan::cli {
 
 enum class Output { kTable, kJson };
+
+// The values of a cell; none: there is nothing to say.
+using Cell = std::vector<std::string>;
+// One value; none when it is empty.
+Cell CellOf(std::string text);
 
 class Printer {
  public:
@@ -17,7 +23,7 @@ class Printer {
   explicit Printer(const std::vector<std::string>& columns);
 
   // As many cells as columns; each cell is a list of values, joined by "," in a table.
-  void Add(std::vector<std::vector<std::string>> cells) { rows_.push_back(std::move(cells)); }
+  void Add(std::vector<Cell> cells) { rows_.push_back(std::move(cells)); }
   void Print(std::ostream& out, Output output) const;
 
  private:
@@ -29,7 +35,7 @@ class Printer {
     bool is_list = false;
   };
   std::vector<Column> columns_;
-  std::vector<std::vector<std::vector<std::string>>> rows_;
+  std::vector<std::vector<Cell>> rows_;
 };
 
 }  // namespace portolan::cli

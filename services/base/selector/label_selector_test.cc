@@ -62,5 +62,20 @@ TEST(SelectorProtoTest, KeepsLabelsAndExpressions) {
   EXPECT_EQ(FromProto(proto).ToString(), "color In [green], tier NotIn [test]");
 }
 
+// Of a publisher that is newer than this. It must not let more in than it was meant to.
+TEST(SelectorProtoTest, AnUnknownOperatorIsMetByNothingAndNamesItsKey) {
+  for (const int op : {0, 99}) {
+    config::v1alpha1::LabelSelector proto;
+    auto* expression = proto.add_match_expressions();
+    expression->set_key("tier");
+    expression->set_operator_(static_cast<config::v1alpha1::SelectorOperator>(op));
+    expression->add_values("gold");
+    const LabelSelector selector = FromProto(proto);
+    EXPECT_FALSE(selector.Matches("a/b", {}));
+    EXPECT_FALSE(selector.Matches("a/b", {{"tier", "gold"}}));
+    EXPECT_EQ(selector.FirstMismatch("a/b", {{"tier", "gold"}}), "tier In []");
+  }
+}
+
 }  // namespace
 }  // namespace portolan

@@ -6,17 +6,29 @@
 namespace portolan {
 namespace {
 
-LabelSelector::Operator FromProto(config::v1alpha1::SelectorOperator op) {
-  switch (op) {
+// An operator that this version does not know is met by nothing: In without values.
+LabelSelector::Expression FromProto(const config::v1alpha1::MatchExpression& proto) {
+  LabelSelector::Expression expression{.key = proto.key(),
+                                       .values = {proto.values().begin(), proto.values().end()}};
+  switch (proto.operator_()) {
     case config::v1alpha1::SELECTOR_OPERATOR_IN:
-      return LabelSelector::Operator::kIn;
+      expression.op = LabelSelector::Operator::kIn;
+      break;
     case config::v1alpha1::SELECTOR_OPERATOR_NOT_IN:
-      return LabelSelector::Operator::kNotIn;
+      expression.op = LabelSelector::Operator::kNotIn;
+      break;
+    case config::v1alpha1::SELECTOR_OPERATOR_EXISTS:
+      expression.op = LabelSelector::Operator::kExists;
+      break;
     case config::v1alpha1::SELECTOR_OPERATOR_DOES_NOT_EXIST:
-      return LabelSelector::Operator::kDoesNotExist;
+      expression.op = LabelSelector::Operator::kDoesNotExist;
+      break;
     default:
-      return LabelSelector::Operator::kExists;
+      expression.op = LabelSelector::Operator::kIn;
+      expression.values.clear();
+      break;
   }
+  return expression;
 }
 
 }  // namespace
@@ -27,9 +39,7 @@ LabelSelector FromProto(const config::v1alpha1::LabelSelector& proto) {
     expressions.push_back({key, LabelSelector::Operator::kIn, {value}});
   }
   for (const auto& expression : proto.match_expressions()) {
-    expressions.push_back({expression.key(),
-                           FromProto(expression.operator_()),
-                           {expression.values().begin(), expression.values().end()}});
+    expressions.push_back(FromProto(expression));
   }
   return LabelSelector(std::move(expressions));
 }

@@ -8,7 +8,8 @@
 
 namespace portolan {
 
-// match_labels become In expressions of one value. An unspecified operator counts as Exists.
+// match_labels become In expressions of one value. An operator that is unspecified or unknown (of a
+// newer publisher) is met by nothing.
 LabelSelector FromProto(const config::v1alpha1::LabelSelector& proto);
 Labels FromProto(const google::protobuf::Map<std::string, std::string>& labels);
 

@@ -205,6 +205,7 @@ std::vector<Effect> Engine::On(Planned planned) {
   if (asked.empty()) return {};
   Proposal& proposal = asked.mapped();
   proposal.moves = std::move(planned.moves);
+  proposal.gains = std::move(planned.gains);
   if (!planned.unasked.empty()) {
     proposal.moves_unknown = true;
     proposal.warnings.push_back(Unasked(planned.unasked, proposal.allow_renumber));
@@ -219,7 +220,8 @@ std::vector<Effect> Engine::Decide(Proposal proposal) {
   if (!problems.empty() || proposal.dry_run) {
     if (!proposal.dry_run) committing_ = false;
     return {Answer{proposal.id, revision_, std::move(problems), std::move(proposal.moves),
-                   std::move(proposal.warnings), proposal.moves_unknown}};
+                   std::move(proposal.warnings), proposal.moves_unknown,
+                   std::move(proposal.gains)}};
   }
   Written written{std::move(proposal), {}, generations_};
   written.changes = Diff(running_, written.proposal.candidate);
@@ -274,7 +276,8 @@ std::vector<Effect> Engine::On(JournalWritten result) {
                            {},
                            std::move(written.proposal.moves),
                            std::move(written.proposal.warnings),
-                           written.proposal.moves_unknown});
+                           written.proposal.moves_unknown,
+                           std::move(written.proposal.gains)});
   return effects;
 }
 

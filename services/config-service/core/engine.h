@@ -70,11 +70,12 @@ struct EditProposed {
   // The edit was made of this revision, and is refused when another one runs by now.
   std::optional<uint64_t> base_revision;
 };
-// Outcome of AskPlan. `unasked`: why there is no answer; empty: `moves` is it.
+// Outcome of AskPlan. `unasked`: why there is no answer; empty: `moves` and `gains` are it.
 struct Planned {
   uint64_t id = 0;
   std::vector<AddressMove> moves;
   std::string unasked;
+  std::vector<AddressGain> gains;
 };
 // Outcome of WriteJournal. `error`: why nothing was written; empty: it is durable.
 struct JournalWritten {
@@ -119,6 +120,7 @@ struct Answer {
   std::vector<AddressMove> moves;  // what the edit does, or would do
   std::vector<std::string> warnings;
   bool moves_unknown = false;  // ipam-service could not be asked; a warning says why
+  std::vector<AddressGain> gains;
 };
 // Report TimePassed then. A later one replaces an earlier one.
 struct WakeAt {
@@ -153,6 +155,7 @@ class Engine {
     std::vector<AddressMove> moves;
     std::vector<std::string> warnings;
     bool moves_unknown = false;
+    std::vector<AddressGain> gains;
   };
   // A commit whose WriteJournal is out.
   struct Written {

@@ -21,6 +21,19 @@ struct AddressMove {
   friend bool operator==(const AddressMove&, const AddressMove&) = default;
 };
 
+// A Service that waits would get an address. No reason to refuse an edit.
+struct AddressGain {
+  std::string service;
+  std::string address;
+  std::string pool;
+  friend bool operator==(const AddressGain&, const AddressGain&) = default;
+};
+
+struct AddressPlan {
+  std::vector<AddressMove> moves;
+  std::vector<AddressGain> gains;
+};
+
 // One problem a move, rule address-in-use, at the pool. Beyond twenty, one that says how many more
 // there are. Empty: nothing moves.
 std::vector<Problem> RefusalOf(const std::vector<AddressMove>& moves);

@@ -173,6 +173,14 @@ std::vector<Bad> BadDemands() {
        "type", "1 to 253 characters", "equal in the services that share"},
       {"LongSharingKey", OneService(R"("sharing": {"key": ")" + std::string(254, 'k') + "\"}"), 2,
        service + "/sharing/key", "type", "1 to 253 characters", "equal in the services that share"},
+      {"SharingKeyOfAMegabyte",
+       OneService(R"("sharing": {"key": ")" + std::string(1 << 20, 'k') + "\"}"), 2,
+       service + "/sharing/key", "type", "1 to 253 characters", "equal in the services that share"},
+      {"RequestedPoolOfAMegabyte",
+       OneService(R"("requested-pool": ")" + std::string(1 << 20, 'p') + "\""), 2,
+       service + "/requested-pool", "type", "1 to 253 characters", "The pool that the addresses"},
+      {"RequestedAddressThatIsNone", OneService(R"("requested-address": ["20.0.0.300"])"), 2,
+       service + "/requested-address", "type", "\"20.0.0.300\"", "Exactly these addresses"},
       {"UnknownTrafficPolicy", OneService(R"("sharing": {"key": "k", "traffic-policy": "node"})"),
        2, service + "/sharing/traffic-policy", "type", "\"node\"", "cluster or local"},
       {"SharingWithNoNamespace", OneService(R"("sharing": {"key": "k", "namespace": ["**"]})"), 2,
@@ -226,9 +234,8 @@ std::vector<Bad> BadStores() {
   };
 }
 
-std::vector<Bad> BadInputs() {
+std::vector<Bad> BadBlocks() {
   const std::string pool = kPool;
-  const std::string instance = kInstance;
   return {
       {"UnknownLeaf", Pools(R"({"name": "p", "colour": "red"})"), 2, pool, "unknown-node", "colour",
        "this one has portolan-ipam of 2026-11-24"},
@@ -237,6 +244,20 @@ std::vector<Bad> BadInputs() {
            R"({"name": "p", "blocks": {"block": [{"id": "a", "first": "20.0.0.9", "last": "20.0.0.1"}]}})"),
        2, pool + "/blocks/block[id='a']/last", "block-order",
        "first 20.0.0.9 is above last 20.0.0.1", "exchange"},
+      {"TwoFamiliesInOneRange",
+       Pools(
+           R"({"name": "p", "blocks": {"block": [{"id": "a", "first": "20.0.0.1", "last": "2001:db8::1"}]}})"),
+       2, pool + "/blocks/block[id='a']/last", "block-family", "block a of pool p",
+       "of one family"},
+      {"BlockTwice",
+       Pools(
+           R"({"name": "p", "blocks": {"block": [{"id": "a", "cidr": "20.0.0.0/24"}, {"id": "a", "cidr": "20.0.1.0/24"}]}})"),
+       2, pool + "/blocks/block[id='a']", "duplicate", "block", "remove one"},
+      {"UnknownOperatorForServices",
+       Pools(
+           R"({"name": "p", "service-selector": {"match-expression": [{"key": "k", "operator": "Gt", "value": ["1"]}]}})"),
+       2, pool + "/service-selector/match-expression[key='k']/operator", "type", "\"Gt\"",
+       "in, not-in, exists or does-not-exist"},
       {"OverlappingPools",
        Pools(R"({"name": "p", "blocks": {"block": [{"id": "a", "cidr": "20.0.0.0/24"}]}},)"
              "\n"
@@ -251,6 +272,13 @@ std::vector<Bad> BadInputs() {
        pool + "/blocks/block[id='a']/cidr", "type", "not a CIDR", "what belongs here"},
       {"BlockWithoutAddresses", Pools(R"({"name": "p", "blocks": {"block": [{"id": "a"}]}})"), 2,
        pool + "/blocks/block[id='a']", "missing-choice", "extent", "add it"},
+  };
+}
+
+std::vector<Bad> BadInputs() {
+  const std::string pool = kPool;
+  const std::string instance = kInstance;
+  return {
       {"PeerAsZero",
        Instance(
            R"(, "local-as": 1, "peers": {"peer": [{"name": "x", "address": "10.0.0.1", "remote-as": 0}]})"),
@@ -316,6 +344,8 @@ INSTANTIATE_TEST_SUITE_P(Pools, BadFiles, ::testing::ValuesIn(BadPools()),
 INSTANTIATE_TEST_SUITE_P(Demands, BadFiles, ::testing::ValuesIn(BadDemands()),
                          [](const auto& param) { return std::string(param.param.name); });
 INSTANTIATE_TEST_SUITE_P(Stores, BadFiles, ::testing::ValuesIn(BadStores()),
+                         [](const auto& param) { return std::string(param.param.name); });
+INSTANTIATE_TEST_SUITE_P(Blocks, BadFiles, ::testing::ValuesIn(BadBlocks()),
                          [](const auto& param) { return std::string(param.param.name); });
 INSTANTIATE_TEST_SUITE_P(All, BadFiles, ::testing::ValuesIn(BadInputs()),
                          [](const auto& param) { return std::string(param.param.name); });

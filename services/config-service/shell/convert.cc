@@ -302,14 +302,29 @@ v1alpha1::AddressMove ToProto(const AddressMove& move) {
   return proto;
 }
 
-AddressMove FromProto(const v1alpha1::AddressMove& proto) {
-  return {.service = proto.service(),
-          .address = proto.address(),
-          .pool = proto.pool(),
-          .new_address = proto.new_address(),
-          .new_pool = proto.new_pool(),
-          .reason = proto.reason(),
-          .message = proto.message()};
+v1alpha1::AddressGain ToProto(const AddressGain& gain) {
+  v1alpha1::AddressGain proto;
+  proto.set_service(gain.service);
+  proto.set_address(gain.address);
+  proto.set_pool(gain.pool);
+  return proto;
+}
+
+AddressPlan FromProto(const ipam::v1alpha1::PlanResponse& proto) {
+  AddressPlan plan;
+  for (const v1alpha1::AddressMove& move : proto.moves()) {
+    plan.moves.push_back({.service = move.service(),
+                          .address = move.address(),
+                          .pool = move.pool(),
+                          .new_address = move.new_address(),
+                          .new_pool = move.new_pool(),
+                          .reason = move.reason(),
+                          .message = move.message()});
+  }
+  for (const v1alpha1::AddressGain& gain : proto.gains()) {
+    plan.gains.push_back({gain.service(), gain.address(), gain.pool()});
+  }
+  return plan;
 }
 
 ipam::v1alpha1::PlanRequest ToProto(const AskPlan& ask) {

@@ -31,7 +31,8 @@ v1alpha1::PipelineStage ToProto(const PipelineStage& stage);
 v1alpha1::MetricsEndpoint ToProto(const MetricsEndpoint& endpoint);
 v1alpha1::Problem ToProto(const Problem& problem);
 v1alpha1::AddressMove ToProto(const AddressMove& move);
-AddressMove FromProto(const v1alpha1::AddressMove& proto);
+v1alpha1::AddressGain ToProto(const AddressGain& gain);
+AddressPlan FromProto(const ipam::v1alpha1::PlanResponse& proto);
 ipam::v1alpha1::PlanRequest ToProto(const AskPlan& ask);
 
 intent::v1alpha1::Namespace ToProto(const Namespace& name_space);

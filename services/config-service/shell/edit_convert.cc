@@ -118,6 +118,7 @@ v1alpha1::EditResponse ToProto(const Edit& edit, const Answer& answer) {
   response.set_revision(answer.revision);
   for (const Problem& problem : answer.problems) *response.add_problems() = ToProto(problem);
   for (const AddressMove& move : answer.moves) *response.add_moves() = ToProto(move);
+  for (const AddressGain& gain : answer.gains) *response.add_gains() = ToProto(gain);
   for (const std::string& warning : answer.warnings) response.add_warnings(warning);
   response.set_moves_unknown(answer.moves_unknown);
   SetDifferences(edit.comparison, &response);

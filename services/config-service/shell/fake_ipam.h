@@ -1,8 +1,9 @@
 // An ipam-service that holds addresses and answers Plan, on a socket of its own. Tests only.
 //
 // Services hold addresses; a plan moves each one that no block of the proposed pools holds, to the
-// first address of the first pool. It can go away and come back, be of an older version that does
-// not know the question, or hang: then questions wait until it goes on or the caller gives up.
+// first address of the first pool, which those who wait get too. It can go away and come back, be
+// of an older version that does not know the question, or hang: then questions wait until it goes
+// on or the caller gives up.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -40,6 +41,11 @@ class FakeIpam {
   void Hold(const std::string& service, const std::string& address) {
     absl::MutexLock lock(&mutex_);
     held_[service] = address;
+  }
+
+  void LetWait(const std::string& service) {
+    absl::MutexLock lock(&mutex_);
+    waiting_services_.push_back(service);
   }
 
   // Questions so far.
@@ -99,6 +105,13 @@ class FakeIpam {
       move->set_new_address(request.pools(0).blocks(0).first());
       move->set_new_pool(request.pools(0).name());
     }
+    for (const std::string& service : waiting_services_) {
+      if (request.pools_size() == 0 || request.pools(0).blocks_size() == 0) continue;
+      config::v1alpha1::AddressGain* gain = response->add_gains();
+      gain->set_service(service);
+      gain->set_address(request.pools(0).blocks(0).first());
+      gain->set_pool(request.pools(0).name());
+    }
     return grpc::Status::OK;
   }
 
@@ -119,6 +132,7 @@ class FakeIpam {
   int waiting_ = 0;
   int wanted_ = 0;
   std::map<std::string, std::string> held_;  // address by service
+  std::vector<std::string> waiting_services_;
   std::vector<ipam::v1alpha1::PlanRequest> asked_;
   Rpc rpc_;
   ipam::v1alpha1::Ipam::Service other_;   // answers UNIMPLEMENTED

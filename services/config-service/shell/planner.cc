@@ -87,13 +87,7 @@ void Planner::Finish(Call* call) {
 }
 
 Planner::Answer Planner::AnswerOf(const Call& call) const {
-  if (call.status.ok()) {
-    std::vector<AddressMove> moves;
-    for (const v1alpha1::AddressMove& move : call.response.moves()) {
-      moves.push_back(FromProto(move));
-    }
-    return moves;
-  }
+  if (call.status.ok()) return FromProto(call.response);
   const auto code = static_cast<absl::StatusCode>(call.status.error_code());
   switch (code) {
     case absl::StatusCode::kDeadlineExceeded:

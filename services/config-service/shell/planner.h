@@ -23,7 +23,7 @@ namespace portolan::config {
 class Planner {
  public:
   // An error: there is no answer; its message says why in a few words.
-  using Answer = absl::StatusOr<std::vector<AddressMove>>;
+  using Answer = absl::StatusOr<AddressPlan>;
   using Callback = std::function<void(Answer)>;
 
   // Of several, the one that answers is the one that leads; `deadline` is for all together.

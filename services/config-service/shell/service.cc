@@ -231,7 +231,10 @@ void ConfigService::Execute(std::vector<Effect> effects) {
 void ConfigService::Ask(const AskPlan& ask) {
   planner_->Ask(ToProto(ask), [this, id = ask.id](Planner::Answer answer) {
     Planned planned{id, {}, std::string(answer.status().message())};
-    if (answer.ok()) planned.moves = *std::move(answer);
+    if (answer.ok()) {
+      planned.moves = std::move(answer->moves);
+      planned.gains = std::move(answer->gains);
+    }
     PostToLoop([this, planned = std::move(planned)] {
       Execute(engine_.Handle(planned, context_.clock->Now()));
     });

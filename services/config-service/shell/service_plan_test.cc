@@ -139,6 +139,22 @@ TEST_F(PlanTest, TheQuestionIsTheWholeProposalWithTheEditsPermission) {
   EXPECT_TRUE(asked[2].settings().allow_renumber());
 }
 
+TEST_F(PlanTest, WhoWouldGainAnAddressIsToldAndRefusesNothing) {
+  const auto process = RunWithAHolder();
+  ipam_->LetWait("default/waits");
+  for (const bool check : {true, false}) {
+    const EditResponse response =
+        process->Edit(v1alpha1::EDIT_OPERATION_MERGE, Primary("20.0.10.0/23"), check);
+    EXPECT_THAT(response.problems(), IsEmpty());
+    EXPECT_THAT(response.moves(), IsEmpty());
+    ASSERT_EQ(response.gains_size(), 1);
+    EXPECT_EQ(response.gains(0).service(), "default/waits");
+    EXPECT_EQ(response.gains(0).address(), "20.0.10.0");
+    EXPECT_EQ(response.gains(0).pool(), "primary");
+  }
+  EXPECT_EQ(process->Get().revision(), 2u);
+}
+
 TEST_F(PlanTest, WithThePermissionItGoesOnAndTheRevisionSaysSoUntilTheNextCommit) {
   const auto process = RunWithAHolder();
   World world(*process);

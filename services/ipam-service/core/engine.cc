@@ -5,7 +5,6 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/hash/hash.h"
-#include "services/ipam-service/core/plan.h"
 
 namespace portolan::ipam {
 namespace {
@@ -372,24 +371,6 @@ void Engine::ArmNextTimer() {
   if (!next.has_value() || (armed_at_.has_value() && *armed_at_ <= *next)) return;
   armed_at_ = next;
   effects_.push_back(ArmTimer{*next});
-}
-
-std::optional<std::vector<AddressMove>> Engine::Plan(const std::vector<PoolConfig>& pools,
-                                                     const Settings& settings) const {
-  if (!started_) return std::nullopt;
-  std::vector<const ServiceRecord*> holders;
-  for (const auto& service : services_) {
-    if (!service->held.empty()) holders.push_back(service.get());
-  }
-  std::sort(holders.begin(), holders.end(), [](const ServiceRecord* a, const ServiceRecord* b) {
-    return a->request.key < b->request.key;
-  });
-  Planner planner({selectors_, namespaces_, ledger_, quotas_, pickers_, releases_, rules_,
-                   now_.steady, seed_, first_seen_},
-                  pools, settings);
-  std::vector<AddressMove> moves;
-  for (const ServiceRecord* service : holders) planner.Add(*service, moves);
-  return moves;
 }
 
 }  // namespace portolan::ipam

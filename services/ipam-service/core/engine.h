@@ -75,10 +75,9 @@ class Engine {
 
   Effects Handle(const Event& event, Moment now);
 
-  // What would happen to the addresses in use if these were the pools and settings, and moving were
-  // allowed: by Service, then address. O(addresses held). Nothing: not started yet.
-  std::optional<std::vector<AddressMove>> Plan(const std::vector<PoolConfig>& pools,
-                                               const Settings& settings) const;
+  // What would happen to addresses if this were the configuration (core/plan.h): what Services lose
+  // if moving is allowed, and what those get who wait. Nothing: not started yet.
+  std::optional<AddressPlan> Plan(const Proposal& proposal) const;
   // Nothing: no such Service.
   std::optional<Explanation> Explain(const std::string& service) const;
   // O(pools).
@@ -87,6 +86,14 @@ class Engine {
  private:
   enum class Fill { kFilled, kNext, kWait };
   using Addresses = ServiceRecord::Addresses;
+  friend class Planner;
+
+  // Copies (engine_twin.cc).
+  struct AsTwin {};
+  Engine(AsTwin, const Engine& live);
+  // An engine in the same state that knows only these Services: all that wait or are stranded, and
+  // all that are on one address or in one quota with one of them. What others hold is foreign.
+  std::unique_ptr<Engine> TwinOf(const std::vector<const ServiceRecord*>& services) const;
 
   // Events (engine.cc).
   void On(const JournalLoaded& event);

@@ -47,6 +47,8 @@ TEST(EngineBadInput, EachAddressHasItsOwnOutcome) {
        "10.0.0.1: it is held by Service default/holder"},
       {"only a held one", Wanting({"10.0.0.1"}), "", State::kPending, "address-held",
        "held by Service default/holder"},
+      {"one held by another tenant, who is named", Wanting({"10.0.0.2"}), "", State::kPending,
+       "address-held", "10.0.0.2: it is held by Service tenant/other"},
       {"in no pool", Wanting({"192.0.2.1", "10.0.0.7"}), "10.0.0.7", State::kDegraded,
        "not-in-pool", "no pool covers 192.0.2.1"},
       {"the pool does not select", Wanting({"10.9.0.1"}), "", State::kPending, "selector-mismatch",
@@ -69,6 +71,9 @@ TEST(EngineBadInput, EachAddressHasItsOwnOutcome) {
        "not-in-requested-pool", "requested-pool is \"gold\""},
       {"10,000 addresses", Wanting(std::vector<std::string>(10'000, "10.0.0.7")), "",
        State::kRejected, "too-many-addresses", "10000 addresses are requested; at most 64"},
+      {"a pool whose name is a megabyte",
+       With(ServiceOf("default/web"), [](auto& r) { r.requested_pool.assign(1 << 20, 'p'); }), "",
+       State::kPending, "no-such-pool", "does not exist"},
       {"a megabyte", Wanting({std::string(1 << 20, '\x01')}), "", State::kRejected,
        "unparsable-address", "\\x01...\" is not an IP address"},
   };
@@ -81,6 +86,7 @@ TEST(EngineBadInput, EachAddressHasItsOwnOutcome) {
     gold.service_selector = LabelSelector({{"tier", LabelSelector::Operator::kExists, {}}});
     world.Add(gold);
     world.Add(ServiceOf("default/holder"));
+    world.Add(ServiceOf("tenant/other"));
     world.Add(c.request);
     EXPECT_EQ(world.AddressesOf("default/web"), c.addresses) << c.claim;
     const StatusReport* status = world.StatusOf("default/web");
@@ -90,6 +96,7 @@ TEST(EngineBadInput, EachAddressHasItsOwnOutcome) {
     EXPECT_THAT(status->message, HasSubstr(c.message)) << c.claim;
     EXPECT_LT(status->message.size(), 1000u) << c.claim;
     EXPECT_EQ(world.AddressesOf("default/holder"), "10.0.0.1") << c.claim;
+    EXPECT_EQ(world.AddressesOf("tenant/other"), "10.0.0.2") << c.claim;
     EXPECT_THAT(world.problems, IsEmpty());
   }
 }

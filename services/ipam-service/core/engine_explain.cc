@@ -5,6 +5,7 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "services/ipam-service/core/engine.h"
+#include "services/ipam-service/core/shown.h"
 
 namespace portolan::ipam {
 namespace {
@@ -28,8 +29,8 @@ std::vector<Finding> Engine::WhyNot(const ServiceRecord& service, const Slot& sl
   }
   const std::string& wanted = service.request.requested_pool;
   if (!wanted.empty() && pools_.Find(wanted) == nullptr) {
-    findings.push_back({absl::StrCat("pool/", wanted), "no-such-pool",
-                        absl::StrCat("requested-pool \"", wanted, "\" does not exist")});
+    findings.push_back({absl::StrCat("pool/", Shown(wanted)), "no-such-pool",
+                        absl::StrCat("requested-pool \"", Shown(wanted), "\" does not exist")});
     return findings;
   }
   for (const Pool* pool : pools_.ordered()) {

@@ -339,7 +339,7 @@ TEST_F(EngineHistoryTest, APlanDoesNotPromiseAnAddressThatCoolsDown) {
   moves.requested_addresses.clear();
   world_->Add(moves);
   const auto plan = [&] {
-    return world_->engine().Plan({LongestUnused("p", "10.0.0.1-10.0.0.3")}, Settings{})->at(0);
+    return world_->engine().Plan({.pools = {LongestUnused("p", "10.0.0.1-10.0.0.3")}})->moves.at(0);
   };
   EXPECT_EQ(plan().new_address, Address("10.0.0.3"));
   world_->Add(Exactly("default/third", "10.0.0.3"));
@@ -349,7 +349,9 @@ TEST_F(EngineHistoryTest, APlanDoesNotPromiseAnAddressThatCoolsDown) {
   Settings other;
   other.address_picker = "lowest-free";
   PoolConfig by_default = PoolOf("p", {"10.0.0.1-10.0.0.3"});
-  EXPECT_EQ(world_->engine().Plan({by_default}, other)->at(0).new_address, Address("10.0.0.1"));
+  EXPECT_EQ(
+      world_->engine().Plan({.pools = {by_default}, .settings = other})->moves.at(0).new_address,
+      Address("10.0.0.1"));
 }
 
 // ---- restarts and failures ----

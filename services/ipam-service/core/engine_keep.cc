@@ -38,8 +38,8 @@ Slot* Engine::SlotFor(Wish& wish, const net::IpAddress& address, bool extra) con
   return &wish.slots.back();
 }
 
-// What nobody asked for in so many words stays all the same: nobody knows what an unreadable request
-// means, and what was found in use is not given up before another address is asked for.
+// What nobody asked for in so many words stays all the same: nobody knows what an unreadable
+// request means, and what was found in use is not given up before another address is asked for.
 bool Engine::KeepsExtra(const ServiceRecord& service, const Wish& wish, const Member& member) {
   return wish.unreadable || (member.adopted && service.request.requested_addresses.empty());
 }
@@ -54,8 +54,8 @@ Engine::Addresses Engine::StayingFirst(const ServiceRecord& service) const {
   return order;
 }
 
-// Two that do not agree cannot be on one address, not even while one drains. The one that was edited
-// goes, unless the others were never told that they have it. True: it is gone.
+// Two that do not agree cannot be on one address, not even while one drains. The one that was
+// edited goes, unless the others were never told that they have it. True: it is gone.
 bool Engine::GivesWay(ServiceRecord& service, const net::IpAddress& address) {
   const Holding& holding = *ledger_.Find(address);
   if (holding.members.size() == 1) return false;
@@ -195,7 +195,9 @@ void Engine::EndDrains() {
     ServiceRecord* service = FindService(drain.service);
     if (service == nullptr) continue;
     const Member* member = ledger_.Find(drain.address, service);
-    if (member == nullptr || member->draining_until_unix_ms != drain.until_unix_ms || member->stays()) continue;
+    if (member == nullptr || member->draining_until_unix_ms != drain.until_unix_ms ||
+        member->stays())
+      continue;
     LeaveAddress(*service, drain.address);
     Settle(*service);
   }

@@ -175,6 +175,9 @@ TEST(EngineEdges, AreLeftOutOnlyWhereACidrHasThemToSpare) {
        "ipv6 1/18446744073709551616 2 reserved"},
       {"a /32 of IPv6 is exact", "2001:db8::/32", true,
        "2001:db8::", "ipv6 1/79228162514264337593543950336"},
+      {"all of IPv6 is exact", "::/0", true,
+       "::", "ipv6 1/340282366920938463463374607431768211456"},
+      {"all of IPv4 is exact", "0.0.0.0/0", true, "0.0.0.0", "ipv4 1/4294967296"},
   };
   for (const EdgeCase& c : cases) {
     Disk disk;

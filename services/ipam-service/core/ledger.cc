@@ -99,6 +99,28 @@ void Ledger::AdoptForeign(const net::IpAddress& address) {
   holdings_.insert_or_assign(address, std::move(holding));
 }
 
+void Ledger::CopyFrom(const Ledger& other,
+                      absl::FunctionRef<ServiceRecord*(const ServiceRecord*)> twin_of) {
+  for (const auto& [address, theirs] : other.holdings_) {
+    if (theirs.state == Holding::State::kErasing) continue;
+    Holding holding{.members = theirs.members, .pool = Intern(*theirs.pool)};
+    for (Member& member : holding.members) {
+      member.owner = twin_of(member.owner);
+      member.state = Member::State::kDurable;
+      if (std::exchange(member.returning, false)) member.draining_until_unix_ms = 0;
+    }
+    const bool ours = !holding.members.empty() &&
+                      std::all_of(holding.members.begin(), holding.members.end(),
+                                  [](const Member& member) { return member.owner != nullptr; });
+    if (!ours) {
+      AdoptForeign(address);
+      continue;
+    }
+    Count(address, holding);
+    holdings_.insert_or_assign(holdings_.end(), address, std::move(holding));
+  }
+}
+
 const Holding* Ledger::Find(const net::IpAddress& address) const {
   auto it = holdings_.find(address);
   return it == holdings_.end() ? nullptr : &it->second;

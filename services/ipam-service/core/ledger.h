@@ -79,6 +79,10 @@ class Ledger {
   // more; their rows go. All null: the address is erased.
   void Adopt(const JournalRow& row, absl::Span<ServiceRecord* const> owners, Effects& effects);
   void AdoptForeign(const net::IpAddress& address);
+  // All that `other` holds, as if it were durable, for the twins of its owners. Where an owner has
+  // none (null) the address is foreign; one that is being erased is free. This must be empty.
+  void CopyFrom(const Ledger& other,
+                absl::FunctionRef<ServiceRecord*(const ServiceRecord*)> twin_of);
 
   const Holding* Find(const net::IpAddress& address) const;
   // Null when the Service is not on the address.

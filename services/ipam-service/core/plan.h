@@ -1,17 +1,25 @@
-// What would happen to the addresses in use under another configuration: on tables of its own, so
-// that nothing changes. O(addresses held).
+// What an edit of pools, settings and quotas would do to addresses: it is done to a twin of the
+// engine, whose writes succeed at once and whose clock runs ahead until everything that moves has
+// moved and drained, and what Services have then is compared with what they have now. So a plan
+// knows no rule of its own, and the engine that is asked stays as it is.
+//
+// What is not foreseen: answers of pickers in other processes, cool-downs that end later, edits of
+// Services. Pools come in the order in which config-service publishes them: first those that are
+// removed, then those that are changed, by name. Settings and quotas are streams of their own, so
+// they may come before, between or after; the plan has them before. That matters only to those who
+// wait when one edit gives room and takes away the right to it: they may get more than was
+// foreseen.
+//
+// Cost: O(addresses held), plus what the engine's own work costs for those who lose or wait.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <string>
+#include <memory>
 #include <vector>
 
+#include "services/ipam-service/core/engine.h"
 #include "services/ipam-service/core/ledger.h"
-#include "services/ipam-service/core/namespace_table.h"
-#include "services/ipam-service/core/picker_table.h"
 #include "services/ipam-service/core/pool_table.h"
-#include "services/ipam-service/core/release_table.h"
+#include "services/ipam-service/core/quota_table.h"
 #include "services/ipam-service/core/rules.h"
 #include "services/ipam-service/core/service_record.h"
 #include "services/ipam-service/core/types.h"
@@ -20,35 +28,34 @@ namespace portolan::ipam {
 
 class Planner {
  public:
-  // What is true now. Nothing is owned; all of it stays as it is while the planner lives.
-  struct Now {
-    const PoolSelectors& selectors;
-    const NamespaceTable& namespaces;
-    const Ledger& ledger;
-    const QuotaTable& quotas;
-    const PickerTable& pickers;
-    const ReleaseTable& releases;
-    const Rules& rules;  // of the configuration that is in force
-    absl::Time time;     // steady
-    uint64_t seed = 0;
-    const std::map<std::string, int64_t>& first_seen;  // of pools
-  };
+  // `live` has started and stays as it is while the planner lives.
+  Planner(const Engine& live, const Proposal& proposal);
 
-  Planner(const Now& now, const std::vector<PoolConfig>& pools, const Settings& settings);
-
-  // What one Service would lose. In the order of their keys, since what one gets another cannot.
-  void Add(const ServiceRecord& service, std::vector<AddressMove>& moves);
+  AddressPlan Make();
 
  private:
-  void Replace(const ServiceRecord& service, AddressMove& move);
-  bool PickFrom(Pool& pool, const ServiceRecord& service, AddressMove& move);
+  // Whether the edit leaves the Service alone, and it does not matter to others who it is.
+  bool IsIdle(const ServiceRecord& service) const;
+  bool HasQuota(const ServiceRecord& service) const;
+  void Edit();
+  // Until what the edit moves has moved and drained.
+  void LetItHappen();
+  void Send(const Event& event);
+  bool StrandsOrMoves() const;
+  AddressPlan Compare() const;
+  void Compare(const ServiceRecord& before, AddressPlan& plan) const;
+  Finding WhyLost(const ServiceRecord& before, const net::IpAddress& address) const;
 
-  const Now now_;
-  const Settings settings_;
-  PickerTable pickers_;  // with the proposed default
+  const Engine& live_;
+  const Proposal& proposal_;
+  // The proposal's tables, without what is free, for a look at everybody.
+  const Ledger nothing_held_{nullptr};
+  QuotaTable quotas_;
   PoolTable pools_;
-  const Rules rules_;                               // of the proposed configuration
-  std::map<net::IpAddress, AddressMove> replaced_;  // so that those who share stay together
+  const Rules rules_;
+  std::vector<const ServiceRecord*> concerned_;  // by key
+  std::unique_ptr<Engine> twin_;
+  Moment now_;
 };
 
 }  // namespace portolan::ipam

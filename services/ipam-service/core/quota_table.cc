@@ -27,6 +27,12 @@ const QuotaConfig* QuotaTable::Find(const std::string& name) const {
   return it == quotas_.end() ? nullptr : &it->second;
 }
 
+std::vector<std::string> QuotaTable::Names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, quota] : quotas_) names.push_back(name);
+  return names;
+}
+
 bool QuotaTable::IsFor(const QuotaConfig& quota, absl::string_view name) const {
   const std::string key = absl::StrCat(name, "/");  // as if it were a Service there
   if (quota.namespaces.empty() && quota.namespace_selectors.empty()) return true;

@@ -18,6 +18,10 @@ class QuotaTable {
   // `namespaces` outlives this; Forget() when it changed.
   explicit QuotaTable(const NamespaceTable* namespaces) : namespaces_(namespaces) {}
 
+  // The same quotas, for the same namespaces in another table.
+  QuotaTable(const QuotaTable& other, const NamespaceTable* namespaces)
+      : namespaces_(namespaces), quotas_(other.quotas_) {}
+
   void Upsert(QuotaConfig quota);
   void Remove(const std::string& name);
   void Forget() { by_namespace_.clear(); }
@@ -25,6 +29,7 @@ class QuotaTable {
   bool empty() const { return quotas_.empty(); }
   bool selects_by_label() const;
   const QuotaConfig* Find(const std::string& name) const;
+  std::vector<std::string> Names() const;
   // By name.
   const std::vector<const QuotaConfig*>& For(absl::string_view name) const;
 

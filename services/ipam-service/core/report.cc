@@ -4,10 +4,10 @@
 #include <array>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "services/ipam-service/core/address_count.h"
+#include "services/ipam-service/core/shown.h"
 
 namespace portolan::ipam {
 namespace {
@@ -121,12 +121,6 @@ void AddFindings(const Wish& wish, const ServiceOutcome& outcome, StatusReport& 
     report.findings.insert(report.findings.end(), unserved.findings.begin(),
                            unserved.findings.end());
   }
-}
-
-// The text may be long and of any bytes.
-std::string Shown(const std::string& text) {
-  constexpr size_t kShown = 64;
-  return absl::StrCat(absl::CHexEscape(text.substr(0, kShown)), text.size() > kShown ? "..." : "");
 }
 
 Finding AboutLeaving(const ServiceOutcome::Leaving& leaving) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/ipam-service/core/sharing.h"
+#include "services/ipam-service/core/shown.h"
 
 namespace portolan::ipam {
 namespace {
@@ -60,8 +61,9 @@ Finding Rules::WhyIllegal(const ServiceRequest& request, const net::IpAddress& a
     return {SubjectOf(address), "not-in-pool", absl::StrCat("no pool covers ", address.ToString())};
   }
   const Pool& pool = *covering.front();
-  Finding finding = About(pool, "not-in-requested-pool",
-                          absl::StrCat("requested-pool is \"", request.requested_pool, "\""));
+  Finding finding =
+      About(pool, "not-in-requested-pool",
+            absl::StrCat("requested-pool is \"", Shown(request.requested_pool), "\""));
   auto refusal = pools_.Refuses(pool, request);
   if (refusal.has_value()) finding = About(pool, std::move(refusal->reason), refusal->message);
   finding.subject = SubjectOf(address);
@@ -76,7 +78,7 @@ std::optional<Finding> Rules::Objection(const Pool& pool, const ServiceRequest& 
   if (pool.config().disabled) return About(pool, "pool-disabled", "it is disabled");
   if (!request.requested_pool.empty() && request.requested_pool != pool.name()) {
     return About(pool, "not-in-requested-pool",
-                 absl::StrCat("requested-pool is \"", request.requested_pool, "\""));
+                 absl::StrCat("requested-pool is \"", Shown(request.requested_pool), "\""));
   }
   if (!pool.config().auto_assign && request.requested_pool.empty() &&
       request.requested_addresses.empty()) {

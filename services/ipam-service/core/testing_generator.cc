@@ -48,15 +48,14 @@ void Generator::AddBlocks(uint64_t index, PoolConfig& pool) {
   const uint64_t net = overlaps_ ? Below(4) : index;
   if (OneIn(2)) {
     const bool range = OneIn(2);
-    pool.blocks.push_back(BlockOf(
-        range ? absl::StrCat("2001:db8:", net, "::-2001:db8:", net, "::", Below(6))
-              : absl::StrCat("2001:db8:", net, "::/", 126 + Below(3))));
+    pool.blocks.push_back(
+        BlockOf(range ? absl::StrCat("2001:db8:", net, "::-2001:db8:", net, "::", Below(6))
+                      : absl::StrCat("2001:db8:", net, "::/", 126 + Below(3))));
   }
   if (OneIn(5)) pool.blocks.erase(pool.blocks.begin());
   if (OneIn(4)) {
     const uint64_t first = corner + Below(6);
-    pool.excluded.push_back(
-        BlockOf(absl::StrCat(Ipv4At(first), "-", Ipv4At(first + Below(4)))));
+    pool.excluded.push_back(BlockOf(absl::StrCat(Ipv4At(first), "-", Ipv4At(first + Below(4)))));
   }
 }
 
@@ -72,8 +71,8 @@ void Generator::AddSelectors(PoolConfig& pool) {
       pool.service_selector = LabelSelector({{"color", Operator::kExists, {}}});
       break;
     case 3:
-      pool.service_selector = LabelSelector(
-          {{std::string(LabelSelector::kNamespaceKey), Operator::kIn, {"t0", "t1"}}});
+      pool.service_selector =
+          LabelSelector({{std::string(LabelSelector::kNamespaceKey), Operator::kIn, {"t0", "t1"}}});
       break;
     default:
       break;

@@ -152,9 +152,8 @@ bool Model::PassesNamespace(const std::vector<std::string>& names,
   if (Has(names, NamespaceIn(key))) return true;
   const auto known = namespaces.find(NamespaceIn(key));
   const Labels labels = known == namespaces.end() ? Labels() : known->second;
-  return std::any_of(selectors.begin(), selectors.end(), [&](const LabelSelector& selector) {
-    return selector.Matches(key, labels);
-  });
+  return std::any_of(selectors.begin(), selectors.end(),
+                     [&](const LabelSelector& selector) { return selector.Matches(key, labels); });
 }
 
 std::string Model::Refusal(const PoolConfig& pool, const ServiceRequest& service) const {

@@ -1,6 +1,7 @@
-// What the rules of ipam say, for tests: a plain model without an index, an order or a memory of its
-// own. It is told what is configured and who is on which address, and searches everything anew each
-// time that it is asked. Small and slow; it shares no code with the engine but selectors of labels.
+// What the rules of ipam say, for tests: a plain model without an index, an order or a memory of
+// its own. It is told what is configured and who is on which address, and searches everything anew
+// each time that it is asked. Small and slow; it shares no code with the engine but selectors of
+// labels.
 #pragma once
 
 #include <cstdint>
@@ -68,7 +69,8 @@ class Model {
                                   const Addresses& leaving) const;
   // Whether the two may be on one address; else the reason.
   static std::string WhyNotTogether(const ServiceRequest& a, const ServiceRequest& b);
-  // The pool that answers for the address: the one that works, else the oldest of those in conflict.
+  // The pool that answers for the address: the one that works, else the oldest of those in
+  // conflict.
   const PoolConfig* Answering(const net::IpAddress& address) const;
   // Usable and nobody's, lowest first.
   Addresses Free(const PoolConfig& pool, net::Family family) const;

@@ -30,8 +30,8 @@ std::string NameOf(const std::string& service, const net::IpAddress& address) {
 int RandomRun::HasOf(const std::string& service, net::Family family) const {
   auto it = world_->allocations().find(service);
   if (it == world_->allocations().end()) return 0;
-  return static_cast<int>(std::count_if(
-      it->second.grants.begin(), it->second.grants.end(), [&](const Grant& grant) {
+  return static_cast<int>(
+      std::count_if(it->second.grants.begin(), it->second.grants.end(), [&](const Grant& grant) {
         return grant.address.family() == family && grant.draining_until_unix_ms == 0;
       }));
 }
@@ -78,7 +78,8 @@ void RandomRun::CheckKept(const Published& before, const std::string& edited) {
       const Grant* now = Find(world_->allocations(), key, grant.address);
       const bool by_edit = key == edited && MayLoseByEdit(service, grant.address, before);
       const bool drained = grant.draining_until_unix_ms != 0;
-      const bool over = drained && absl::FromUnixMillis(grant.draining_until_unix_ms) <= world_->WallNow();
+      const bool over =
+          drained && absl::FromUnixMillis(grant.draining_until_unix_ms) <= world_->WallNow();
       if (now != nullptr && now->since_unix_ms != grant.since_unix_ms && !over) {
         Problem(absl::StrCat(NameOf(key, grant.address), " was given anew"));
       }
@@ -91,8 +92,8 @@ void RandomRun::CheckKept(const Published& before, const std::string& edited) {
       const bool kept = now != nullptr && now->draining_until_unix_ms == 0;
       if (kept || by_edit || MayLose(service, grant.address)) continue;
       const StatusReport* told = world_->StatusOf(key);
-      Problem(absl::StrCat(NameOf(key, grant.address), " was lost: ",
-                           told == nullptr ? "" : told->message));
+      Problem(absl::StrCat(NameOf(key, grant.address),
+                           " was lost: ", told == nullptr ? "" : told->message));
     }
   }
 }
@@ -101,10 +102,10 @@ void RandomRun::CheckKept(const Published& before, const std::string& edited) {
 std::string RandomRun::Predict(const ServiceRequest& service, bool& determined) {
   std::vector<net::IpAddress> addresses;
   const auto take = [&](const net::IpAddress& address) {
-    const auto [row, is_new] = model_.rows.try_emplace(
-        address, JournalRow{.address = address,
-                            .service = service.key,
-                            .pool = model_.Answering(address)->name});
+    const auto [row, is_new] =
+        model_.rows.try_emplace(address, JournalRow{.address = address,
+                                                    .service = service.key,
+                                                    .pool = model_.Answering(address)->name});
     if (!is_new) row->second.others.push_back({.service = service.key});
     addresses.push_back(address);
   };
@@ -118,10 +119,8 @@ std::string RandomRun::Predict(const ServiceRequest& service, bool& determined) 
       if (model_.WhyNotAddress(service, *address, {}).empty()) take(*address);
     }
   } else {
-    const net::Family lead =
-        service.families.empty() ? model_.Lead() : service.families.front();
-    const net::Family other =
-        lead == net::Family::kIpv4 ? net::Family::kIpv6 : net::Family::kIpv4;
+    const net::Family lead = service.families.empty() ? model_.Lead() : service.families.front();
+    const net::Family other = lead == net::Family::kIpv4 ? net::Family::kIpv6 : net::Family::kIpv4;
     for (net::Family family : {lead, other}) {
       for (int i = Model::Wanted(service, family, lead); i > 0; --i) {
         const std::optional<net::IpAddress> address = PredictOne(service, family, determined);
@@ -146,20 +145,12 @@ std::optional<net::IpAddress> RandomRun::PredictOne(const ServiceRequest& servic
   return std::nullopt;
 }
 
-bool RandomRun::SomebodyWaits() const {
-  return std::any_of(model_.services.begin(), model_.services.end(), [&](const auto& entry) {
-    const std::vector<Finding>& findings = world_->StatusOf(entry.first)->findings;
-    return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
-      return finding.reason != "granted" && finding.reason != "draining";
-    });
-  });
-}
-
-// It lists what is kept now and illegal then, and nothing else.
-void RandomRun::CheckPlan(const std::vector<AddressMove>& plan,
-                          const std::map<std::string, PoolConfig>& pools) {
+// It lists what is kept now and illegal then, and nothing else but what gives way to a better one.
+void RandomRun::CheckPlan(const AddressPlan& plan, const std::map<std::string, PoolConfig>& pools) {
   std::set<std::string> planned, expected;
-  for (const AddressMove& move : plan) planned.insert(NameOf(move.service, move.address));
+  for (const AddressMove& move : plan.moves) {
+    if (move.why.reason != "not-requested") planned.insert(NameOf(move.service, move.address));
+  }
   Model then = model_;
   then.pools = pools;
   for (const auto& [address, row] : model_.rows) {
@@ -175,18 +166,25 @@ void RandomRun::CheckPlan(const std::vector<AddressMove>& plan,
                        absl::StrJoin(expected, ", "), "]"));
 }
 
-// What the plan says has happened. Those who wait may be faster than those who move.
-void RandomRun::CheckMoved(const std::vector<AddressMove>& plan, bool waiting) {
-  for (const AddressMove& move : plan) {
-    const Grant* old = Find(world_->allocations(), move.service, move.address);
-    if (old != nullptr && old->draining_until_unix_ms == 0) {
+// What the plan says has happened, and nobody waits for what it promised.
+void RandomRun::CheckMoved(const AddressPlan& plan) {
+  const auto stays = [&](const std::string& service, const net::IpAddress& address) {
+    const Grant* grant = Find(world_->allocations(), service, address);
+    return grant != nullptr && grant->draining_until_unix_ms == 0;
+  };
+  for (const AddressMove& move : plan.moves) {
+    if (stays(move.service, move.address)) {
       Problem(absl::StrCat(NameOf(move.service, move.address), " did not move as planned"));
     }
-    if (waiting || !move.new_address.has_value()) continue;
-    if (Find(world_->allocations(), move.service, *move.new_address) != nullptr) continue;
+    if (!move.new_address.has_value() || stays(move.service, *move.new_address)) continue;
     Problem(absl::StrCat(NameOf(move.service, move.address), " was to become ",
                          move.new_address->ToString(), ", but it has ",
                          world_->AddressesOf(move.service)));
+  }
+  for (const AddressGain& gain : plan.gains) {
+    if (stays(gain.service, gain.address)) continue;
+    Problem(absl::StrCat(gain.service, " was to get ", gain.address.ToString(), ", but it has ",
+                         world_->AddressesOf(gain.service)));
   }
 }
 

@@ -111,16 +111,29 @@ void RandomRun::RemovePool() {
 void RandomRun::EditPools(std::map<std::string, PoolConfig> pools,
                           const std::function<void()>& edit) {
   const Published before = world_->allocations();
-  std::vector<PoolConfig> proposed;
-  for (const auto& [name, pool] : pools) proposed.push_back(pool);
-  const std::vector<AddressMove> plan = *world_->engine().Plan(proposed, world_->settings);
+  Proposal proposal{.settings = world_->settings};
+  for (const auto& [name, pool] : pools) proposal.pools.push_back(pool);
+  for (const auto& [name, quota] : model_.quotas) proposal.quotas.push_back(quota);
+  const AddressPlan plan = *world_->engine().Plan(proposal);
   LookAtDisk();
-  const bool at_rest = AtRest(), waiting = at_rest && SomebodyWaits();
+  const bool at_rest = AtRest();
   if (at_rest) CheckPlan(plan, pools);
   SetPools(std::move(pools));
   edit();
   CheckKept(before, "");
-  if (at_rest && world_->settings.allow_renumber) CheckMoved(plan, waiting);
+  if (!at_rest || !world_->settings.allow_renumber) return;
+  // What one gives up another may wait for, who then gives up something.
+  while (AnyDrains()) world_->Advance(world_->settings.drain_time);
+  CheckMoved(plan);
+}
+
+bool RandomRun::AnyDrains() const {
+  for (const auto& [key, allocation] : world_->allocations()) {
+    for (const Grant& grant : allocation.grants) {
+      if (grant.draining_until_unix_ms != 0) return true;
+    }
+  }
+  return false;
 }
 
 void RandomRun::SetPools(std::map<std::string, PoolConfig> pools) {
@@ -251,7 +264,8 @@ void RandomRun::FindDisputes() {
     for (const RowMember& a : MembersOf(row)) {
       for (const RowMember& b : MembersOf(row)) {
         auto one = model_.services.find(a.service), other = model_.services.find(b.service);
-        if (one == other || one == model_.services.end() || other == model_.services.end()) continue;
+        if (one == other || one == model_.services.end() || other == model_.services.end())
+          continue;
         if (!Model::WhyNotTogether(one->second, other->second).empty()) disputed_.insert(address);
       }
     }

@@ -1,10 +1,11 @@
-// One world, one seed, random operations: pools, settings, quotas, namespaces, Services, failures of
-// the store, writes that wait, restarts and kills. What happens is compared with the plain model.
+// One world, one seed, random operations: pools, settings, quotas, namespaces, Services, failures
+// of the store, writes that wait, restarts and kills. What happens is compared with the plain
+// model.
 //
 // After every operation: nobody lost an address but for a reason that the contract allows, and what
 // is published is durable and nobody else's (World). When everything has come to rest, all of it is
-// compared: who holds what, the reason of each refusal, the counters, the state of the pools. Before
-// an edit of pools the engine is asked for a plan, and then held to it.
+// compared: who holds what, the reason of each refusal, the counters, the state of the pools.
+// Before an edit of pools the engine is asked for a plan, and then held to it.
 #pragma once
 
 #include <cstdint>
@@ -30,14 +31,6 @@ class RandomRun {
   void Step(int rest);
   // What is wrong, and what was done last; empty: nothing is.
   const std::vector<std::string>& problems() const { return problems_; }
-  void Dump(std::ostream& o) const {  // DEBUG
-    o << "== " << last_ << " rest=" << AtRest() << " allow=" << world_->settings.allow_renumber << "\n";
-    for (auto& [k, p] : model_.pools) { o << k << " age " << model_.first_seen.at(k) << " prio " << p.priority << (p.disabled ? " disabled" : "") << (p.auto_assign ? "" : " noauto") << (model_.Conflicts(k) ? " conflicts" : "") << " picker " << p.address_picker << " ns"; for (auto& n : p.namespaces) o << " " << n; o << " sel " << p.namespace_selectors.size() << " blocks"; for (auto& b : p.blocks) o << " " << b.range.first().ToString() << "-" << b.range.last().ToString(); o << "\n"; }
-    for (auto& [k, q] : model_.quotas) { o << k << " max " << q.max_addresses << " pools"; for (auto& n : q.pools) o << " " << n; o << " ns"; for (auto& n : q.namespaces) o << " " << n; o << " sel " << q.namespace_selectors.size() << "\n"; }
-    for (auto& [a, r] : disk_.rows) { o << a.ToString() << " " << r.pool; for (auto& m : MembersOf(r)) o << " " << m.service << "@" << m.since_unix_ms << (m.draining_until_unix_ms ? "(draining)" : "") << (m.adopted ? "(adopted)" : ""); o << "\n"; }
-    for (auto& [k, a] : world_->allocations()) { o << "published " << k; for (auto& g : a.grants) o << " " << g.address.ToString() << "@" << g.since_unix_ms << "/" << g.draining_until_unix_ms; o << "\n"; }
-    for (auto& [k, s] : model_.services) { o << k << " policy " << int(s.family_policy) << " fam"; for (auto f : s.families) o << " " << net::FamilyName(f); o << " per " << int(s.addresses_per_family) << " pool " << s.requested_pool << " req"; for (auto& t : s.requested_addresses) o << " " << t; if (s.sharing.has_value()) { o << " share " << s.sharing->key << " ports"; for (auto& p : s.sharing->ports) o << " " << p.number; } auto* st = world_->StatusOf(k); o << "\n"; if (st) { for (auto& f : st->findings) o << "    " << f.subject << " " << f.reason << "\n"; } }
-  }
 
  private:
   using Published = std::map<std::string, Allocation>;
@@ -49,6 +42,7 @@ class RandomRun {
   void ChangePool();
   void RemovePool();
   void EditPools(std::map<std::string, PoolConfig> pools, const std::function<void()>& edit);
+  bool AnyDrains() const;
   void SetPools(std::map<std::string, PoolConfig> pools);
   void ChangeSettings();
   void ChangeQuota();
@@ -72,10 +66,8 @@ class RandomRun {
   std::string Predict(const ServiceRequest& service, bool& determined);
   std::optional<net::IpAddress> PredictOne(const ServiceRequest& service, net::Family family,
                                            bool& determined) const;
-  void CheckPlan(const std::vector<AddressMove>& plan,
-                 const std::map<std::string, PoolConfig>& pools);
-  void CheckMoved(const std::vector<AddressMove>& plan, bool waiting);
-  bool SomebodyWaits() const;
+  void CheckPlan(const AddressPlan& plan, const std::map<std::string, PoolConfig>& pools);
+  void CheckMoved(const AddressPlan& plan);
 
   // Everything (testing_random_totals.cc).
   void CheckEverything();

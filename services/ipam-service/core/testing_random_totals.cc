@@ -116,8 +116,8 @@ void RandomRun::CheckService(const ServiceRequest& service) {
   for (const std::string& text : wrong) Problem(text);
 }
 
-// Without a family of its own a Service goes on with that of its oldest address. Of two that came in
-// one millisecond either may be it.
+// Without a family of its own a Service goes on with that of its oldest address. Of two that came
+// in one millisecond either may be it.
 std::set<net::Family> RandomRun::LeadsOf(const ServiceRequest& service) const {
   std::set<net::Family> leads;
   int64_t oldest = std::numeric_limits<int64_t>::max();
@@ -177,7 +177,8 @@ void RandomRun::ExpectRequested(const ServiceRequest& service, const Model::Addr
     }
     const std::string why = model_.WhyNotAddress(service, address, leaving);
     if (why.empty()) {
-      expected.wrong.push_back(absl::StrCat(service.key, " waits in vain for ", address.ToString()));
+      expected.wrong.push_back(
+          absl::StrCat(service.key, " waits in vain for ", address.ToString()));
     }
     expected.missing = true;
     expected.findings.insert(About(address, why));
@@ -228,7 +229,8 @@ void RandomRun::ExpectPools(const ServiceRequest& service, net::Family family,
     } else if (why.empty() && !reached) {
       why = "not-reached";
     }
-    if (why.empty()) expected.wrong.push_back(absl::StrCat(service.key, " waits though ", pool->name, " serves"));
+    if (why.empty())
+      expected.wrong.push_back(absl::StrCat(service.key, " waits though ", pool->name, " serves"));
     expected.findings.insert(absl::StrCat("pool/", pool->name, " ", why));
   }
 }
@@ -242,8 +244,8 @@ void RandomRun::CheckPools() {
     }
     std::string expected = pool.disabled ? "disabled" : "active";
     if (model_.Conflicts(name)) expected = "conflicting " + model_.ConflictOf(name);
-    std::string got = absl::StrCat(state->state, state->conflicts_with.empty() ? "" : " ",
-                                   state->conflicts_with);
+    std::string got =
+        absl::StrCat(state->state, state->conflicts_with.empty() ? "" : " ", state->conflicts_with);
     for (net::Family family : kBoth) {
       const Model::Counts counts = model_.CountsOf(pool, family);
       if (counts.total == 0) continue;

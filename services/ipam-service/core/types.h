@@ -248,6 +248,28 @@ struct AddressMove {
   friend bool operator==(const AddressMove&, const AddressMove&) = default;
 };
 
+// A Service that waits would get an address under another configuration.
+struct AddressGain {
+  std::string service;
+  net::IpAddress address;
+  std::string pool;
+  friend bool operator==(const AddressGain&, const AddressGain&) = default;
+};
+
+// The whole configuration of addresses, as it would be.
+struct Proposal {
+  std::vector<PoolConfig> pools;
+  Settings settings;
+  std::vector<QuotaConfig> quotas;
+};
+
+// Both by Service; moves then by address.
+struct AddressPlan {
+  std::vector<AddressMove> moves;
+  std::vector<AddressGain> gains;
+  friend bool operator==(const AddressPlan&, const AddressPlan&) = default;
+};
+
 // One address that a Service wants, or has without wanting it any more.
 struct SlotExplanation {
   std::string wish;                       // "an ipv4 address", "address 10.0.0.7"

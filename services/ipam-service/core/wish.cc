@@ -2,21 +2,15 @@
 
 #include <algorithm>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "services/ipam-service/core/sharing.h"
+#include "services/ipam-service/core/shown.h"
 
 namespace portolan::ipam {
 namespace {
 
 net::Family Other(net::Family family) {
   return family == net::Family::kIpv4 ? net::Family::kIpv6 : net::Family::kIpv4;
-}
-
-// The text may be long and of any bytes.
-std::string Shown(const std::string& text) {
-  constexpr size_t kShown = 64;
-  return absl::StrCat(absl::CHexEscape(text.substr(0, kShown)), text.size() > kShown ? "..." : "");
 }
 
 bool HasFamily(const Wish& wish, net::Family family) {

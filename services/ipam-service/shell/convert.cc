@@ -243,15 +243,35 @@ status::v1alpha1::ObjectStatus ToProto(const StatusReport& report) {
   return proto;
 }
 
-config::v1alpha1::AddressMove ToProto(const AddressMove& move) {
-  config::v1alpha1::AddressMove proto;
-  proto.set_service(move.service);
-  proto.set_address(move.address.ToString());
-  proto.set_pool(move.pool);
-  if (move.new_address.has_value()) proto.set_new_address(move.new_address->ToString());
-  proto.set_new_pool(move.new_pool);
-  proto.set_reason(move.why.reason);
-  proto.set_message(move.why.message);
+Proposal FromProto(const v1alpha1::PlanRequest& request) {
+  Proposal proposal{.settings = FromProto(request.settings())};
+  for (const config::v1alpha1::Pool& pool : request.pools()) {
+    proposal.pools.push_back(FromProto(pool));
+  }
+  for (const config::v1alpha1::Quota& quota : request.quotas()) {
+    proposal.quotas.push_back(FromProto(quota));
+  }
+  return proposal;
+}
+
+v1alpha1::PlanResponse ToProto(const AddressPlan& plan) {
+  v1alpha1::PlanResponse proto;
+  for (const AddressMove& move : plan.moves) {
+    config::v1alpha1::AddressMove* out = proto.add_moves();
+    out->set_service(move.service);
+    out->set_address(move.address.ToString());
+    out->set_pool(move.pool);
+    if (move.new_address.has_value()) out->set_new_address(move.new_address->ToString());
+    out->set_new_pool(move.new_pool);
+    out->set_reason(move.why.reason);
+    out->set_message(move.why.message);
+  }
+  for (const AddressGain& gain : plan.gains) {
+    config::v1alpha1::AddressGain* out = proto.add_gains();
+    out->set_service(gain.service);
+    out->set_address(gain.address.ToString());
+    out->set_pool(gain.pool);
+  }
   return proto;
 }
 

@@ -28,7 +28,8 @@ ServiceRequest FromProto(const intent::v1alpha1::ServiceIntent& intent);
 allocation::v1alpha1::Allocation ToProto(const Allocation& allocation);
 allocation::v1alpha1::PoolState ToProto(const PoolState& state);
 status::v1alpha1::ObjectStatus ToProto(const StatusReport& report);
-config::v1alpha1::AddressMove ToProto(const AddressMove& move);
+Proposal FromProto(const v1alpha1::PlanRequest& request);
+v1alpha1::PlanResponse ToProto(const AddressPlan& plan);
 v1alpha1::ExplainResponse ToProto(const Explanation& explanation);
 
 // "ipam//service/NAMESPACE/NAME": the key of an ObjectStatus of this component.

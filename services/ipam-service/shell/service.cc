@@ -144,18 +144,14 @@ void IpamService::Read(const process::Upstreams& upstreams) {
 }
 
 void IpamService::OnPlan(const v1alpha1::PlanRequest& request, const IpamRpc::PlanReply& reply) {
-  std::vector<PoolConfig> pools;
-  for (const config::v1alpha1::Pool& pool : request.pools()) pools.push_back(FromProto(pool));
-  const auto moves = engine_.Plan(pools, FromProto(request.settings()));
-  if (!moves.has_value()) {
+  const std::optional<AddressPlan> plan = engine_.Plan(FromProto(request));
+  if (!plan.has_value()) {
     ++figures_.plans_unavailable;
     reply->Send(absl::UnavailableError("ipam-service does not know its addresses yet"), {});
     return;
   }
-  ++(moves->empty() ? figures_.plans_harmless : figures_.plans_moving);
-  v1alpha1::PlanResponse response;
-  for (const AddressMove& move : *moves) *response.add_moves() = ToProto(move);
-  reply->Send(absl::OkStatus(), std::move(response));
+  ++(plan->moves.empty() ? figures_.plans_harmless : figures_.plans_moving);
+  reply->Send(absl::OkStatus(), ToProto(*plan));
 }
 
 void IpamService::OnExplain(const v1alpha1::ExplainRequest& request,

@@ -121,11 +121,13 @@ class Process {
   void Add(const config::v1alpha1::Plugin& plugin) {
     plugins_.Upsert(absl::StrCat(plugin.extension_point(), "/", plugin.name()), plugin);
   }
-  void AddService(const std::string& key, const std::string& color = "") {
+  void AddService(const std::string& key, const std::string& color = "",
+                  const std::string& requested_address = "") {
     intent::v1alpha1::ServiceIntent intent;
     intent.set_key(key);
     intent.set_generation(++generation_);
     if (!color.empty()) (*intent.mutable_labels())["color"] = color;
+    if (!requested_address.empty()) intent.add_requested_addresses(requested_address);
     services_.Upsert(key, intent);
   }
   void RemovePool(const std::string& name) { pools_.Remove(name); }
