@@ -35,8 +35,11 @@ void PrintSummary(const EditResponse& response) {
                     [](const AddressMove& move) { return move.new_address().empty(); });
   const auto moved = response.moves_size() - lost;
   std::cerr << Addresses(moved) << " would change, " << Addresses(lost)
-            << " would be lost or is not known yet; the commit is refused without --allow-renumber"
-            << std::endl;
+            << " would be lost or is not known yet" << std::endl;
+  const bool refused =
+      std::any_of(response.moves().begin(), response.moves().end(),
+                  [](const AddressMove& move) { return move.reason() != "not-requested"; });
+  if (refused) std::cerr << "the commit is refused without --allow-renumber" << std::endl;
 }
 
 int Plan(const Places& places, EditRequest request, Output output) {

@@ -355,6 +355,10 @@ TEST(Engine, WarnsOfAPoolThatGivesNothing) {
 TEST(RefusalOf, NamesTwentyMovesAndCountsTheRest) {
   std::vector<AddressMove> moves(20, kMove);
   EXPECT_THAT(RefusalOf(moves), SizeIs(20));
+  moves.push_back(kMove);
+  moves.back().reason = "not-requested";
+  EXPECT_THAT(RefusalOf(moves), SizeIs(20));
+  moves.pop_back();
   moves.insert(moves.end(), 7, kMove);
   const auto problems = RefusalOf(moves);
   ASSERT_THAT(problems, SizeIs(21));

@@ -9,6 +9,8 @@ namespace portolan::config {
 namespace {
 
 constexpr size_t kMaxRefusals = 20;
+// The service itself asked for another address, which it gets.
+constexpr char kNotRequested[] = "not-requested";
 constexpr char kRule[] = "address-in-use";
 constexpr char kRemedy[] = "commit with allow-renumber, or keep the block";
 
@@ -27,7 +29,8 @@ std::string Message(const AddressMove& move) {
 
 }  // namespace
 
-std::vector<Problem> RefusalOf(const std::vector<AddressMove>& moves) {
+std::vector<Problem> RefusalOf(std::vector<AddressMove> moves) {
+  std::erase_if(moves, [](const AddressMove& move) { return move.reason == kNotRequested; });
   std::vector<Problem> problems;
   for (size_t i = 0; i < std::min(moves.size(), kMaxRefusals); ++i) {
     problems.push_back({.path = moves[i].pool.empty() ? kPoolsPath : PoolPath(moves[i].pool),

@@ -34,8 +34,9 @@ struct AddressPlan {
   std::vector<AddressGain> gains;
 };
 
-// One problem a move, rule address-in-use, at the pool. Beyond twenty, one that says how many more
+// One problem a move, rule address-in-use, at the pool; none for reason "not-requested", since that
+// is what the service itself asks for. Beyond twenty, one that says how many more
 // there are. Empty: nothing moves.
-std::vector<Problem> RefusalOf(const std::vector<AddressMove>& moves);
+std::vector<Problem> RefusalOf(std::vector<AddressMove> moves);
 
 }  // namespace portolan::config

@@ -92,7 +92,7 @@ bool Planner::HasQuota(const ServiceRecord& service) const {
 AddressPlan Planner::Make() {
   Edit();
   LetItHappen();
-  if (!proposal_.settings.allow_renumber && StrandsOrMoves()) {
+  if (!proposal_.settings.allow_renumber && StrandsAny()) {
     // Where each would go if that were allowed.
     Settings allowed = proposal_.settings;
     allowed.allow_renumber = true;
@@ -137,8 +137,9 @@ void Planner::Send(const Event& event) {
   }
 }
 
-// Whether the edit is refused without permission.
-bool Planner::StrandsOrMoves() const {
+// Whether the edit makes an address illegal that somebody has: then it is refused without
+// permission.
+bool Planner::StrandsAny() const {
   for (const auto& [key, service] : twin_->stranded_) {
     const ServiceRecord& before = **live_.services_.find(key);
     const Engine::Addresses stranded = live_.StrandedOf(before);
@@ -147,7 +148,7 @@ bool Planner::StrandsOrMoves() const {
       if (live_.ledger_.Find(address, &before) != nullptr) return true;
     }
   }
-  return !Compare().moves.empty();
+  return false;
 }
 
 AddressPlan Planner::Compare() const {

@@ -41,7 +41,7 @@ class Planner {
   // Until what the edit moves has moved and drained.
   void LetItHappen();
   void Send(const Event& event);
-  bool StrandsOrMoves() const;
+  bool StrandsAny() const;
   AddressPlan Compare() const;
   void Compare(const ServiceRecord& before, AddressPlan& plan) const;
   Finding WhyLost(const ServiceRecord& before, const net::IpAddress& address) const;

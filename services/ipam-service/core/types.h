@@ -237,7 +237,8 @@ struct StatusReport {
   }
 };
 
-// An address that a Service would lose under another configuration.
+// An address that a Service would lose under another configuration. Reason "not-requested": the
+// Service itself asked for another one, which it would get; that needs nobody's permission.
 struct AddressMove {
   std::string service;
   net::IpAddress address;

@@ -22,17 +22,33 @@ std::string Runfile(const std::string& path) {
   return absl::StrCat(getenv("TEST_SRCDIR"), "/", getenv("TEST_WORKSPACE"), "/", path);
 }
 
+config::v1alpha1::Plugin PickerNamed(const std::string& name) {
+  config::v1alpha1::Plugin plugin;
+  plugin.set_extension_point("address-picker");
+  plugin.set_name(name);
+  return plugin;
+}
+
+config::v1alpha1::Plugin SettingsOf(const std::string& name, const std::string& settings) {
+  config::v1alpha1::Plugin plugin = PickerNamed(name);
+  plugin.set_settings(settings);
+  return plugin;
+}
+
+config::v1alpha1::Pool ServedBy(const std::string& picker, const std::string& first,
+                                const std::string& last, uint32_t prefix_length) {
+  config::v1alpha1::Pool pool = PoolOf("p", first, last, prefix_length);
+  pool.set_address_picker(picker);
+  return pool;
+}
+
 TEST_F(ServiceTest, APickerInASharedObjectChooses) {
   Process process(dir_);
   ASSERT_TRUE(process.Start().ok());
-  config::v1alpha1::Plugin plugin;
-  plugin.set_extension_point("address-picker");
-  plugin.set_name("top");
+  config::v1alpha1::Plugin plugin = PickerNamed("top");
   plugin.set_path(Runfile("plugins/examples/highest_free/highest_free.so"));
   process.Add(plugin);
-  config::v1alpha1::Pool pool = PoolOf("p", "20.0.10.0", "20.0.10.255", 24);
-  pool.set_address_picker("top");
-  process.Add(pool);
+  process.Add(ServedBy("top", "20.0.10.0", "20.0.10.255", 24));
   process.AddService("default/web");
   process.Sync();
   process.WaitForAddresses("default/web", "20.0.10.254");
@@ -41,14 +57,10 @@ TEST_F(ServiceTest, APickerInASharedObjectChooses) {
 TEST_F(ServiceTest, ASharedObjectThatIsMissingIsNamedAndWaitedFor) {
   Process process(dir_);
   ASSERT_TRUE(process.Start().ok());
-  config::v1alpha1::Plugin plugin;
-  plugin.set_extension_point("address-picker");
-  plugin.set_name("top");
+  config::v1alpha1::Plugin plugin = PickerNamed("top");
   plugin.set_path("/nowhere/top.so");
   process.Add(plugin);
-  config::v1alpha1::Pool pool = PoolOf("p", "20.0.10.0", "20.0.10.255", 24);
-  pool.set_address_picker("top");
-  process.Add(pool);
+  process.Add(ServedBy("top", "20.0.10.0", "20.0.10.255", 24));
   process.AddService("default/web");
   process.Sync();
   process.WaitForReason("default/web", "picker-failed");
@@ -58,17 +70,8 @@ TEST_F(ServiceTest, ASharedObjectThatIsMissingIsNamedAndWaitedFor) {
   process.WaitForAddresses("default/web", "20.0.10.254");
 }
 
-config::v1alpha1::Plugin SettingsOf(const std::string& name, const std::string& settings) {
-  config::v1alpha1::Plugin plugin;
-  plugin.set_extension_point("address-picker");
-  plugin.set_name(name);
-  plugin.set_settings(settings);
-  return plugin;
-}
-
 TEST_F(ServiceTest, ACoolDownOutlivesAChangeOfProcessAndEndsByItself) {
-  config::v1alpha1::Pool pool = PoolOf("p", "20.0.10.1", "20.0.10.1", 0);
-  pool.set_address_picker("longest-unused");
+  const config::v1alpha1::Pool pool = ServedBy("longest-unused", "20.0.10.1", "20.0.10.1", 0);
   {
     Process process(dir_);
     ASSERT_TRUE(process.Start().ok());
@@ -97,9 +100,7 @@ TEST_F(ServiceTest, SettingsOfABuiltInPickerThatDoNotFitAreNamed) {
   Process process(dir_);
   ASSERT_TRUE(process.Start().ok());
   process.Add(SettingsOf("longest-unused", R"({"cooldown": 60})"));
-  config::v1alpha1::Pool pool = PoolOf("p", "20.0.10.1", "20.0.10.1", 0);
-  pool.set_address_picker("longest-unused");
-  process.Add(pool);
+  process.Add(ServedBy("longest-unused", "20.0.10.1", "20.0.10.1", 0));
   process.AddService("default/web");
   process.Sync();
   process.WaitForReason("default/web", "picker-failed");
@@ -114,9 +115,7 @@ TEST_F(ServiceTest, TheSeedOfRandomIsASetting) {
     Process process(dir_, std::make_unique<store::MemoryStore>());
     EXPECT_TRUE(process.Start().ok());
     process.Add(SettingsOf("random", settings));
-    config::v1alpha1::Pool pool = PoolOf("p", "20.0.0.0", "20.0.255.255", 16);
-    pool.set_address_picker("random");
-    process.Add(pool);
+    process.Add(ServedBy("random", "20.0.0.0", "20.0.255.255", 16));
     process.AddService("default/web");
     process.Sync();
     process.WaitFor("an address", [&] { return !process.AddressesOf("default/web").empty(); });
@@ -162,19 +161,16 @@ TEST_F(ServiceTest, APickerInAnotherProcessChoosesAndItsDeathFollowsTheFailPolic
   SpreadProcess spread;
   Process process(dir_);
   ASSERT_TRUE(process.Start().ok());
-  config::v1alpha1::Plugin plugin;
-  plugin.set_extension_point("address-picker");
-  plugin.set_name("spread");
+  config::v1alpha1::Plugin plugin = PickerNamed("spread");
   plugin.set_endpoint(spread.endpoint());
   plugin.set_deadline_ms(10'000);
   process.Add(plugin);
-  config::v1alpha1::Pool pool = PoolOf("p", "20.0.10.0", "20.0.10.3", 0);
+  config::v1alpha1::Pool pool = ServedBy("spread", "20.0.10.0", "20.0.10.3", 0);
   config::v1alpha1::AddressBlock* block = pool.add_blocks();
   *block = pool.blocks(0);
   block->set_id("c");
   block->set_first("20.0.10.100");
   block->set_last("20.0.10.101");
-  pool.set_address_picker("spread");
   process.Add(pool);
   process.AddService("default/web");
   process.AddService("default/a");
