@@ -36,6 +36,7 @@ namespace portolan::wire {
 class Channels {
  public:
   Channels() = default;
+  // One channel is a list of one.  NOLINTNEXTLINE(google-explicit-constructor)
   Channels(std::shared_ptr<grpc::Channel> only) : all_({std::move(only)}) {}
   explicit Channels(std::vector<std::shared_ptr<grpc::Channel>> all) : all_(std::move(all)) {}
   const std::vector<std::shared_ptr<grpc::Channel>>& all() const { return all_; }

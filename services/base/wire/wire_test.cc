@@ -18,7 +18,6 @@
 namespace portolan::wire {
 namespace {
 
-using intent::v1alpha1::BackendSet;
 using intent::v1alpha1::ServiceIntent;
 
 class WireTest : public testing::Test {

@@ -93,6 +93,7 @@ class EtcdTest : public testing::Test {
         program,          "--node",          name, "--run-dir", at, "--state-dir", at + "/state",
         "--upstream-dir", directory_ + "/up"};
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     const pid_t pid = fork();
