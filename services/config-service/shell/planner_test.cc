@@ -48,7 +48,7 @@ class PlannerTest : public ::testing::Test {
     std::string text;
     absl::Notification answered;
     planner.Ask({}, [&](const Planner::Answer& answer) {
-      text = answer.ok() ? answer->front().service : std::string(answer.status().message());
+      text = answer.ok() ? answer->moves.front().service : std::string(answer.status().message());
       answered.Notify();
     });
     answered.WaitForNotification();
