@@ -42,6 +42,12 @@ std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry,
   return stages;
 }
 
+wire::Channels To(const std::vector<std::string>& sockets) {
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (const std::string& socket : sockets) channels.push_back(wire::Connect(socket));
+  return wire::Channels(std::move(channels));
+}
+
 absl::Status RunUntilStopped(const Options& options) {
   RETURN_IF_ERROR(process::MakeDirectory(options.run_dir));
   RETURN_IF_ERROR(process::MakeDirectory(options.state_dir));
@@ -77,7 +83,7 @@ absl::Status RunUntilStopped(const Options& options) {
       std::unique_ptr<wire::Server> server,
       wire::Server::Start(absl::StrCat("unix:", options.run_dir, "/portolan.sock"), rpcs));
   const auto own = server->InProcessChannel();
-  const auto upstream = options.join.empty() ? own : wire::Connect(options.join);
+  const wire::Channels upstream = options.join.empty() ? wire::Channels(own) : To(options.join);
   const process::Upstreams upstreams{
       .config = upstream, .intent = upstream, .allocation = upstream, .datapath = own};
   if (config_stage != nullptr) {

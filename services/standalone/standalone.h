@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace portolan::standalone {
 
@@ -11,8 +12,9 @@ struct Options {
   std::string node;
   std::string run_dir = "/run/portolan";
   std::string state_dir = "/var/lib/portolan";
-  // Socket of another portolan: run only l2, bgp and datapath here, fed by it.
-  std::string join;
+  // Sockets of other portolans: run only l2, bgp and datapath here, fed by them. Allocations come
+  // from the one that leads, the rest from the first that is there.
+  std::vector<std::string> join;
 };
 
 // Runs until SIGTERM or SIGINT; SIGHUP reloads the file. Listens on RUN_DIR/portolan.sock.

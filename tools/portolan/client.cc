@@ -23,9 +23,9 @@ using stream::v1alpha1::Stream;
 using stream::v1alpha1::WatchRequest;
 using stream::v1alpha1::WatchResponse;
 
-// Adds the table of one socket to `table`. NOT_FOUND: it does not publish the type.
+// The table of one socket. NOT_FOUND: it does not publish the type.
 absl::Status ReadTable(const std::shared_ptr<grpc::Channel>& channel, const std::string& type,
-                       std::map<std::string, google::protobuf::Any>& table) {
+                       std::map<std::string, google::protobuf::Any>& table, uint64_t& term) {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + Client::kDeadline));
   WatchRequest request;
@@ -35,6 +35,7 @@ absl::Status ReadTable(const std::shared_ptr<grpc::Channel>& channel, const std:
   const auto stream = stub->Watch(&context, request);
   WatchResponse response;
   while (stream->Read(&response)) {
+    term = response.term();
     for (const auto& change : response.changes()) {
       if (change.has_value()) {
         table[change.key()] = change.value();
@@ -45,6 +46,12 @@ absl::Status ReadTable(const std::shared_ptr<grpc::Channel>& channel, const std:
   }
   const grpc::Status status = stream->Finish();
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+// It was the process itself that answered: it is there and does not speak.
+bool IsStandby(const absl::Status& status, grpc::Channel& channel) {
+  return absl::IsUnavailable(status) &&
+         channel.GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
 }
 
 }  // namespace
@@ -73,27 +80,47 @@ absl::StatusOr<Client> Client::Open(const std::vector<std::string>& places) {
   return client;
 }
 
-absl::StatusOr<std::map<std::string, google::protobuf::Any>> Client::RawSnapshot(
-    const std::string& type) const {
-  std::map<std::string, google::protobuf::Any> table;
+absl::StatusOr<Client::Reading> Client::Read(const std::string& type, Whom whom) const {
+  Reading reading;
+  std::vector<std::string> standbys;
   for (const Socket& socket : sockets_) {
-    const absl::Status status = ReadTable(socket.channel, type, table);
-    if (!status.ok() && !absl::IsNotFound(status)) {
+    Table table;
+    uint64_t term = 0;
+    const absl::Status status = ReadTable(socket.channel, type, table, term);
+    if (absl::IsNotFound(status)) continue;
+    if (IsStandby(status, *socket.channel)) {
+      standbys.push_back(absl::StrCat(socket.address, ": ", status.message()));
+      continue;
+    }
+    if (!status.ok()) {
       return Annotate(status, absl::StrCat(socket.address, " does not answer for ", type));
     }
+    // Of several speakers one may have been deposed and not know it yet.
+    if (reading.speaker != nullptr && term < reading.term) continue;
+    if (term > reading.term) reading = {};
+    reading.term = term;
+    reading.table.merge(table);
+    if (reading.speaker == nullptr) reading.speaker = socket.channel;
+    if (whom == Whom::kFirstSpeaker) break;
   }
-  return table;
+  if (reading.speaker == nullptr && !standbys.empty()) {
+    return absl::UnavailableError(absl::StrCat(
+        absl::StrJoin(standbys, "; "),
+        "; ask the process that leads, with --socket, or see `portolan get problems`"));
+  }
+  return reading;
+}
+
+absl::StatusOr<Client::Table> Client::RawSnapshot(const std::string& type) const {
+  ASSIGN_OR_RETURN(Reading reading, Read(type, Whom::kAll));
+  return std::move(reading.table);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::PublisherOf(const std::string& type,
                                                                    const char* otherwise) const {
-  for (const Socket& socket : sockets_) {
-    std::map<std::string, google::protobuf::Any> table;
-    const absl::Status status = ReadTable(socket.channel, type, table);
-    if (status.ok()) return socket.channel;
-    if (!absl::IsNotFound(status)) return Annotate(status, socket.address);
-  }
-  return absl::NotFoundError(otherwise);
+  ASSIGN_OR_RETURN(Reading reading, Read(type, Whom::kFirstSpeaker));
+  if (reading.speaker == nullptr) return absl::NotFoundError(otherwise);
+  return std::move(reading.speaker);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::ConfigChannel() const {

@@ -3,6 +3,7 @@
 // Blocking; for the command line. Each snapshot waits at most kDeadline for each socket.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,7 +27,8 @@ class Client {
   static absl::StatusOr<Client> Open(const std::vector<std::string>& places);
 
   // The union of all sockets' tables of type M by key; a socket that does not publish M is passed
-  // over. UNAVAILABLE names a socket that does not answer.
+  // over, and so is a standby when another one speaks. UNAVAILABLE names a socket that does not
+  // answer; when there are only standbys, it names the leader that they know.
   template <typename M>
   absl::StatusOr<std::map<std::string, M>> Snapshot() const {
     absl::StatusOr<std::map<std::string, google::protobuf::Any>> raw =
@@ -47,8 +49,17 @@ class Client {
     std::string address;
     std::shared_ptr<grpc::Channel> channel;
   };
-  absl::StatusOr<std::map<std::string, google::protobuf::Any>> RawSnapshot(
-      const std::string& type) const;
+  using Table = std::map<std::string, google::protobuf::Any>;
+  // What all sockets publish of one type. `speaker` null: none does.
+  struct Reading {
+    Table table;
+    uint64_t term = 0;
+    std::shared_ptr<grpc::Channel> speaker;  // the first, of those with the highest term
+  };
+
+  enum class Whom { kAll, kFirstSpeaker };
+  absl::StatusOr<Reading> Read(const std::string& type, Whom whom) const;
+  absl::StatusOr<Table> RawSnapshot(const std::string& type) const;
   // NOT_FOUND with `otherwise`: no socket publishes the type.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> PublisherOf(const std::string& type,
                                                              const char* otherwise) const;

@@ -51,7 +51,9 @@ class CommandLine {
     run->add_option("--state-dir", options_.state_dir, "directory of durable state")
         ->capture_default_str();
     run->add_option("--join", options_.join,
-                    "run only l2, bgp and datapath here, for the portolan whose socket this is");
+                    "run only l2, bgp and datapath here, for the portolan whose socket this is; "
+                    "several where ipam-service has a standby, repeated or with commas")
+        ->delimiter(',');
     run->callback([this] { action_ = [this] { return standalone::Run(options_); }; });
   }
 

@@ -56,7 +56,7 @@ MetricsEndpoint::~MetricsEndpoint() {
   context_.metrics->Close();
 }
 
-void MetricsEndpoint::Start(const std::shared_ptr<grpc::Channel>& config) {
+void MetricsEndpoint::Start(const wire::Channels& config) {
   reader_.emplace(context_.loop, config,
                   wire::Handlers<Wanted>{
                       .on_upsert =

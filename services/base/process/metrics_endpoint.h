@@ -27,7 +27,7 @@ class MetricsEndpoint {
   MetricsEndpoint(const MetricsEndpoint&) = delete;
   MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;
 
-  void Start(const std::shared_ptr<grpc::Channel>& config);
+  void Start(const wire::Channels& config);
 
  private:
   void Want(std::optional<config::v1alpha1::MetricsEndpoint> wanted);

@@ -36,11 +36,12 @@ struct Context {
   metrics::Exporter* metrics = nullptr;  // null: nobody scrapes
 };
 
-// Where a service reads from. In standalone all are the same in-process channel.
+// Where a service reads from. In standalone all are the same in-process channel. Several of one
+// kind: see wire/reader.h whom it follows.
 struct Upstreams {
-  std::shared_ptr<grpc::Channel> config;
-  std::shared_ptr<grpc::Channel> intent;
-  wire::Channels allocation;                // several: one of them speaks
+  wire::Channels config;
+  wire::Channels intent;
+  wire::Channels allocation;
   std::shared_ptr<grpc::Channel> datapath;  // status of this node's datapath
 };
 

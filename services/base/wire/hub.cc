@@ -243,7 +243,7 @@ void Writer::MarkSynced() { table_->MarkSynced(id_); }
 void Writer::Close(absl::string_view why) { table_->Close(std::string(why)); }
 void Writer::Open(uint64_t term) { table_->Open(term); }
 Writer::~Writer() {
-  if (table_ != nullptr) table_->MarkSynced(id_);
+  if (table_ != nullptr) table_->RemoveWriter(id_);
 }
 
 Hub::Hub() : service_(std::make_unique<StreamService>(this)) {}

@@ -141,7 +141,7 @@ class Reader::State : public std::enable_shared_from_this<State> {
   // Whether to listen to this one. What the one before said stays until the sync mark.
   bool Follow(size_t index, const WatchResponse& response) {
     const bool heard = speaker_ != kNobody;
-    if (response.term() < term_ || (heard && index != speaker_ && response.term() == term_)) {
+    if (response.term() < term_ || (heard && index > speaker_ && response.term() == term_)) {
       return false;
     }
     // It resumes what we have from somebody else by now.

@@ -5,10 +5,10 @@
 //       .on_remove = [&](const std::string& key) {...},
 //       .on_synced = [&] {...}});
 //
-// With several publishers it asks all of them and follows the one that speaks: the first that
-// answers, then whoever answers with a higher term, or takes over when that one is gone. What a
-// lower term still says is dropped, so a deposed publisher that does not know it yet misleads
-// nobody.
+// With several publishers it asks all of them and follows the one that speaks: whoever answers with
+// the highest term, and of those with the same term the first in the list. When that one is gone,
+// another one that answers takes over. What a lower term still says is dropped, so a deposed
+// publisher that does not know it yet misleads nobody.
 //
 // All callbacks come on the loop's thread. Reconnects by itself with backoff and resumes; after a
 // new snapshot, keys that are gone are reported removed at the sync mark, never before it. While
@@ -32,10 +32,11 @@ class Channel;
 
 namespace portolan::wire {
 
-// Where one stream can be read: publishers of which one speaks at a time.
+// Where one stream can be read: publishers of which one is followed at a time, the preferred first.
 class Channels {
  public:
   Channels() = default;
+  // One channel is a list of one.  NOLINTNEXTLINE(google-explicit-constructor)
   Channels(std::shared_ptr<grpc::Channel> only) : all_({std::move(only)}) {}
   explicit Channels(std::vector<std::shared_ptr<grpc::Channel>> all) : all_(std::move(all)) {}
   const std::vector<std::shared_ptr<grpc::Channel>>& all() const { return all_; }

@@ -18,9 +18,19 @@ void WakeAll(std::vector<std::weak_ptr<Waker>>& wakers) {
 
 int StreamTable::AddWriter() {
   absl::MutexLock lock(&mutex_);
-  writers_synced_.push_back(false);
   synced_ = false;
-  return static_cast<int>(writers_synced_.size()) - 1;
+  writers_synced_[next_writer_] = false;
+  return next_writer_++;
+}
+
+void StreamTable::RemoveWriter(int writer) {
+  std::vector<std::weak_ptr<Waker>> to_wake;
+  {
+    absl::MutexLock lock(&mutex_);
+    writers_synced_.erase(writer);
+    CheckSynced(to_wake);
+  }
+  WakeAll(to_wake);
 }
 
 void StreamTable::Close(std::string why) {
@@ -33,7 +43,7 @@ void StreamTable::Close(std::string why) {
     order_.clear();
     tombstones_.clear();
     head_ = forgotten_ = 0;
-    writers_synced_.assign(writers_synced_.size(), false);
+    for (auto& [writer, synced] : writers_synced_) synced = false;
     synced_ = false;
     to_wake.swap(waiting_);
   }
@@ -94,10 +104,14 @@ void StreamTable::MarkSynced(int writer) {
   {
     absl::MutexLock lock(&mutex_);
     writers_synced_[writer] = true;
-    synced_ = std::all_of(writers_synced_.begin(), writers_synced_.end(), [](bool b) { return b; });
-    if (synced_) to_wake.swap(waiting_);
+    CheckSynced(to_wake);
   }
   WakeAll(to_wake);
+}
+
+void StreamTable::CheckSynced(std::vector<std::weak_ptr<Waker>>& to_wake) {
+  synced_ = std::ranges::all_of(writers_synced_, [](const auto& entry) { return entry.second; });
+  if (synced_) to_wake.swap(waiting_);
 }
 
 void StreamTable::Commit(absl::string_view key, const std::string* value,

@@ -13,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/node_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -59,6 +60,8 @@ class StreamTable {
       : epoch_(std::move(epoch)), max_tombstones_(max_tombstones) {}
 
   int AddWriter();
+  // What it wrote stays; it holds nobody's "synced" up, in no life of the table.
+  void RemoveWriter(int writer);
   // Forgets everything and ends every reader; until Open() there are none. For the only writer.
   void Close(std::string why);
   void Open(uint64_t term);
@@ -97,6 +100,8 @@ class StreamTable {
   // `value` null: the key is removed.
   void Commit(absl::string_view key, const std::string* value,
               std::vector<std::weak_ptr<Waker>>& to_wake) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CheckSynced(std::vector<std::weak_ptr<Waker>>& to_wake)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string Epoch() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetOldTombstones() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -113,7 +118,8 @@ class StreamTable {
   std::optional<std::string> closed_ ABSL_GUARDED_BY(mutex_);
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t forgotten_ ABSL_GUARDED_BY(mutex_) = 0;  // revision of the newest forgotten tombstone
-  std::vector<bool> writers_synced_ ABSL_GUARDED_BY(mutex_);
+  int next_writer_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<int, bool> writers_synced_ ABSL_GUARDED_BY(mutex_);
   bool synced_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::weak_ptr<Waker>> waiting_ ABSL_GUARDED_BY(mutex_);
   int readers_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -150,6 +151,58 @@ TEST_F(StreamTableTest, SaysSyncedOnlyWhenEveryWriterHasSaidSo) {
   EXPECT_EQ(waker_->count, 1);
   ASSERT_TRUE(Read(position));
   EXPECT_EQ(Text(), "synced");
+}
+
+TEST_F(StreamTableTest, AClosedTableForgetsEverythingAndEndsItsReaders) {
+  table_.Upsert("a", Service(1));
+  table_.MarkSynced(writer_);
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  ASSERT_FALSE(Read(position));
+  EXPECT_EQ(table_.closed(), std::nullopt);
+  table_.Close("another one speaks");
+  EXPECT_EQ(waker_->count, 1);
+  EXPECT_EQ(table_.closed(), "another one speaks");
+  EXPECT_FALSE(Read(position));
+  EXPECT_TRUE(position.ended);
+  EXPECT_EQ(table_.Figures().entries, 0u);
+}
+
+TEST_F(StreamTableTest, ATableThatIsOpenedAgainBeginsANewLifeUnderItsTerm) {
+  table_.Upsert("a", Service(1));
+  table_.MarkSynced(writer_);
+  Position before = table_.Begin({});
+  ASSERT_TRUE(Read(before));
+  EXPECT_EQ(response_.term(), 0u);
+  WatchRequest resume;
+  resume.set_epoch(response_.epoch());
+  resume.set_revision(response_.revision());
+  table_.Close("another one speaks");
+  table_.Open(7);
+  table_.Upsert("b", Service(2));
+  EXPECT_FALSE(Read(before));
+  EXPECT_TRUE(before.ended) << "a reader from before is not led on";
+  Position position = table_.Begin(resume);
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "b=2 reset ") << "not resumed, and synced only when its writer says so again";
+  EXPECT_EQ(response_.term(), 7u);
+  table_.MarkSynced(writer_);
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "synced");
+}
+
+// A leader that was deposed and leads again: readers never heard "synced", and kept for ever what
+// had gone meanwhile.
+TEST_F(StreamTableTest, AWriterThatIsGoneHoldsNoLaterLifeUp) {
+  const int other = table_.AddWriter();
+  table_.Close("standby");
+  table_.RemoveWriter(other);
+  table_.Close("standby, leader is b");
+  table_.Open(7);
+  table_.MarkSynced(writer_);
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  EXPECT_EQ(Text(), "reset synced");
 }
 
 TEST_F(StreamTableTest, AReturningReaderHearsOnlyOfWhatChangedMeanwhile) {

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,62 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "api/proto/intent/v1alpha1/intent.pb.h"
 #include "services/base/wire/hub.h"
-#include "services/base/wire/reader.h"
 #include "services/base/wire/server.h"
+#include "services/base/wire/testing_listener.h"
 
 namespace portolan::wire {
 namespace {
 
-using intent::v1alpha1::BackendSet;
 using intent::v1alpha1::ServiceIntent;
-
-ServiceIntent Service(uint64_t generation) {
-  ServiceIntent service;
-  service.set_generation(generation);
-  return service;
-}
-
-// What a reader has heard, and a loop that runs until a wish is fulfilled.
-class Listener {
- public:
-  explicit Listener(const std::shared_ptr<grpc::Channel>& channel) : loop_(NewLoop()) {
-    reader_ = std::make_unique<TypedReader<ServiceIntent>>(
-        loop_.get(), channel,
-        Handlers<ServiceIntent>{
-            .on_upsert = [this](const std::string& key,
-                                const ServiceIntent& s) { seen[key] = s.generation(), Check(); },
-            .on_remove = [this](const std::string& key) { seen.erase(key), ++removals, Check(); },
-            .on_synced = [this] { ++syncs, Check(); },
-            .on_connected = [this](bool up) { connected = up, Check(); },
-        });
-  }
-
-  bool RunUntil(std::function<bool()> wish) {
-    wish_ = std::move(wish);
-    bool timed_out = false;
-    const Loop::TimerId timer = loop_->RunAfter(absl::Seconds(10), [&] {
-      timed_out = true;
-      loop_->Stop();
-    });
-    if (!wish_()) loop_->Run();
-    loop_->Cancel(timer);
-    wish_ = nullptr;
-    return !timed_out;
-  }
-
-  std::map<std::string, uint64_t> seen;
-  int removals = 0;
-  int syncs = 0;
-  bool connected = false;
-
- private:
-  void Check() {
-    if (wish_ && wish_()) loop_->Stop();
-  }
-  std::unique_ptr<Loop> loop_;
-  std::function<bool()> wish_;
-  std::unique_ptr<TypedReader<ServiceIntent>> reader_;
-};
 
 class WireTest : public testing::Test {
  protected:

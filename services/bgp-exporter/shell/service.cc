@@ -49,7 +49,7 @@ class BgpService : public process::Service {
   void Read(const wire::Channels& channel, Input input,
             std::function<std::optional<Event>(const std::string&, const M&)> upsert,
             std::function<std::optional<Event>(const std::string&)> remove);
-  void ReadConfiguration(const std::shared_ptr<grpc::Channel>& channel);
+  void ReadConfiguration(const wire::Channels& channels);
   void ReadDatapath(const std::shared_ptr<grpc::Channel>& channel);
 
   void Dispatch(Event event);
@@ -135,33 +135,33 @@ absl::Status BgpService::Start(const process::Upstreams& upstreams) {
   return absl::OkStatus();
 }
 
-void BgpService::ReadConfiguration(const std::shared_ptr<grpc::Channel>& channel) {
+void BgpService::ReadConfiguration(const wire::Channels& channels) {
   Read<config::v1alpha1::BgpInstance>(
-      channel, Input::kInstances,
+      channels, Input::kInstances,
       [](const std::string&, const auto& instance) -> std::optional<Event> {
         return InstanceChanged{FromProto(instance)};
       },
       [](const std::string& key) -> std::optional<Event> { return InstanceRemoved{key}; });
   Read<config::v1alpha1::BgpPeer>(
-      channel, Input::kPeers,
+      channels, Input::kPeers,
       [](const std::string&, const auto& peer) -> std::optional<Event> {
         return PeerChanged{FromProto(peer)};
       },
       [](const std::string& key) -> std::optional<Event> { return PeerRemoved{key}; });
   Read<config::v1alpha1::BgpAdvertisement>(
-      channel, Input::kAdvertisements,
+      channels, Input::kAdvertisements,
       [](const std::string&, const auto& advertisement) -> std::optional<Event> {
         return AdvertisementChanged{FromProto(advertisement)};
       },
       [](const std::string& key) -> std::optional<Event> { return AdvertisementRemoved{key}; });
   Read<config::v1alpha1::Node>(
-      channel, Input::kNodes,
+      channels, Input::kNodes,
       [](const std::string&, const auto& node) -> std::optional<Event> {
         return NodeChanged{FromProto(node)};
       },
       [](const std::string& key) -> std::optional<Event> { return NodeRemoved{key}; });
   Read<config::v1alpha1::PipelineStage>(
-      channel, Input::kStages,
+      channels, Input::kStages,
       [](const std::string& key, const auto& stage) -> std::optional<Event> {
         if (key != kDatapathStage) return std::nullopt;
         return DatapathStageChanged{stage.enabled()};

@@ -44,6 +44,7 @@ LeadingService::~LeadingService() {
   // No more writes, then the lease is given back.
   service_.reset();
   election_.reset();
+  rpc_->Leave();
 }
 
 absl::Status LeadingService::Start(const process::Upstreams& upstreams) {
@@ -174,11 +175,13 @@ void LeadingService::Serve(std::unique_ptr<store::Store> store, uint64_t term) {
 }
 
 void LeadingService::StopServing(const std::string& why) {
-  allocations_.Close(why);
-  pool_states_.Close(why);
-  if (service_ == nullptr) return;
-  service_->WithdrawStatuses();
+  const std::string said =
+      absl::StrCat("ipam-service of node ", context_.node, " does not serve: ", why);
+  allocations_.Close(said);
+  pool_states_.Close(said);
+  if (service_ != nullptr) service_->WithdrawStatuses();
   service_.reset();
+  rpc_->Leave(said);
 }
 
 void LeadingService::Tell(const std::string& reason, const std::string& message,

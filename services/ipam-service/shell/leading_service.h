@@ -2,10 +2,10 @@
 //
 // The configuration says where the journal is (/ipam/store); what it says when it is first known
 // holds until the process ends. SQLite: whoever has the file. etcd: the leader of an election. A
-// process that may not write is a standby: it publishes no allocations, its tables refuse readers
-// and its questions are answered with UNAVAILABLE, and an ObjectStatus "ipam/NODE/store/journal"
-// says why. When it may, IpamService starts as after a restart; when it may no longer, that ends
-// first. Owned by the process; everything happens on the loop.
+// process that may not write is a standby: it publishes no allocations, its tables refuse readers,
+// and whoever asks is told why and who leads (UNAVAILABLE); an ObjectStatus
+// "ipam/NODE/store/journal" says it, too. When it may, IpamService starts as after a restart; when
+// it may no longer, that ends first. Owned by the process; everything happens on the loop.
 #pragma once
 
 #include <functional>
@@ -50,6 +50,7 @@ class LeadingService : public process::Service {
   void OnLost(const absl::Status& why);
   // Begins to serve on this store, and again later when it cannot be read.
   void Serve(std::unique_ptr<store::Store> store, uint64_t term);
+  // `why` is what readers and those who ask are told.
   void StopServing(const std::string& why);
   // Tells why nothing is published, or (empty) that all is well.
   void Tell(const std::string& reason, const std::string& message, const std::string& remedy);

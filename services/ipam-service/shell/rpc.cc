@@ -1,23 +1,27 @@
 #include "services/ipam-service/shell/rpc.h"
 
 namespace portolan::ipam {
-namespace {
-
-constexpr char kAway[] = "ipam-service does not run in this process, or is stopping";
-
-}  // namespace
 
 void IpamRpc::Serve(Handlers handlers) {
   absl::MutexLock lock(&mutex_);
   handlers_ = std::move(handlers);
 }
 
-void IpamRpc::Leave() { Serve({}); }
+void IpamRpc::Leave(std::string why) {
+  absl::MutexLock lock(&mutex_);
+  handlers_ = {};
+  away_ = std::move(why);
+}
+
+std::string IpamRpc::Away() {
+  absl::ReaderMutexLock lock(&mutex_);
+  return away_;
+}
 
 grpc::ServerUnaryReactor* IpamRpc::Plan(grpc::CallbackServerContext*,
                                         const v1alpha1::PlanRequest* request,
                                         v1alpha1::PlanResponse* response) {
-  return wire::Begin(response, kAway, [&](PlanReply reply) {
+  return wire::Begin(response, Away(), [&](PlanReply reply) {
     absl::ReaderMutexLock lock(&mutex_);
     if (handlers_.on_plan) handlers_.on_plan(*request, std::move(reply));
   });
@@ -26,7 +30,7 @@ grpc::ServerUnaryReactor* IpamRpc::Plan(grpc::CallbackServerContext*,
 grpc::ServerUnaryReactor* IpamRpc::Explain(grpc::CallbackServerContext*,
                                            const v1alpha1::ExplainRequest* request,
                                            v1alpha1::ExplainResponse* response) {
-  return wire::Begin(response, kAway, [&](ExplainReply reply) {
+  return wire::Begin(response, Away(), [&](ExplainReply reply) {
     absl::ReaderMutexLock lock(&mutex_);
     if (handlers_.on_explain) handlers_.on_explain(*request, std::move(reply));
   });

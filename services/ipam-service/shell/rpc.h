@@ -1,12 +1,14 @@
 // The gRPC face of ipam-service: hands each question to a handler with the way to answer it.
 //
 // A server must know its RPCs before it starts, and a stage may come and go while it runs. So the
-// face may outlive the service behind it; while there is none, every question is UNAVAILABLE.
+// face may outlive the service behind it; while there is none, every question is UNAVAILABLE, and
+// the message says why.
 // Thread-safe. Handlers are called on gRPC's threads; an answer may come from any thread.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -27,7 +29,9 @@ class IpamRpc : public v1alpha1::Ipam::CallbackService {
 
   // Handlers must not block. None runs any more when Leave() returns.
   void Serve(Handlers handlers);
-  void Leave();
+  void Leave() { Leave(kAway); }
+  // `why`: what those who ask are told.
+  void Leave(std::string why);
 
   grpc::ServerUnaryReactor* Plan(grpc::CallbackServerContext* context,
                                  const v1alpha1::PlanRequest* request,
@@ -37,7 +41,13 @@ class IpamRpc : public v1alpha1::Ipam::CallbackService {
                                     v1alpha1::ExplainResponse* response) override;
 
  private:
+  static constexpr char kAway[] = "ipam-service does not run in this process, or is stopping";
+
+  // The message of a call that nobody answers.
+  std::string Away();
+
   absl::Mutex mutex_;
+  std::string away_ ABSL_GUARDED_BY(mutex_) = kAway;
   Handlers handlers_ ABSL_GUARDED_BY(mutex_);  // empty functions: nobody serves
 };
 

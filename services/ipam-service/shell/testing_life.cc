@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "plugins/builtin/builtin.h"
 #include "services/base/clock/clock.h"
@@ -55,7 +56,7 @@ std::vector<Operation> OperationsOf(int count, uint64_t seed) {
   return operations;
 }
 
-Life::Life(const std::string& path, Death death, const std::vector<Operation>* operations,
+Life::Life(const OpenMortal& open, const Death& death, const std::vector<Operation>* operations,
            size_t done, int pipe)
     : operations_(operations),
       done_(done),
@@ -63,7 +64,8 @@ Life::Life(const std::string& path, Death death, const std::vector<Operation>* o
       engine_(OptionsFrom(plugin::NewBuiltinRegistry()).value()),
       journal_(std::make_unique<Journal>(
           loop_.get(),
-          std::make_unique<MortalStore>(path, death.last_call, death.moment, [this] { Tell("c"); }),
+          std::make_unique<MortalStore>(open(), death.moment, death.before,
+                                        [this](const LastCall& call) { TellCall(call); }),
           [this](const JournalDone& answer) {
             if (!answer.status.ok()) abort();
             --writes_on_their_way_;
@@ -83,6 +85,12 @@ void Life::Run() {
 void Life::Tell(const std::string& line) const {
   const std::string text = line + "\n";
   if (write(pipe_, text.data(), text.size()) != static_cast<ssize_t>(text.size())) abort();
+}
+
+void Life::TellCall(const LastCall& call) const {
+  std::string line = absl::StrCat("c ", absl::BytesToHexString(call.key));
+  if (call.value.has_value()) absl::StrAppend(&line, " ", absl::BytesToHexString(*call.value));
+  Tell(line);
 }
 
 void Life::TellLoaded(const JournalLoaded& loaded) const {

@@ -1,9 +1,9 @@
-// One life of an allocator, for tests that kill it: engine, Journal with its thread, SQLite file.
+// One life of an allocator, for tests that kill it: engine, Journal with its thread, a store.
 //
 // Life owns all of it and runs in a child process, forked before any thread was made. It tells the
 // parent each thing that happens through a pipe, one line each, written at once, so that what the
 // parent reads is what happened before the death:
-//   c            a Commit() begins                l KEY ADDRESS     a row was loaded
+//   c ROW [VALUE]  a Commit() begins (in hex)     l KEY ADDRESS     a row was loaded
 //   i            an operation is about to happen  L                 all rows were loaded
 //   p KEY ADDRESS...  published                   w KEY             withdrawn
 //   s            everything that was known is published             d  the workload is through
@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,13 +34,13 @@ std::vector<Operation> OperationsOf(int count, uint64_t seed);
 class Life {
  public:
   struct Death {
-    int last_call = 0;
     DeathMoment moment = DeathMoment::kBefore;
+    std::optional<LastCall> before;  // what the life before died in
   };
   // The Services as after the first `done` operations are what it finds; it goes on with the rest.
   // `operations` outlives it. Lines go to `pipe`.
-  Life(const std::string& path, Death death, const std::vector<Operation>* operations, size_t done,
-       int pipe);
+  Life(const OpenMortal& open, const Death& death, const std::vector<Operation>* operations,
+       size_t done, int pipe);
   ~Life();
 
   // Until the workload is through, unless it dies.
@@ -47,6 +48,7 @@ class Life {
 
  private:
   void Tell(const std::string& line) const;
+  void TellCall(const LastCall& call) const;
   void TellLoaded(const JournalLoaded& loaded) const;
   void Begin();
   void GoOn();

@@ -1,64 +1,57 @@
-// A SQLite store whose process dies by SIGKILL at one chosen Commit(), for tests.
+// A store whose process dies by SIGKILL at one Commit(), for tests that kill it at every one.
 //
-// The call dies before it begins, inside its transaction, or after it is durable and before its
-// caller hears of it. Lives in a child process that opens one such store. Used on the journal's
-// thread.
+// The call dies before it begins, while it is on its way, or after it is durable and before its
+// caller hears of it. A life that finds that its predecessor's last call did nothing lets one call
+// pass, that one again, and dies at the next: so every call is somebody's last, and the work goes
+// on. Lives in a child process; used on the journal's thread.
 #pragma once
 
-#include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "services/base/store/sqlite_store.h"
 #include "services/base/store/store.h"
-#include "services/base/store/testing_commit_hook.h"
 
 namespace portolan::ipam {
 
 enum class DeathMoment { kBefore, kInside, kAfter };
 
+// A store, and how to make its process die inside the next Commit(): that one never returns.
+struct MortalParts {
+  std::unique_ptr<store::Store> store;
+  std::function<void()> die_inside;
+};
+// Called in the child.
+using OpenMortal = std::function<MortalParts()>;
+
+MortalParts OpenMortalSqlite(const std::string& path);
+
+// A row that a call writes, or (no value) erases: whether it is there tells whether the call was
+// done.
+struct LastCall {
+  std::string key;
+  std::optional<std::string> value;
+};
+
 class MortalStore : public store::Store {
  public:
-  // Dies at call `last_call` of Commit(), the first being 1. `on_call` is told of every one.
-  MortalStore(const std::string& path, int last_call, DeathMoment moment,
-              std::function<void()> on_call)
-      : last_call_(last_call), moment_(moment), on_call_(std::move(on_call)) {
-    store::CallInsideCommits([] {
-      if (dies_inside_) Die();
-    });
-    store_ = store::OpenSqlite(path).value();
-  }
+  // `before`: the call that the life before died in. `on_call` is told of every call.
+  MortalStore(MortalParts parts, DeathMoment moment, const std::optional<LastCall>& before,
+              std::function<void(const LastCall&)> on_call);
 
-  absl::Status Commit(const store::Batch& batch) override {
-    on_call_();
-    const bool last = ++calls_ == last_call_;
-    if (last && moment_ == DeathMoment::kBefore) Die();
-    dies_inside_ = last && moment_ == DeathMoment::kInside;
-    const absl::Status status = store_->Commit(batch);
-    if (dies_inside_) abort();  // it outlived the transaction it was to die in
-    if (last) Die();
-    return status;
-  }
+  absl::Status Commit(const store::Batch& batch) override;
   absl::StatusOr<std::vector<store::Row>> List(absl::string_view prefix) const override {
-    return store_->List(prefix);
+    return parts_.store->List(prefix);
   }
+  size_t max_rows() const override { return parts_.store->max_rows(); }
 
  private:
-  static void Die() { kill(getpid(), SIGKILL); }
-
-  static inline std::atomic<bool> dies_inside_ = false;
-  const int last_call_;
+  const MortalParts parts_;
   const DeathMoment moment_;
-  const std::function<void()> on_call_;
-  std::unique_ptr<store::Store> store_;
-  int calls_ = 0;
+  const std::function<void(const LastCall&)> on_call_;
+  int calls_left_ = 1;
 };
 
 }  // namespace portolan::ipam

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
@@ -16,13 +17,15 @@ void Witness::Read(const std::string& line) {
   const std::vector<std::string> words = absl::StrSplit(line, ' ');
   if (words[0] == "c") {
     ++calls;
+    last_call_ = LastCall{absl::HexStringToBytes(words.at(1)), std::nullopt};
+    if (words.size() > 2) last_call_->value = absl::HexStringToBytes(words.at(2));
   } else if (words[0] == "i") {
     const Operation& operation = operations_->at(done_++);
     if (!operation.add) acknowledged_.erase(operation.key);
   } else if (words[0] == "l") {
     loaded_.emplace(words.at(2), words.at(1));
   } else if (words[0] == "L") {
-    CheckRows(loaded_);
+    CheckLoaded();
   } else if (words[0] == "p") {
     OnPublished(words.at(1), {words.begin() + 2, words.end()});
   } else if (words[0] == "w") {
@@ -36,16 +39,16 @@ void Witness::Read(const std::string& line) {
   }
 }
 
-void Witness::CheckRows(const std::multimap<std::string, std::string>& rows) {
-  for (auto row = rows.begin(); row != rows.end(); row = rows.upper_bound(row->first)) {
-    if (rows.count(row->first) == 1) continue;
+void Witness::CheckLoaded() {
+  for (auto row = loaded_.begin(); row != loaded_.end(); row = loaded_.upper_bound(row->first)) {
+    if (loaded_.count(row->first) == 1) continue;
     ++two_owners;
     problems.push_back(absl::StrCat(row->first, " has several owners in the store"));
   }
   for (const auto& [key, addresses] : acknowledged_) {
     for (const std::string& address : addresses) {
-      const auto row = rows.find(address);
-      if (row == rows.end()) {
+      const auto row = loaded_.find(address);
+      if (row == loaded_.end()) {
         Lose(absl::StrCat(address, " of ", key, " is not in the store"));
       } else if (row->second != key) {
         Lose(absl::StrCat(address, " of ", key, " is ", row->second, "'s in the store"));

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,11 +24,12 @@ class Witness {
   void Restart();
   void Read(const std::string& line);
 
-  // Compares with what a store file holds: "address" -> its owners.
-  void CheckRows(const std::multimap<std::string, std::string>& rows);
-
   size_t done() const { return done_; }  // operations
   bool finished() const { return finished_; }
+  // What the last life died in, if it did.
+  const std::optional<LastCall>& last_call() const { return last_call_; }
+  // "address" -> its owners, as the last life found them in the store.
+  const std::multimap<std::string, std::string>& loaded() const { return loaded_; }
   // By Service: what was acknowledged, those that are still wanted.
   const std::map<std::string, std::set<std::string>>& acknowledged() const { return acknowledged_; }
 
@@ -38,6 +40,7 @@ class Witness {
   std::vector<std::string> problems;  // each breach in words
 
  private:
+  void CheckLoaded();
   void OnPublished(const std::string& key, const std::set<std::string>& addresses);
   void OnWithdrawn(const std::string& key);
   void OnSynced();
@@ -46,9 +49,10 @@ class Witness {
   const std::vector<Operation>* const operations_;
   size_t done_ = 0;
   bool finished_ = false;
+  std::optional<LastCall> last_call_;
   std::map<std::string, std::set<std::string>> acknowledged_;
   std::map<std::string, std::set<std::string>> said_;  // published in this life, not withdrawn
-  std::multimap<std::string, std::string> loaded_;     // address -> owner
+  std::multimap<std::string, std::string> loaded_;
 };
 
 }  // namespace portolan::ipam
