@@ -123,6 +123,16 @@ void Engine::Publish(ServiceRecord& service, const Wish& wish) {
   effects_.push_back(PublishStatus{std::move(report)});
 }
 
+void Engine::ForEachStatus(
+    absl::FunctionRef<void(ObjectKind kind, const std::string& key)> visit) const {
+  for (const auto& service : services_) {
+    if (service->status_print != 0) visit(ObjectKind::kService, service->request.key);
+  }
+  for (const Pool* pool : pools_.ordered()) {
+    if (pool->status_print != 0) visit(ObjectKind::kPool, pool->name());
+  }
+}
+
 void Engine::PublishAllocationOf(ServiceRecord& service, const ServiceOutcome& outcome) {
   if (outcome.granted.empty() && outcome.leaving.empty()) {
     if (service.allocation_print == 0) return;
