@@ -92,6 +92,7 @@ void Engine::On(const ServiceRemoved& event) {
   for (const Asking& asking : service.asking) asks_.erase(asking.ask);
   if (service.allocation_print != 0) effects_.push_back(WithdrawAllocation{event.key});
   if (service.status_print != 0) {
+    UncountStatus(service);
     effects_.push_back(WithdrawStatus{ObjectKind::kService, event.key});
   }
   services_.erase(it);
@@ -241,7 +242,9 @@ void Engine::On(const JournalDone& event) {
 void Engine::On(const PickAnswered& event) {
   auto ask = asks_.find(event.ask);
   if (ask == asks_.end()) return;
-  ServiceRecord* service = FindService(ask->second);
+  ServiceRecord* service = FindService(ask->second.service);
+  counters_.pickers.answered_after.Observe(
+      absl::ToDoubleSeconds(now_.steady - ask->second.asked_at));
   asks_.erase(ask);
   if (service == nullptr) return;
   for (Asking& asking : service->asking) {

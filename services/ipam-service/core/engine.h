@@ -212,7 +212,10 @@ class Engine {
 
   // Counting (engine_figures.cc).
   AddressCounters& CountersOf(const net::IpAddress& address);
-  void CountReason(const ServiceRecord& service, const StatusReport& report);
+  void CountReuse(const ServiceRecord& service, const net::IpAddress& address);
+  // What the Service was told last becomes what the report says.
+  void CountStatus(ServiceRecord& service, const StatusReport& report);
+  void UncountStatus(const ServiceRecord& service);
 
   PickerTable pickers_;
   const uint64_t seed_;
@@ -232,7 +235,11 @@ class Engine {
 
   absl::btree_map<uint64_t, ServiceRecord*> waiting_;  // by place
   uint64_t last_place_ = 0;
-  absl::flat_hash_map<uint64_t, std::string> asks_;  // outstanding -> Service key
+  struct Question {
+    std::string service;  // its key
+    absl::Time asked_at;
+  };
+  absl::flat_hash_map<uint64_t, Question> asks_;  // outstanding
   uint64_t last_ask_ = 0;
   std::optional<absl::Time> picker_retry_at_;
   absl::Duration picker_backoff_ = absl::ZeroDuration();

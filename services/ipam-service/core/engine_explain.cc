@@ -118,8 +118,8 @@ void Engine::Publish(ServiceRecord& service, const Wish& wish) {
   StatusReport report = ReportOnService(service.request, wish, outcome, service.notes);
   const uint64_t print = absl::HashOf(report) | 1;
   if (print == service.status_print) return;
+  CountStatus(service, report);
   service.status_print = print;
-  CountReason(service, report);
   effects_.push_back(PublishStatus{std::move(report)});
 }
 

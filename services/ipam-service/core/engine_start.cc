@@ -87,6 +87,7 @@ void Engine::AdoptJournal() {
   });
   for (const ReleaseRow& row : loaded_->releases) releases_.Load(row, now_);
   ForgetReleases(releases_.Surplus());
+  counters_.unreadable = loaded_->unreadable.size();
   for (const net::IpAddress& address : loaded_->unreadable) ledger_.AdoptForeign(address);
   for (const JournalRow* row : rows) AdoptRow(*row);
   // Whoever shares an address came to it later than its row.

@@ -194,6 +194,22 @@ bool IsKnownReason(const std::string& reason) {
                      [&](const ReasonText& known) { return reason == known.reason; });
 }
 
+const char* StateName(State state) {
+  switch (state) {
+    case State::kPending:
+      return "pending";
+    case State::kReady:
+      return "ready";
+    case State::kDegraded:
+      return "degraded";
+    case State::kRejected:
+      return "rejected";
+    case State::kFailed:
+      return "failed";
+  }
+  return "";
+}
+
 std::string NameOf(const Slot& slot) {
   if (slot.address.has_value()) return absl::StrCat("address ", slot.address->ToString());
   return absl::StrCat("an ", net::FamilyName(slot.family), " address");

@@ -11,29 +11,10 @@
 #include "services/base/selector/selector_proto.h"
 #include "services/base/status/status_macros.h"
 #include "services/base/store/sqlite_store.h"
+#include "services/ipam-service/core/report.h"
 #include "services/ipam-service/shell/convert.h"
 
 namespace portolan::ipam {
-namespace {
-
-const char* StateName(State state) {
-  switch (state) {
-    case State::kPending:
-      return "pending";
-    case State::kReady:
-      return "ready";
-    case State::kDegraded:
-      return "degraded";
-    case State::kRejected:
-      return "rejected";
-    case State::kFailed:
-      return "failed";
-  }
-  return "";
-}
-
-}  // namespace
-
 IpamService::IpamService(const process::Context& context, Engine::Options options,
                          const plugin::Registry* registry, std::shared_ptr<IpamRpc> rpc,
                          std::unique_ptr<store::Store> store)
