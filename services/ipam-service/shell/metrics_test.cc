@@ -12,7 +12,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-TEST(IpamMetrics, EveryCounterOfTheEngineIsOnThePageWithItsOwnValue) {
+// A number of its own in each of them.
+EngineFigures FiguresOfTheirOwn() {
   EngineFigures figures{.started = true,
                         .services = 11,
                         .addresses = 12,
@@ -47,8 +48,12 @@ TEST(IpamMetrics, EveryCounterOfTheEngineIsOnThePageWithItsOwnValue) {
   for (int i = 0; i < 45; ++i) figures.served_after.Observe(1);
   figures.by_pool.push_back(
       {.pool = "p", .total = 50, .used = 51, .available = 52, .reserved = 53});
+  return figures;
+}
+
+TEST(IpamMetrics, EveryCounterOfTheEngineIsOnThePageWithItsOwnValue) {
   metrics::Page page;
-  CollectMetrics(figures, page);
+  CollectMetrics(FiguresOfTheirOwn(), page);
   const std::string text = page.ToText();
   for (const char* line : {"started 1",
                            "services 11",
