@@ -16,6 +16,7 @@ class Benchmark:
     what     one line for `tools/dev/bench list`
     ours     the command of our side
     rivals   {name: command}; the figures of a rival stand beside ours of the same name
+    asked    {figure: what it may be at most}; the median is held against it
     build    Bazel targets, built with --config=opt; "{//label}" in a command becomes the path of what was built
     root     whether it needs root
 
@@ -25,6 +26,7 @@ class Benchmark:
     what: str
     ours: tuple
     rivals: dict = dataclasses.field(default_factory=dict)
+    asked: dict = dataclasses.field(default_factory=dict)
     build: tuple = ()
     root: bool = False
 
@@ -38,6 +40,7 @@ class Row:
     rival: str
     values: list
     rival_values: list
+    asked: float = None
 
     @property
     def value(self):
@@ -52,7 +55,15 @@ class Row:
         """Ours divided by the rival's."""
         return self.value / self.rival_value if self.rival_values and self.rival_value else None
 
+    @property
+    def verdict(self):
+        """What was asked, and whether the median keeps to it; "-" when nothing was asked."""
+        if self.asked is None:
+            return "-"
+        return f"at most {self.asked:g}: {'met' if self.value <= self.asked else 'MISSED'}"
+
     def as_json(self):
+        asked = {} if self.asked is None else {"asked": self.asked}
         return {
             "figure": self.figure,
             "value": self.value,
@@ -61,6 +72,7 @@ class Row:
             "rival_value": self.rival_value,
             "ratio": None if self.ratio is None else round(self.ratio, 4),
             "runs": len(self.values),
+            **asked,
         }
 
 
@@ -98,13 +110,20 @@ class Results:
         for entry in figures:
             self._theirs.setdefault((entry["figure"], name), []).append(float(entry["value"]))
 
-    def rows(self):
-        """Rows in the order in which our figures appeared. Figures that only a rival has are left out."""
+    def rows(self, asked=None):
+        """Rows in the order in which our figures appeared. Figures that only a rival has are left out.
+
+        `asked` is as in Benchmark. A figure of it that nobody printed is an error: KeyError with its name.
+        """
+        asked = asked or {}
+        for figure in asked:
+            if figure not in self._ours:
+                raise KeyError(figure)
         rows = []
         for figure, values in self._ours.items():
             rivals = [(name, found) for (other, name), found in self._theirs.items() if other == figure]
             for name, found in rivals or [(None, [])]:
-                rows.append(Row(figure, self._units[figure], name, values, found))
+                rows.append(Row(figure, self._units[figure], name, values, found, asked.get(figure)))
         return rows
 
 
@@ -117,13 +136,15 @@ def _with_spread(values):
 
 
 def table(rows):
-    """The rows for people: median (least-most) of ours and of the rival, and ours / rival."""
+    """The rows for people: median (least-most) of ours and of the rival, ours / rival, and what was asked if anything."""
     header = ("figure", "unit", "ours", "rival", "rival's", "ours/rival", "runs")
-    lines = [header]
+    any_asked = any(row.asked is not None for row in rows)
+    lines = [(*header, "asked")] if any_asked else [header]
     for row in rows:
         theirs = _with_spread(row.rival_values) if row.rival_values else "-"
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
         ours = _with_spread(row.values)
-        lines.append((row.figure, row.unit, ours, row.rival or "-", theirs, ratio, str(len(row.values))))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+        line = (row.figure, row.unit, ours, row.rival or "-", theirs, ratio, str(len(row.values)))
+        lines.append((*line, row.verdict) if any_asked else line)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)

@@ -12,6 +12,16 @@ _FAN_OUT = "//services/base/wire:hub_benchmark"
 
 BENCHMARK = Benchmark(
     what="ipam: assign, record, adopt and publish up to a million services",
+    asked={
+        "assign_100k_s": 1,
+        "assign_1m_s": 12,
+        "growth_1m_over_10k": 2,
+        "bytes_per_service": 600,
+        "durable_100k_s": 5,
+        "adopt_100k_s": 2,
+        "assign_durable_p99_ms": 5,
+        "fanout_stalled_peer_ratio": 1.1,
+    },
     build=(_CORE, _SERVICE, _FAN_OUT),
     ours=(
         *("{python}", "-m", "integration.benchmarks.ipam_sides", "{" + _CORE + "}"),

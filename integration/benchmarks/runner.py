@@ -86,4 +86,7 @@ def run(chosen, runs, root, progress=lambda text: None, timeout=600):
         for name, words in chosen.rivals.items():
             progress(f"run {number} of {runs}: {name}")
             results.add_rival(name, run_side(name, command_of(words, programs), root, timeout))
-    return results.rows()
+    try:
+        return results.rows(chosen.asked)
+    except KeyError as missing:
+        raise BenchmarkFailed(f"ours: no figure {missing.args[0]}, of which something is asked") from missing

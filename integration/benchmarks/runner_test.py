@@ -60,6 +60,13 @@ class RunnerTest(unittest.TestCase):
             runner.command_of(("{//a:b}",), {})
         self.assertEqual(runner.command_of(("{//a:b}", "{python}", "{}"), {"//a:b": "/x/b"}), ["/x/b", sys.executable, "{}"])
 
+    def test_AFigureOfWhichSomethingIsAskedMustBePrinted(self):
+        chosen = Benchmark(what="x", ours=self.side("ours"), asked={"f": 9, "g": 9})
+        with self.assertRaisesRegex(runner.BenchmarkFailed, "no figure g"):
+            runner.run(chosen, 1, self.directory)
+        (row,) = runner.run(Benchmark(what="x", ours=self.side("ours"), asked={"f": 9}), 1, self.directory)
+        self.assertEqual(row.asked, 9)
+
     def test_EveryModuleHereIsListed(self):
         self.assertIn("datapath", runner.available())
 
@@ -97,6 +104,14 @@ class ResultsTest(unittest.TestCase):
     def test_TheTableShowsMedianSpreadAndRatio(self):
         text = benchmark.table(self.results([1, 2, 4], [4, 4, 8]).rows())
         self.assertRegex(text.splitlines()[1], r"^f +ns +2 \(1-4\) +them +4 \(4-8\) +0.50 +3$")
+
+    def test_WhatWasAskedIsHeldAgainstTheMedian(self):
+        rows = self.results([1, 2, 100]).rows({"f": 2})
+        self.assertTrue(benchmark.table(rows).splitlines()[1].endswith("at most 2: met"))
+        self.assertEqual(rows[0].as_json()["asked"], 2)
+        rows = self.results([1, 2.5, 3]).rows({"f": 2})
+        self.assertTrue(benchmark.table(rows).splitlines()[1].endswith("at most 2: MISSED"))
+        self.assertNotIn("asked", self.results([1]).rows()[0].as_json())
 
     def test_LinesThatAreNoFiguresAreIgnored(self):
         text = '{"figure": "f", "value": 1, "unit": "ns"}\nhello\n[1]\n{"figure": "g"}\n3\n'

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 
 namespace portolan {
@@ -20,7 +22,7 @@ class LogTest : public testing::Test {
   std::string ReadAll() {
     close(fds_[1]);
     fds_[1] = -1;
-    std::string text(4096, '\0');
+    std::string text(1 << 16, '\0');
     text.resize(read(fds_[0], text.data(), text.size()));
     return text;
   }
@@ -36,6 +38,20 @@ TEST_F(LogTest, WritesOneJsonObjectALine) {
   EXPECT_EQ(line["svc"], "ipam");
   EXPECT_EQ(line["level"], "info");
   EXPECT_EQ(line["text"], "line\nbreak \"quoted\"");
+}
+
+TEST_F(LogTest, EveryByteOfAnAsciiTextArrivesAsItIs) {
+  std::string ascii;
+  for (char c = 1; c < 127; ++c) ascii.push_back(c);
+  ascii.push_back(127);
+  Log log("ipam", Log::Level::kInfo, fds_[1]);
+  for (const char c : ascii) log.Info("one", {{"text", absl::string_view(&c, 1)}});
+  const std::string text = ReadAll();
+  std::string read;
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    read += nlohmann::json::parse(line)["text"].get<std::string>();
+  }
+  EXPECT_EQ(read, ascii);
 }
 
 TEST_F(LogTest, LeavesOutWhatIsBelowTheThreshold) {

@@ -50,9 +50,13 @@ std::string IpAddress::ToBytes() const {
 }
 
 std::string IpAddress::ToString() const {
+  if (is_ipv4()) {  // ten times as fast as inet_ntop(), and often called
+    return absl::StrCat(low_ >> 24, ".", low_ >> 16 & 0xff, ".", low_ >> 8 & 0xff, ".",
+                        low_ & 0xff);
+  }
   char text[INET6_ADDRSTRLEN];
   const std::string bytes = ToBytes();
-  inet_ntop(is_ipv4() ? AF_INET : AF_INET6, bytes.data(), text, sizeof(text));
+  inet_ntop(AF_INET6, bytes.data(), text, sizeof(text));
   return text;
 }
 

@@ -13,7 +13,9 @@ namespace {
 IpAddress Ip(absl::string_view text) { return IpAddress::Parse(text).value(); }
 
 TEST(IpAddressTest, PrintsTheCanonicalFormOfRfc5952) {
-  EXPECT_EQ(Ip("20.0.10.255").ToString(), "20.0.10.255");
+  for (const char* text : {"0.0.0.0", "1.2.3.4", "20.0.10.255", "255.254.1.0", "128.0.0.1"}) {
+    EXPECT_EQ(Ip(text).ToString(), text);
+  }
   EXPECT_EQ(Ip("2001:DB8:0:0:0:0:0:1").ToString(), "2001:db8::1");
   EXPECT_EQ(Ip("::").ToString(), "::");
 }

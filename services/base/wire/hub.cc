@@ -1,5 +1,6 @@
 #include "services/base/wire/hub.h"
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -22,6 +23,10 @@ namespace portolan::wire {
 using stream::v1alpha1::WatchRequest;
 
 namespace {
+
+// When changes come faster than they are sent, those of so long go out together: a response costs
+// what dozens of changes cost.
+const gpr_timespec kGatherTime = gpr_time_from_millis(1, GPR_TIMESPAN);
 
 // The bytes become the message without another copy.
 grpc::ByteBuffer ToByteBuffer(std::string bytes) {
@@ -103,11 +108,19 @@ class Session : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   }
 
   void OnWriteDone(bool ok) override {
+    const auto self = shared_from_this();
+    bool gathers = false;
     {
       absl::MutexLock lock(&mutex_);
       if (!ok) ended_ = true;
+      gathers = position_.crowded && !ended_;
+      if (gathers) state_ = State::kWaiting;
     }
-    Pump();
+    if (gathers) {
+      ResumeLater();
+    } else {
+      Pump();
+    }
   }
   void OnCancel() override { End(grpc::Status::CANCELLED); }
   void OnDone() override {
@@ -117,6 +130,13 @@ class Session : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
  private:
   enum class State { kBusy, kWaiting, kFinished };
+
+  void ResumeLater() {
+    const gpr_timespec at = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), kGatherTime);
+    alarm_.Set(at, [weak = weak_from_this()](bool) {
+      if (const std::shared_ptr<Session> session = weak.lock()) session->Resume();
+    });
+  }
 
   // Sends what is new, or waits. Only the one who holds kBusy calls it.
   void Pump() {
@@ -149,6 +169,7 @@ class Session : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   Position position_;
   const bool snapshot_only_;
   grpc::ByteBuffer response_;
+  grpc::Alarm alarm_;
   absl::Mutex mutex_;
   State state_ = State::kBusy;
   bool ended_ = false;

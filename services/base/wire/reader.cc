@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
@@ -24,13 +26,51 @@ using stream::v1alpha1::WatchResponse;
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(50);
 constexpr absl::Duration kMaxRetry = absl::Seconds(1);
 
-// One Watch call. Each response is handed to the loop and the next read starts when the loop has
-// taken it: a busy loop slows the stream, it does not pile up messages.
+// So many responses may have arrived before the loop takes them.
+constexpr size_t kMaxAhead = 2;
+
+// One response as the loop takes it.
+struct Arrival {
+  struct Change {
+    std::string key;
+    bool has_value = false;
+  };
+
+  Arrival() = default;
+  Arrival(WatchResponse& response, std::unique_ptr<Values> decoded)
+      : term(response.term()),
+        revision(response.revision()),
+        reset(response.reset()),
+        synced(response.synced()),
+        epoch(response.epoch()),
+        values(std::move(decoded)) {
+    changes.reserve(static_cast<size_t>(response.changes_size()));
+    for (auto& change : *response.mutable_changes()) {
+      changes.push_back({std::move(*change.mutable_key()), change.has_value()});
+    }
+  }
+
+  uint64_t term = 0;
+  uint64_t revision = 0;
+  bool reset = false;
+  bool synced = false;
+  std::string epoch;
+  std::vector<Change> changes;
+  std::unique_ptr<Values> values;
+};
+
+// One Watch call. Each response is handed to the loop. While kMaxAhead of them wait there, no more
+// are read: a busy loop slows the stream, it does not pile up messages.
 class Call : public grpc::ClientReadReactor<WatchResponse> {
  public:
-  Call(Stream::Stub* stub, const WatchRequest& request, std::function<void(Call*)> on_response,
-       std::function<void(Call*, grpc::Status)> on_done)
-      : request_(request), on_response_(std::move(on_response)), on_done_(std::move(on_done)) {
+  using Decode = std::function<std::unique_ptr<Values>(const WatchResponse&)>;
+
+  Call(Stream::Stub* stub, const WatchRequest& request, Decode decode,
+       std::function<void(Call*)> on_response, std::function<void(Call*)> on_end)
+      : request_(request),
+        decode_(std::move(decode)),
+        on_response_(std::move(on_response)),
+        on_end_(std::move(on_end)) {
     context_.set_wait_for_ready(true);
     stub->async()->Watch(&context_, &request_, this);
     StartRead(&response_);
@@ -39,8 +79,19 @@ class Call : public grpc::ClientReadReactor<WatchResponse> {
     StartCall();
   }
 
-  WatchResponse& response() { return response_; }
-  void ReadNext() { StartRead(&response_); }
+  // The response that came first. Once for each time that `on_response` was called.
+  Arrival Take() {
+    Arrival arrival;
+    bool read = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      arrival = std::move(arrived_.front());
+      arrived_.pop_front();
+      read = std::exchange(paused_, false);
+    }
+    if (read) StartRead(&response_);
+    return arrival;
+  }
   void Cancel() { context_.TryCancel(); }
   void Release() {
     if (!std::exchange(released_, true)) RemoveHold();
@@ -48,20 +99,30 @@ class Call : public grpc::ClientReadReactor<WatchResponse> {
   void WaitUntilDone() { done_.WaitForNotification(); }
 
   void OnReadDone(bool ok) override {
-    if (ok) {
-      on_response_(this);
-    } else {
-      on_done_(this, grpc::Status::OK);  // the loop releases the hold; OnDone() follows
+    if (!ok) return on_end_(this);  // the loop releases the hold; OnDone() follows
+    Arrival arrival(response_, decode_(response_));
+    bool read = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      arrived_.push_back(std::move(arrival));
+      read = arrived_.size() < kMaxAhead;
+      paused_ = !read;
     }
+    on_response_(this);
+    if (read) StartRead(&response_);
   }
   void OnDone(const grpc::Status&) override { done_.Notify(); }
 
  private:
   WatchRequest request_;
-  WatchResponse response_;
+  WatchResponse response_;  // that is being read
   grpc::ClientContext context_;
+  const Decode decode_;
   std::function<void(Call*)> on_response_;
-  std::function<void(Call*, grpc::Status)> on_done_;
+  std::function<void(Call*)> on_end_;
+  absl::Mutex mutex_;
+  std::deque<Arrival> arrived_ ABSL_GUARDED_BY(mutex_);
+  bool paused_ ABSL_GUARDED_BY(mutex_) = false;  // no read is outstanding, Take() starts the next
   bool released_ = false;
   absl::Notification done_;
 };
@@ -83,6 +144,7 @@ class Reader::State : public std::enable_shared_from_this<State> {
   }
 
   void Close() {
+    closed_ = true;
     for (Link& link : links_) {
       if (link.retry_timer != 0) loop_->Cancel(link.retry_timer);
       End(link);
@@ -111,7 +173,7 @@ class Reader::State : public std::enable_shared_from_this<State> {
     std::weak_ptr<State> weak = weak_from_this();
     Loop* loop = loop_;
     const auto post = [loop, weak, index](auto method) {
-      return [loop, weak, index, method](Call* call, auto&&...) {
+      return [loop, weak, index, method](Call* call) {
         loop->Post([weak, index, call, method] {
           // A closed reader has waited for its call; `call` is alive only while the state is.
           const auto state = weak.lock();
@@ -121,33 +183,30 @@ class Reader::State : public std::enable_shared_from_this<State> {
         });
       };
     };
-    link.call = std::make_unique<Call>(link.stub.get(), request, post(&State::OnResponse),
-                                       post(&State::OnEnd));
+    link.call = std::make_unique<Call>(link.stub.get(), request, handlers_.decode,
+                                       post(&State::OnResponse), post(&State::OnEnd));
   }
 
   void OnResponse(size_t index) {
-    // The handlers may destroy the reader: hold on to the state, and look again before reading on.
-    const auto self = shared_from_this();
-    Call* const call = links_[index].call.get();
-    const WatchResponse response = std::move(call->response());
-    if (!Follow(index, response)) {
+    const auto self = shared_from_this();  // the handlers may destroy the reader
+    Arrival arrival = links_[index].call->Take();
+    if (!Follow(index, arrival)) {
       End(links_[index]);
       return Retry(index);
     }
-    Deliver(response);
-    if (links_[index].call.get() == call) call->ReadNext();
+    Deliver(arrival);
   }
 
   // Whether to listen to this one. What the one before said stays until the sync mark.
-  bool Follow(size_t index, const WatchResponse& response) {
+  bool Follow(size_t index, const Arrival& arrival) {
     const bool heard = speaker_ != kNobody;
-    if (response.term() < term_ || (heard && index > speaker_ && response.term() == term_)) {
+    if (arrival.term < term_ || (heard && index > speaker_ && arrival.term == term_)) {
       return false;
     }
     // It resumes what we have from somebody else by now.
-    if (index != source_ && !response.reset()) return false;
+    if (index != source_ && !arrival.reset) return false;
     links_[index].retry = kFirstRetry;
-    term_ = response.term();
+    term_ = arrival.term;
     if (index == speaker_) return true;
     const size_t before = std::exchange(speaker_, index);
     source_ = index;
@@ -159,24 +218,28 @@ class Reader::State : public std::enable_shared_from_this<State> {
     return true;
   }
 
-  void Deliver(const WatchResponse& response) {
-    if (response.reset()) stale_.merge(known_), known_.clear();
-    for (const auto& change : response.changes()) {
-      if (change.has_value()) {
-        stale_.erase(change.key());
-        known_.insert(change.key());
-        handlers_.on_upsert(change.key(), change.value());
-      } else if (known_.erase(change.key()) + stale_.erase(change.key()) > 0) {
-        handlers_.on_remove(change.key());
+  void Deliver(Arrival& arrival) {
+    if (arrival.reset) stale_.merge(known_), known_.clear();
+    for (size_t i = 0; i < arrival.changes.size() && !closed_; ++i) {
+      Arrival::Change& change = arrival.changes[i];
+      const bool was_stale = !stale_.empty() && stale_.erase(change.key) > 0;
+      if (change.has_value) {
+        const std::string& key = *known_.insert(std::move(change.key)).first;
+        if (void* value = arrival.values->At(i)) handlers_.on_upsert(key, value);
+      } else if (known_.erase(change.key) > 0 || was_stale) {
+        handlers_.on_remove(change.key);
       }
     }
-    epoch_ = response.epoch();
-    revision_ = response.revision();
-    if (!response.synced()) return;
+    epoch_ = std::move(arrival.epoch);
+    revision_ = arrival.revision;
+    if (!arrival.synced || closed_) return;
     // In the order of keys, so that what follows does not depend on chance.
     const std::set<std::string> gone(stale_.begin(), stale_.end());
     stale_.clear();
-    for (const std::string& key : gone) handlers_.on_remove(key);
+    for (const std::string& key : gone) {
+      handlers_.on_remove(key);
+      if (closed_) return;
+    }
     if (handlers_.on_synced) handlers_.on_synced();
   }
 
@@ -214,6 +277,7 @@ class Reader::State : public std::enable_shared_from_this<State> {
   std::string epoch_;
   uint64_t revision_ = 0;
   uint64_t term_ = 0;
+  bool closed_ = false;
   absl::flat_hash_set<std::string> known_;
   absl::flat_hash_set<std::string> stale_;  // of the snapshot before; not yet seen in the new one
 };

@@ -4,6 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/any.pb.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "google/protobuf/wire_format_lite.h"
 
 namespace portolan::wire {
 namespace {
@@ -12,6 +16,48 @@ void WakeAll(std::vector<std::weak_ptr<Waker>>& wakers) {
   for (const std::weak_ptr<Waker>& weak : wakers) {
     if (const std::shared_ptr<Waker> waker = weak.lock()) waker->Wake();
   }
+}
+
+using google::protobuf::internal::WireFormatLite;
+
+// Tag and length of a message or text.
+void OpenField(int field, size_t size, google::protobuf::io::CodedOutputStream& to) {
+  to.WriteTag(WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED));
+  to.WriteVarint32(static_cast<uint32_t>(size));
+}
+
+// With its tag, which has one octet.
+size_t SizeOfField(size_t size) { return 1 + WireFormatLite::LengthDelimitedSize(size); }
+
+// A serialized WatchResponse of one change; `value` is serialized already, null: removed. By way
+// of the message it would be copied four times, and this is done for every change of everything.
+std::string ResponseOf(absl::string_view key, uint64_t revision, absl::string_view type_url,
+                       const std::string* value) {
+  using google::protobuf::Any;
+  using stream::v1alpha1::Change;
+  const size_t any =
+      value == nullptr ? 0 : SizeOfField(type_url.size()) + SizeOfField(value->size());
+  const size_t change = SizeOfField(key.size()) + 1 + WireFormatLite::UInt64Size(revision) +
+                        (value == nullptr ? 0 : SizeOfField(any));
+  std::string bytes;
+  bytes.reserve(SizeOfField(change));
+  {
+    google::protobuf::io::StringOutputStream sink(&bytes);
+    google::protobuf::io::CodedOutputStream to(&sink);
+    const auto write = [&to](int field, absl::string_view text) {
+      OpenField(field, text.size(), to);
+      to.WriteRaw(text.data(), static_cast<int>(text.size()));
+    };
+    OpenField(stream::v1alpha1::WatchResponse::kChangesFieldNumber, change, to);
+    write(Change::kKeyFieldNumber, key);
+    WireFormatLite::WriteUInt64(Change::kRevisionFieldNumber, revision, &to);
+    if (value != nullptr) {
+      OpenField(Change::kValueFieldNumber, any, to);
+      write(Any::kTypeUrlFieldNumber, type_url);
+      write(Any::kValueFieldNumber, *value);
+    }
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -67,12 +113,12 @@ std::string StreamTable::Epoch() const {
 
 void StreamTable::Upsert(absl::string_view key, const google::protobuf::Message& value) {
   // Maps must serialize in one order, or an equal value would look like a change.
-  std::string bytes;
+  std::string bytes(value.ByteSizeLong(), '\0');
   {
-    google::protobuf::io::StringOutputStream sink(&bytes);
+    google::protobuf::io::ArrayOutputStream sink(bytes.data(), static_cast<int>(bytes.size()));
     google::protobuf::io::CodedOutputStream coded(&sink);
     coded.SetSerializationDeterministic(true);
-    value.SerializeToCodedStream(&coded);
+    value.SerializeWithCachedSizes(&coded);
   }
   std::vector<std::weak_ptr<Waker>> to_wake;
   {
@@ -80,9 +126,10 @@ void StreamTable::Upsert(absl::string_view key, const google::protobuf::Message&
     if (type_url_.empty()) {
       type_url_ = absl::StrCat("type.googleapis.com/", value.GetDescriptor()->full_name());
     }
-    const auto it = entries_.find(key);
-    if (it != entries_.end() && !it->second.removed && it->second.value() == bytes) return;
-    Commit(key, &bytes, to_wake);
+    Entries::value_type& slot = *entries_.try_emplace(key).first;
+    const Entry& entry = slot.second;
+    if (entry.revision != 0 && !entry.removed && entry.value() == bytes) return;
+    Commit(slot, &bytes, to_wake);
   }
   WakeAll(to_wake);
 }
@@ -93,7 +140,7 @@ void StreamTable::Remove(absl::string_view key) {
     absl::MutexLock lock(&mutex_);
     const auto it = entries_.find(key);
     if (it == entries_.end() || it->second.removed) return;
-    Commit(key, nullptr, to_wake);
+    Commit(*it, nullptr, to_wake);
     ForgetOldTombstones();
   }
   WakeAll(to_wake);
@@ -114,10 +161,9 @@ void StreamTable::CheckSynced(std::vector<std::weak_ptr<Waker>>& to_wake) {
   if (synced_) to_wake.swap(waiting_);
 }
 
-void StreamTable::Commit(absl::string_view key, const std::string* value,
+void StreamTable::Commit(Entries::value_type& slot, const std::string* value,
                          std::vector<std::weak_ptr<Waker>>& to_wake) {
-  const auto slot = entries_.try_emplace(key).first;
-  Entry& entry = slot->second;
+  Entry& entry = slot.second;
   if (entry.revision != 0) {
     order_.erase(entry.revision);
     tombstones_.erase(entry.revision);
@@ -125,17 +171,9 @@ void StreamTable::Commit(absl::string_view key, const std::string* value,
   entry.revision = ++head_;
   entry.removed = value == nullptr;
   entry.value_size = value == nullptr ? 0 : value->size();
-  stream::v1alpha1::WatchResponse response;
-  stream::v1alpha1::Change& change = *response.add_changes();
-  change.set_key(slot->first);
-  change.set_revision(head_);
-  if (value != nullptr) {
-    change.mutable_value()->set_type_url(type_url_);
-    change.mutable_value()->set_value(*value);
-  }
-  response.SerializeToString(&entry.bytes);
-  order_.emplace(head_, &*slot);
-  if (entry.removed) tombstones_.emplace(head_, &*slot);
+  entry.bytes = ResponseOf(slot.first, head_, type_url_, value);
+  order_.emplace_hint(order_.end(), head_, &slot);
+  if (entry.removed) tombstones_.emplace(head_, &slot);
   to_wake.swap(waiting_);
 }
 
@@ -172,14 +210,16 @@ bool StreamTable::Read(Position& position, std::string& response, std::weak_ptr<
     position = Position{.life = life_};
   }
   const bool reset = std::exchange(position.reset_due, false);
+  int changes = 0;
   auto it = order_.upper_bound(position.revision);
-  for (; it != order_.end() && response.size() < kMaxResponseBytes; ++it) {
+  for (; it != order_.end() && response.size() < kMaxResponseBytes; ++it, ++changes) {
     const Entry& entry = it->second->second;
     position.revision = it->first;
     if (!reset || !entry.removed) response += entry.bytes;
   }
   const bool caught_up = it == order_.end();
   if (caught_up) position.revision = head_;
+  position.crowded = caught_up && changes > 1;
   stream::v1alpha1::WatchResponse rest;
   if (caught_up && synced_ && !position.synced_sent) {
     position.synced_sent = true;

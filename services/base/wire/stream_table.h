@@ -46,6 +46,8 @@ struct Position {
   bool synced_sent = false;
   uint64_t life = 0;   // of the table
   bool ended = false;  // the table was closed since: read no more
+  // What was read last were several changes, and all that there were: more are likely to follow.
+  bool crowded = false;
 };
 
 class StreamTable {
@@ -97,8 +99,8 @@ class StreamTable {
   // At stable addresses, so that the orders can point to them.
   using Entries = absl::node_hash_map<std::string, Entry>;
 
-  // `value` null: the key is removed.
-  void Commit(absl::string_view key, const std::string* value,
+  // `value` is serialized; null: the key is removed.
+  void Commit(Entries::value_type& slot, const std::string* value,
               std::vector<std::weak_ptr<Waker>>& to_wake) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CheckSynced(std::vector<std::weak_ptr<Waker>>& to_wake)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

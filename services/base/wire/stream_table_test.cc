@@ -153,6 +153,38 @@ TEST_F(StreamTableTest, SaysSyncedOnlyWhenEveryWriterHasSaidSo) {
   EXPECT_EQ(Text(), "synced");
 }
 
+TEST_F(StreamTableTest, SaysWhenSeveralChangesWereAllThereWas) {
+  Position position = table_.Begin({});
+  ASSERT_TRUE(Read(position));
+  table_.Upsert("a", Service(1));
+  ASSERT_TRUE(Read(position));
+  EXPECT_FALSE(position.crowded) << "a single change goes out at once";
+  table_.Upsert("a", Service(2));
+  table_.Upsert("b", Service(2));
+  ASSERT_TRUE(Read(position));
+  EXPECT_TRUE(position.crowded);
+  for (int i = 0; i < 20'000; ++i) table_.Upsert(absl::StrCat("service-", i), Service(1));
+  ASSERT_TRUE(Read(position));
+  EXPECT_FALSE(position.crowded) << "there is more already";
+}
+
+TEST_F(StreamTableTest, LongValuesAndKeysArriveWhole) {
+  for (const size_t size : {0u, 1u, 127u, 128u, 16'383u, 16'384u, 100'000u}) {
+    ServiceIntent service;
+    service.set_requested_pool(std::string(size, 'p'));
+    const std::string key(size + 1, 'k');
+    table_.Upsert(key, service);
+    Position position = table_.Begin({});
+    position.revision = table_.Figures().revisions - 1;
+    ASSERT_TRUE(Read(position));
+    ASSERT_EQ(response_.changes_size(), 1);
+    EXPECT_EQ(response_.changes(0).key(), key);
+    ServiceIntent read;
+    ASSERT_TRUE(response_.changes(0).value().UnpackTo(&read));
+    EXPECT_EQ(read.requested_pool(), service.requested_pool());
+  }
+}
+
 TEST_F(StreamTableTest, AClosedTableForgetsEverythingAndEndsItsReaders) {
   table_.Upsert("a", Service(1));
   table_.MarkSynced(writer_);

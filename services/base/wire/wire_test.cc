@@ -8,16 +8,23 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "api/proto/intent/v1alpha1/intent.pb.h"
 #include "services/base/wire/hub.h"
+#include "services/base/wire/reader.h"
 #include "services/base/wire/server.h"
+#include "services/base/wire/stream_table.h"
 #include "services/base/wire/testing_listener.h"
 
 namespace portolan::wire {
 namespace {
 
+using intent::v1alpha1::BackendSet;
 using intent::v1alpha1::ServiceIntent;
 
 class WireTest : public testing::Test {
@@ -133,6 +140,80 @@ TEST_F(WireTest, ALargeTableArrivesWhole) {
   Listener listener(Connect(address_));
   ASSERT_TRUE(listener.RunUntil([&] { return listener.syncs == 1; }));
   EXPECT_EQ(listener.seen.size(), 20'000u);
+}
+
+TEST_F(WireTest, ValuesAreConvertedBeforeTheLoopGetsThem) {
+  writer_->Upsert("a", Service(7));
+  writer_->MarkSynced();
+  const auto loop = NewLoop();
+  static std::thread::id converted_on;
+  std::string seen;
+  TypedReader<ServiceIntent, std::string> reader(
+      loop.get(), Connect(address_),
+      Handlers<ServiceIntent, std::string>{
+          .convert =
+              [](const ServiceIntent& service) {
+                converted_on = std::this_thread::get_id();
+                return absl::StrCat("generation ", service.generation());
+              },
+          .on_upsert = [&](const std::string&, std::string&& text) { seen = std::move(text); },
+          .on_remove = [](const std::string&) {},
+          .on_synced = [&] { loop->Stop(); }});
+  loop->Run();
+  EXPECT_EQ(seen, "generation 7");
+  EXPECT_NE(converted_on, std::this_thread::get_id());
+}
+
+TEST_F(WireTest, AValueOfAnotherTypeIsPassedOver) {
+  writer_->Upsert("odd", BackendSet());
+  writer_->MarkSynced();
+  Listener listener(Connect(address_));
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.syncs == 1; }));
+  EXPECT_TRUE(listener.seen.empty());
+}
+
+TEST_F(WireTest, AReaderThatItsOwnHandlerDestroysHearsNoMore) {
+  for (const char* key : {"a", "b", "c"}) writer_->Upsert(key, Service(1));
+  writer_->MarkSynced();
+  const auto loop = NewLoop();
+  int heard = 0;
+  std::optional<TypedReader<ServiceIntent>> reader;
+  reader.emplace(loop.get(), Connect(address_),
+                 Handlers<ServiceIntent>{.on_upsert =
+                                             [&](const std::string&, const ServiceIntent&) {
+                                               ++heard;
+                                               reader.reset();
+                                               loop->Post([&] { loop->Stop(); });
+                                             },
+                                         .on_remove = [](const std::string&) {},
+                                         .on_synced = [&] { ++heard; }});
+  loop->Run();
+  EXPECT_EQ(heard, 1);
+}
+
+// A response holds a quarter of a megabyte at most; two wait for the loop, one is being read, and a
+// few are on their way.
+TEST_F(WireTest, AReaderWhoseLoopDoesNotRunDoesNotTakeEverything) {
+  const std::string large(64 * 1024, 'x');
+  constexpr int kKeys = 400;
+  for (int i = 0; i < kKeys; ++i) {
+    ServiceIntent service;
+    service.set_requested_pool(large);
+    writer_->Upsert(absl::StrCat("service-", i), service);
+  }
+  writer_->MarkSynced();
+  Listener listener(Connect(address_));
+  const auto sent = [&] { return hub_->Figures().front().sent_bytes; };
+  uint64_t before = 0;
+  for (const absl::Time end = absl::Now() + absl::Seconds(10); absl::Now() < end;) {
+    absl::SleepFor(absl::Milliseconds(100));
+    if (sent() == before && before > 0) break;  // nothing moves any more
+    before = sent();
+  }
+  EXPECT_GT(before, 0u);
+  EXPECT_LT(before, kKeys * large.size() / 2);
+  ASSERT_TRUE(listener.RunUntil([&] { return listener.syncs == 1; }));
+  EXPECT_EQ(listener.seen.size(), static_cast<size_t>(kKeys));
 }
 
 TEST_F(WireTest, ManyReadersComeAndGoWhileTheTableChanges) {

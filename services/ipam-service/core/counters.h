@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "services/base/metrics/histogram.h"
+#include "services/ipam-service/core/types.h"
 
 namespace portolan::ipam {
 
@@ -23,6 +25,10 @@ struct AddressCounters {
   uint64_t restored = 0;  // from the journal at the start
   uint64_t granted = 0;   // of the chosen, shared and adopted: durable
   uint64_t lost = 0;      // of the chosen and adopted: the journal had somebody else's row
+  // Of the chosen, as far as the history of a pool knows: given up before, by the Service that has
+  // it now or by another.
+  uint64_t returned = 0;
+  uint64_t reused = 0;
   uint64_t released = 0;
   uint64_t renumbered = 0;  // of the released or draining: stranded ones that were moved
 };
@@ -30,8 +36,9 @@ struct AddressCounters {
 struct PickerCounters {
   uint64_t asked = 0;  // of another process
   uint64_t declined = 0;
-  uint64_t failed = 0;       // and the Service waits
-  uint64_t failed_open = 0;  // and lowest-free chose instead
+  uint64_t failed = 0;                                   // and the Service waits
+  uint64_t failed_open = 0;                              // and lowest-free chose instead
+  metrics::Histogram answered_after{metrics::kSeconds};  // of those asked
 };
 
 // Those that wait: since when, and for which reason.
@@ -81,6 +88,9 @@ struct Counters {
   std::array<AddressCounters, 2> addresses;  // by FamilyIndex()
   CountByReason refusals;                    // a Service was told why it lacks something
   uint64_t not_adopted = 0;                  // addresses found in use and not taken over
+  uint64_t unreadable = 0;                   // rows of the journal at the start
+  // By the State that they were told last.
+  std::array<uint64_t, std::size(kStates)> services = {};
   PickerCounters pickers;
 };
 

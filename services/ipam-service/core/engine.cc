@@ -14,6 +14,8 @@ constexpr absl::Duration kPoolStateInterval = absl::Milliseconds(100);
 // An estimate of exhaustion grows old by itself.
 constexpr absl::Duration kTrendInterval = absl::Minutes(1);
 constexpr absl::Duration kPoolRowsRetry = absl::Seconds(30);
+// An event that gives or publishes an address has no more than so many.
+constexpr size_t kEffectsOfMost = 4;
 
 uint64_t FingerprintOf(const auto& value) { return absl::HashOf(value) | 1; }
 
@@ -25,19 +27,20 @@ Engine::Engine(Options options)
       selectors_(std::move(options.selectors)),
       pools_(selectors_, &namespaces_) {}
 
-Effects Engine::Handle(const Event& event, Moment now) {
+Effects Engine::Handle(Event event, Moment now) {
   now_ = now;
   effects_.clear();
-  std::visit([this](const auto& e) { On(e); }, event);
+  if (started_) effects_.reserve(kEffectsOfMost);
+  std::visit([this](auto& e) { On(e); }, event);
   SettleFreed();
   PublishPools();
   ArmNextTimer();
   return std::exchange(effects_, {});
 }
 
-void Engine::On(const JournalLoaded& event) {
+void Engine::On(JournalLoaded& event) {
   if (started_) return;
-  loaded_ = event;
+  loaded_ = std::move(event);
   StartWhenComplete();
 }
 
@@ -51,11 +54,11 @@ ServiceRecord* Engine::FindService(const std::string& key) {
   return it == services_.end() ? nullptr : it->get();
 }
 
-void Engine::On(const ServiceChanged& event) {
+void Engine::On(ServiceChanged& event) {
   ServiceRecord* service = FindService(event.request.key);
   if (service == nullptr) {
     auto created = std::make_unique<ServiceRecord>();
-    created->request = event.request;
+    created->request = std::move(event.request);
     service = services_.insert(std::move(created)).first->get();
     if (!started_) return;
     AdoptInUse(*service);
@@ -64,14 +67,14 @@ void Engine::On(const ServiceChanged& event) {
   }
   if (service->request == event.request) return;
   if (!started_) {
-    service->request = event.request;
+    service->request = std::move(event.request);
     return;
   }
   // What was illegal before the edit is not the edit's doing.
   const Addresses stranded = StrandedOf(*service);
   for (const net::IpAddress& address : service->held) sharing_.Remove(service->request, address);
   if (Shares(service->request)) freed_keys_.insert(service->request.sharing->key);
-  service->request = event.request;
+  service->request = std::move(event.request);
   service->notes.clear();
   for (const net::IpAddress& address : service->held) sharing_.Add(service->request, address);
   if (Shares(service->request)) freed_keys_.insert(service->request.sharing->key);
@@ -89,6 +92,7 @@ void Engine::On(const ServiceRemoved& event) {
   for (const Asking& asking : service.asking) asks_.erase(asking.ask);
   if (service.allocation_print != 0) effects_.push_back(WithdrawAllocation{event.key});
   if (service.status_print != 0) {
+    UncountStatus(service);
     effects_.push_back(WithdrawStatus{ObjectKind::kService, event.key});
   }
   services_.erase(it);
@@ -238,7 +242,9 @@ void Engine::On(const JournalDone& event) {
 void Engine::On(const PickAnswered& event) {
   auto ask = asks_.find(event.ask);
   if (ask == asks_.end()) return;
-  ServiceRecord* service = FindService(ask->second);
+  ServiceRecord* service = FindService(ask->second.service);
+  counters_.pickers.answered_after.Observe(
+      absl::ToDoubleSeconds(now_.steady - ask->second.asked_at));
   asks_.erase(ask);
   if (service == nullptr) return;
   for (Asking& asking : service->asking) {

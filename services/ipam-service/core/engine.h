@@ -39,6 +39,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "services/ipam-service/core/counters.h"
 #include "services/ipam-service/core/effect.h"
@@ -73,7 +74,7 @@ class Engine {
 
   explicit Engine(Options options);
 
-  Effects Handle(const Event& event, Moment now);
+  Effects Handle(Event event, Moment now);
 
   // What would happen to addresses if this were the configuration (core/plan.h): what Services lose
   // if moving is allowed, and what those get who wait. Nothing: not started yet.
@@ -82,6 +83,8 @@ class Engine {
   std::optional<Explanation> Explain(const std::string& service) const;
   // O(pools).
   EngineFigures Figures(absl::Time now) const;
+  // Everybody whose status was published and not withdrawn.
+  void ForEachStatus(absl::FunctionRef<void(ObjectKind kind, const std::string& key)> visit) const;
 
  private:
   enum class Fill { kFilled, kNext, kWait };
@@ -95,8 +98,8 @@ class Engine {
   // all that are on one address or in one quota with one of them. What others hold is foreign.
   std::unique_ptr<Engine> TwinOf(const std::vector<const ServiceRecord*>& services) const;
 
-  // Events (engine.cc).
-  void On(const JournalLoaded& event);
+  // Events (engine.cc); they may be moved from.
+  void On(JournalLoaded& event);
   void On(const JournalDone& event);
   void On(const PoolChanged& event);
   void On(const PoolRemoved& event);
@@ -108,7 +111,7 @@ class Engine {
   void On(const PickerChanged& event);
   void On(const PickerRemoved& event);
   void On(const PickAnswered& event);
-  void On(const ServiceChanged& event);
+  void On(ServiceChanged& event);
   void On(const ServiceRemoved& event);
   void On(const Synced& event);
   void On(const Tick& event);
@@ -209,7 +212,10 @@ class Engine {
 
   // Counting (engine_figures.cc).
   AddressCounters& CountersOf(const net::IpAddress& address);
-  void CountReason(const ServiceRecord& service, const StatusReport& report);
+  void CountReuse(const ServiceRecord& service, const net::IpAddress& address);
+  // What the Service was told last becomes what the report says.
+  void CountStatus(ServiceRecord& service, const StatusReport& report);
+  void UncountStatus(const ServiceRecord& service);
 
   PickerTable pickers_;
   const uint64_t seed_;
@@ -229,7 +235,11 @@ class Engine {
 
   absl::btree_map<uint64_t, ServiceRecord*> waiting_;  // by place
   uint64_t last_place_ = 0;
-  absl::flat_hash_map<uint64_t, std::string> asks_;  // outstanding -> Service key
+  struct Question {
+    std::string service;  // its key
+    absl::Time asked_at;
+  };
+  absl::flat_hash_map<uint64_t, Question> asks_;  // outstanding
   uint64_t last_ask_ = 0;
   std::optional<absl::Time> picker_retry_at_;
   absl::Duration picker_backoff_ = absl::ZeroDuration();

@@ -146,7 +146,7 @@ Engine::Fill Engine::Ask(ServiceRecord& service, const Pool& pool, const Slot& s
   ++counters_.pickers.asked;
   asking.ask = ++last_ask_;
   asking.pool = pool.name();
-  asks_.emplace(asking.ask, service.request.key);
+  asks_.emplace(asking.ask, Question{service.request.key, now_.steady});
   effects_.push_back(AskPicker{.ask = asking.ask,
                                .picker = picker,
                                .service = service.request.key,
@@ -213,6 +213,7 @@ void Engine::Take(ServiceRecord& service, const std::string& pool, const net::Ip
                  effects_);
   AddressCounters& counters = CountersOf(address);
   ++(adopted ? counters.adopted : counters.chosen);
+  if (!adopted) CountReuse(service, address);
   if (auto* commit = std::get_if<JournalCommit>(&effects_.back());
       commit != nullptr && service.place != 0) {
     commit->waited = waiting_counters_.WaitOf(service.place, now_.steady);

@@ -2,6 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "services/ipam-service/core/engine.h"
 #include "services/ipam-service/core/testing_world.h"
 
@@ -134,6 +138,72 @@ TEST_F(CountersTest, ARestartRestoresAndGrantsNothingAnew) {
   EXPECT_EQ(counters.released, 1u);
   EXPECT_EQ(counters.chosen, 0u);
   EXPECT_EQ(counters.granted, 0u);
+}
+
+TEST_F(CountersTest, WhatWasGivenUpBeforeIsCountedAsReturnedOrReused) {
+  PoolConfig pool = PoolOf("p", {"10.0.0.1/32"});
+  pool.address_picker = "longest-unused";
+  world_.Add(pool);
+  world_.Add(ServiceOf("default/a"));
+  EXPECT_EQ(Ipv4().chosen, 1u);
+  EXPECT_EQ(Ipv4().reused, 0u) << "nobody had it before";
+  world_.RemoveService("default/a");
+  world_.Add(ServiceOf("default/b"));
+  EXPECT_EQ(Ipv4().reused, 1u);
+  EXPECT_EQ(Ipv4().returned, 0u);
+  world_.RemoveService("default/b");
+  world_.Add(ServiceOf("default/b"));
+  EXPECT_EQ(Ipv4().reused, 1u);
+  EXPECT_EQ(Ipv4().returned, 1u);
+}
+
+TEST_F(CountersTest, EveryServiceCountsOnceInTheStateThatItWasTold) {
+  const auto told = [&](State state) {
+    return Figures().counters.services[static_cast<size_t>(state)];
+  };
+  world_.Add(ServiceOf("default/web"));
+  ServiceRequest odd = ServiceOf("default/odd");
+  odd.requested_addresses = {"20.0.10.3", "nonsense"};
+  world_.Add(odd);
+  EXPECT_EQ(told(State::kPending), 1u);
+  EXPECT_EQ(told(State::kRejected), 1u);
+  world_.Add(PoolOf("first", {"20.0.10.0/29"}));
+  EXPECT_EQ(told(State::kReady), 1u);
+  EXPECT_EQ(told(State::kDegraded), 1u) << "has one of two";
+  EXPECT_EQ(told(State::kPending) + told(State::kRejected), 0u);
+  world_.RemoveService("default/odd");
+  world_.RemoveService("default/web");
+  for (const State state : kStates) EXPECT_EQ(told(state), 0u) << StateName(state);
+}
+
+TEST_F(CountersTest, ADisabledPoolIsNotAnActiveOne) {
+  PoolConfig pool = PoolOf("first", {"20.0.10.0/29"});
+  world_.Add(pool);
+  EXPECT_EQ(Figures().disabled_pools, 0u);
+  pool.disabled = true;
+  world_.Add(pool);
+  EXPECT_EQ(Figures().disabled_pools, 1u);
+}
+
+TEST_F(CountersTest, TheAnswerOfAPickerIsTimed) {
+  world_.Send(PickerChanged{.name = "mine", .stage = std::make_shared<plugin::DeferringPicker>()});
+  PoolConfig pool = PoolOf("p", {"10.0.0.0/24"});
+  pool.address_picker = "mine";
+  world_.Add(pool);
+  world_.Add(ServiceOf("default/web"));
+  EXPECT_EQ(Figures().asks, 1u);
+  world_.Advance(absl::Seconds(2));
+  world_.Send(PickAnswered{.ask = world_.asked.at(0).ask, .address = Address("10.0.0.42")});
+  EXPECT_EQ(Figures().asks, 0u);
+  EXPECT_EQ(Figures().counters.pickers.answered_after.sum(), 2);
+}
+
+TEST(UnreadableRows, AreCountedAtTheStart) {
+  Engine engine(BuiltinOptions());
+  const Moment now{absl::UnixEpoch(), absl::UnixEpoch()};
+  engine.Handle(JournalLoaded{.unreadable = {Address("10.0.0.1"), Address("10.0.0.2")}}, now);
+  for (const Source source : kSources) engine.Handle(Synced{source}, now);
+  EXPECT_EQ(engine.Figures(now.steady).counters.unreadable, 2u);
 }
 
 TEST_F(CountersTest, PoolFiguresAreThoseOfThePublishedState) {

@@ -118,9 +118,19 @@ void Engine::Publish(ServiceRecord& service, const Wish& wish) {
   StatusReport report = ReportOnService(service.request, wish, outcome, service.notes);
   const uint64_t print = absl::HashOf(report) | 1;
   if (print == service.status_print) return;
+  CountStatus(service, report);
   service.status_print = print;
-  CountReason(service, report);
   effects_.push_back(PublishStatus{std::move(report)});
+}
+
+void Engine::ForEachStatus(
+    absl::FunctionRef<void(ObjectKind kind, const std::string& key)> visit) const {
+  for (const auto& service : services_) {
+    if (service->status_print != 0) visit(ObjectKind::kService, service->request.key);
+  }
+  for (const Pool* pool : pools_.ordered()) {
+    if (pool->status_print != 0) visit(ObjectKind::kPool, pool->name());
+  }
 }
 
 void Engine::PublishAllocationOf(ServiceRecord& service, const ServiceOutcome& outcome) {

@@ -17,7 +17,11 @@ EngineFigures Engine::Figures(absl::Time now) const {
                         .waiting_by_reason = waiting_counters_.by_reason(),
                         .served_after = waiting_counters_.served_after()};
   for (const Pool* pool : pools_.ordered()) {
-    if (!pool->active()) ++figures.conflicting_pools;
+    if (!pool->active()) {
+      ++figures.conflicting_pools;
+    } else if (pool->config().disabled) {
+      ++figures.disabled_pools;
+    }
     if (!started_) continue;  // what is free is not known yet
     for (const net::Family family : kFamilies) {
       if (!pool->HasFamily(family)) continue;
@@ -41,11 +45,25 @@ AddressCounters& Engine::CountersOf(const net::IpAddress& address) {
   return counters_.addresses[FamilyIndex(address.family())];
 }
 
-// A reason of a plugin that we do not know has no label of its own.
-void Engine::CountReason(const ServiceRecord& service, const StatusReport& report) {
+void Engine::CountReuse(const ServiceRecord& service, const net::IpAddress& address) {
+  const Release* release = releases_.Find(address);
+  if (release == nullptr) return;
+  AddressCounters& counters = CountersOf(address);
+  ++(release->service == service.request.key ? counters.returned : counters.reused);
+}
+
+void Engine::CountStatus(ServiceRecord& service, const StatusReport& report) {
+  if (service.status_print != 0) UncountStatus(service);
+  service.told = report.state;
+  ++counters_.services[static_cast<size_t>(report.state)];
+  // A reason of a plugin that we do not know has no label of its own.
   const std::string reason = IsKnownReason(report.reason) ? report.reason : "other";
   if (service.place != 0 && !waiting_counters_.SetReason(service.place, reason)) return;
   if (report.state != State::kReady) ++counters_.refusals[reason];
+}
+
+void Engine::UncountStatus(const ServiceRecord& service) {
+  --counters_.services[static_cast<size_t>(service.told)];
 }
 
 }  // namespace portolan::ipam

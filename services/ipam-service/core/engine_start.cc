@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "services/ipam-service/core/engine.h"
 
 namespace portolan::ipam {
@@ -29,6 +30,7 @@ void Engine::StartWhenComplete() {
   std::sort(by_key.begin(), by_key.end(), [](const ServiceRecord* a, const ServiceRecord* b) {
     return a->request.key < b->request.key;
   });
+  effects_.reserve(effects_.size() + 2 * by_key.size());  // an allocation and a status each
   // Everything that is there before anything is chosen.
   for (ServiceRecord* service : by_key) AdoptInUse(*service);
   for (ServiceRecord* service : by_key) {
@@ -85,6 +87,7 @@ void Engine::AdoptJournal() {
   });
   for (const ReleaseRow& row : loaded_->releases) releases_.Load(row, now_);
   ForgetReleases(releases_.Surplus());
+  counters_.unreadable = loaded_->unreadable.size();
   for (const net::IpAddress& address : loaded_->unreadable) ledger_.AdoptForeign(address);
   for (const JournalRow* row : rows) AdoptRow(*row);
   // Whoever shares an address came to it later than its row.
@@ -103,17 +106,18 @@ void Engine::AdoptJournal() {
 // Those whose Service is gone, or does not agree with the others any more, are not on the address.
 // Who was not edited since stays before who was; among equals who came first stays.
 void Engine::AdoptRow(const JournalRow& row) {
-  std::vector<RowMember> members = {
+  // One is by far the most common.
+  absl::InlinedVector<RowMember, 1> members = {
       {row.service, row.generation, row.since_unix_ms, row.draining_until_unix_ms, row.adopted}};
   members.insert(members.end(), row.others.begin(), row.others.end());
-  std::vector<ServiceRecord*> owners;
+  Ledger::Owners owners;
   for (const RowMember& member : members) owners.push_back(FindService(member.service));
-  std::vector<size_t> order(members.size());
+  absl::InlinedVector<size_t, 1> order(members.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_partition(order.begin(), order.end(), [&](size_t i) {
     return owners[i] != nullptr && owners[i]->request.generation == members[i].generation;
   });
-  std::vector<const ServiceRecord*> staying;
+  absl::InlinedVector<const ServiceRecord*, 1> staying;
   for (const size_t i : order) {
     const bool agrees =
         owners[i] != nullptr &&

@@ -33,6 +33,7 @@ struct EngineFigures {
   uint64_t asks = 0;       // questions to pickers in other processes without an answer
   uint64_t pools = 0;
   uint64_t conflicting_pools = 0;
+  uint64_t disabled_pools = 0;  // and not conflicting
   bool store_refuses = false;
   std::vector<PoolFigures> by_pool;  // in serving order
   Counters counters;

@@ -139,25 +139,40 @@ std::string StrandedText(const Finding& finding) {
                       " although it is not allowed any more: ", finding.message);
 }
 
+// What is told in one message.
+class Sentences {
+ public:
+  explicit Sentences(const std::string& key) : text_(absl::StrCat("Service ", key, " ")) {}
+  void Add(absl::string_view sentence) {
+    absl::StrAppend(&text_, empty_ ? "" : "; ", sentence);
+    empty_ = false;
+  }
+  std::string Take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+  bool empty_ = true;
+};
+
 // Sentences and headlines about what is not as the Service wants it.
 void AddTroubles(const Wish& wish, const ServiceOutcome& outcome, const std::vector<Finding>& notes,
-                 std::vector<std::string>& sentences, std::vector<Finding>& missing) {
+                 Sentences& sentences, std::vector<Finding>& missing) {
   for (const Finding& finding : wish.stranded) {
-    sentences.push_back(StrandedText(finding));
+    sentences.Add(StrandedText(finding));
     missing.push_back({finding.subject, "address-stranded", finding.message});
   }
-  for (const auto& findings : {wish.bad, notes}) {
-    for (const Finding& finding : findings) {
-      sentences.push_back(finding.message);
+  for (const auto* findings : {&wish.bad, &notes}) {
+    for (const Finding& finding : *findings) {
+      sentences.Add(finding.message);
       missing.push_back(finding);
     }
   }
   if (!outcome.stalled.ok()) {
     missing.push_back(StoreFinding(outcome.stalled));
-    sentences.push_back(missing.back().message);
+    sentences.Add(missing.back().message);
   }
   for (const Unserved& unserved : outcome.unserved) {
-    sentences.push_back(TextOf(unserved));
+    sentences.Add(TextOf(unserved));
     if (IsMissing(unserved, outcome)) missing.push_back(Headline(unserved.findings));
   }
 }
@@ -177,6 +192,22 @@ bool IsKnownReason(const std::string& reason) {
   return reason == "assigned" ||
          std::any_of(kReasons.begin(), kReasons.end(),
                      [&](const ReasonText& known) { return reason == known.reason; });
+}
+
+const char* StateName(State state) {
+  switch (state) {
+    case State::kPending:
+      return "pending";
+    case State::kReady:
+      return "ready";
+    case State::kDegraded:
+      return "degraded";
+    case State::kRejected:
+      return "rejected";
+    case State::kFailed:
+      return "failed";
+  }
+  return "";
 }
 
 std::string NameOf(const Slot& slot) {
@@ -213,17 +244,17 @@ StatusReport ReportOnService(const ServiceRequest& request, const Wish& wish,
     report.addresses.push_back(leaving.address);
   }
   AddFindings(wish, outcome, report);
-  std::vector<std::string> sentences;
-  if (!outcome.granted.empty()) sentences.push_back(absl::StrCat("has ", ListOf(outcome.granted)));
+  Sentences sentences(request.key);
+  if (!outcome.granted.empty()) sentences.Add(absl::StrCat("has ", ListOf(outcome.granted)));
   std::vector<Finding> missing;
   AddTroubles(wish, outcome, notes, sentences, missing);
   report.findings.insert(report.findings.end(), notes.begin(), notes.end());
   if (!outcome.stalled.ok()) report.findings.push_back(StoreFinding(outcome.stalled));
   for (const ServiceOutcome::Leaving& leaving : outcome.leaving) {
     report.findings.push_back(AboutLeaving(leaving));
-    sentences.push_back(report.findings.back().message);
+    sentences.Add(report.findings.back().message);
   }
-  report.message = absl::StrCat("Service ", request.key, " ", absl::StrJoin(sentences, "; "));
+  report.message = sentences.Take();
   if (missing.empty()) {
     report.state = State::kReady;
     report.reason = "assigned";

@@ -41,6 +41,8 @@ StatusReport ReportOnService(const ServiceRequest& request, const Wish& wish,
 // "" when the reason needs none.
 std::string RemedyFor(const std::string& reason);
 
+// "pending", "ready", "degraded", "rejected", "failed"
+const char* StateName(State state);
 // "an ipv4 address", "address 10.0.0.7"
 std::string NameOf(const Slot& slot);
 

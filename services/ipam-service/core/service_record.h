@@ -40,6 +40,7 @@ struct ServiceRecord {
   Addresses held;
   uint64_t place = 0;             // in the queue of the waiting; 0: does not wait
   uint64_t status_print = 0;      // fingerprint of the last published status; 0: none
+  State told = State::kPending;   // by that status
   uint64_t allocation_print = 0;  // fingerprint of the last published allocation; 0: none
   std::vector<Asking> asking;     // at most one per family
   std::vector<Finding> notes;     // what could not be adopted when the Service was first seen

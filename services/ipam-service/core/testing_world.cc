@@ -106,6 +106,16 @@ void World::Send(const Event& event) {
     }
   }
   busy_ = false;
+  if (!disk_->dead()) CheckStatuses();
+}
+
+void World::CheckStatuses() {
+  size_t out = 0;
+  engine_.ForEachStatus([&](ObjectKind kind, const std::string& key) {
+    ++out;
+    if (!statuses_.contains({kind, key})) problems.push_back("no status is out of " + key);
+  });
+  if (out != statuses_.size()) problems.push_back("the engine forgot whose statuses are out");
 }
 
 void World::Add(const PoolConfig& pool) {

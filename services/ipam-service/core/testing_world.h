@@ -1,7 +1,8 @@
 // The world around an ipam engine, for tests: a store with state and the tables that readers see.
 //
 // Effects are executed one by one. After every effect the invariants that readers rely on are
-// checked: what is published is durable, and no address is published for two Services.
+// checked: what is published is durable, and no address is published for two Services. After every
+// event the engine must know whose statuses are out.
 // Journal writes are answered at once, or with AnswerJournal() when `journal_waits`.
 #pragma once
 
@@ -92,6 +93,7 @@ class World {
 
  private:
   void Execute(const Effect& effect);
+  void CheckStatuses();
   void CheckPublished(const Allocation& allocation);
   void CheckTogether(const std::string& service, const std::string& other,
                      const net::IpAddress& address);

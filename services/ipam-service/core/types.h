@@ -204,6 +204,8 @@ struct PoolState {
 };
 
 enum class State : uint8_t { kPending, kReady, kDegraded, kRejected, kFailed };
+inline constexpr State kStates[] = {State::kPending, State::kReady, State::kDegraded,
+                                    State::kRejected, State::kFailed};
 
 // One thing that was considered and why it did not serve (or did).
 struct Finding {

@@ -359,18 +359,19 @@ absl::StatusOr<JournalLoaded> FromRows(const std::vector<store::Row>& addresses,
                                        const std::vector<store::Row>& pools,
                                        const std::vector<store::Row>& releases) {
   JournalLoaded loaded;
+  loaded.rows.reserve(addresses.size());
+  journal::v1::AddressRow value;
   for (const store::Row& row : addresses) {
     ASSIGN_OR_RETURN(const net::IpAddress address, AddressOfKey(row.key));
-    journal::v1::AddressRow value;
     if (!value.ParseFromString(row.value) || value.service().empty()) {
       loaded.unreadable.push_back(address);
       continue;
     }
     JournalRow& out = loaded.rows.emplace_back();
     out = {.address = address,
-           .service = value.service(),
+           .service = std::move(*value.mutable_service()),
            .generation = value.generation(),
-           .pool = value.pool(),
+           .pool = std::move(*value.mutable_pool()),
            .since_unix_ms = value.since_unix_ms(),
            .draining_until_unix_ms = value.draining_until_unix_ms(),
            .adopted = value.adopted()};

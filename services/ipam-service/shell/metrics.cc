@@ -5,6 +5,7 @@
 
 #include "absl/strings/string_view.h"
 #include "services/ipam-service/core/pool.h"
+#include "services/ipam-service/core/report.h"
 
 namespace portolan::ipam {
 namespace {
@@ -12,10 +13,13 @@ namespace {
 double Number(uint64_t value) { return static_cast<double>(value); }
 
 void CollectPools(const EngineFigures& figures, metrics::Page& page) {
-  page.AddGauge("portolan_ipam_pools", "Address pools.", {{"state", "conflicting"}},
-                Number(figures.conflicting_pools));
-  page.AddGauge("portolan_ipam_pools", "", {{"state", "active"}},
-                Number(figures.pools - figures.conflicting_pools));
+  const auto pools = [&](absl::string_view state, uint64_t value) {
+    page.AddGauge("portolan_ipam_pools", "Address pools.", {{"state", std::string(state)}},
+                  Number(value));
+  };
+  pools("active", figures.pools - figures.conflicting_pools - figures.disabled_pools);
+  pools("disabled", figures.disabled_pools);
+  pools("conflicting", figures.conflicting_pools);
   for (const PoolFigures& pool : figures.by_pool) {
     const metrics::Labels labels = {{"pool", pool.pool},
                                     {"family", std::string(net::FamilyName(pool.family))}};
@@ -55,6 +59,14 @@ void CollectAddresses(const AddressCounters& counters, net::Family family, metri
   page.AddCounter("portolan_ipam_foreign_rows_total",
                   "Chosen addresses that the store already had as somebody else's.", labels,
                   Number(counters.lost));
+  const auto reused = [&](absl::string_view former, uint64_t value) {
+    page.AddCounter("portolan_ipam_reused_total",
+                    "Chosen addresses that somebody gave up before, as far as the histories of "
+                    "pools know: the same Service, or another.",
+                    {{"family", name}, {"former", std::string(former)}}, Number(value));
+  };
+  reused("same", counters.returned);
+  reused("other", counters.reused);
   page.AddCounter("portolan_ipam_releases_total", "Addresses that Services left.", labels,
                   Number(counters.released));
   page.AddCounter("portolan_ipam_renumbered_total",
@@ -67,6 +79,13 @@ void CollectServices(const EngineFigures& figures, metrics::Page& page) {
                 "1: the journal and every source are known, addresses are given.", {},
                 figures.started ? 1 : 0);
   page.AddGauge("portolan_ipam_services", "Services that are known.", {}, Number(figures.services));
+  for (const State state : kStates) {
+    page.AddGauge("portolan_ipam_told_services",
+                  "Services by the state that they were told last: ready has all that it wants, "
+                  "degraded has a part, or keeps what is not allowed any more.",
+                  {{"state", StateName(state)}},
+                  Number(figures.counters.services[static_cast<size_t>(state)]));
+  }
   page.AddGauge("portolan_ipam_addresses",
                 "Addresses in the ledger: held, being recorded or being erased.", {},
                 Number(figures.addresses));
@@ -90,6 +109,10 @@ void CollectServices(const EngineFigures& figures, metrics::Page& page) {
   page.AddCounter("portolan_ipam_not_adopted_total",
                   "Addresses found in use that could not be taken over.", {},
                   Number(figures.counters.not_adopted));
+  page.AddGauge("portolan_ipam_unreadable_rows",
+                "Rows of the journal that could not be read at the start: their addresses go to "
+                "nobody.",
+                {}, Number(figures.counters.unreadable));
   page.AddHistogram("portolan_ipam_wait_seconds",
                     "Time in the queue of Services that had to wait and were served.", {},
                     figures.served_after);
@@ -101,6 +124,8 @@ void CollectPickers(const EngineFigures& figures, metrics::Page& page) {
                   "Questions to address pickers in other processes.", {}, Number(counters.asked));
   page.AddGauge("portolan_ipam_picker_questions_open", "Of them without an answer.", {},
                 Number(figures.asks));
+  page.AddHistogram("portolan_ipam_picker_seconds", "Until such a question was answered.", {},
+                    counters.answered_after);
   page.AddCounter("portolan_ipam_picker_declines_total",
                   "Times that an address picker had no address.", {}, Number(counters.declined));
   const auto failures = [&](absl::string_view policy, uint64_t value) {

@@ -11,35 +11,16 @@
 #include "services/base/selector/selector_proto.h"
 #include "services/base/status/status_macros.h"
 #include "services/base/store/sqlite_store.h"
+#include "services/ipam-service/core/report.h"
 #include "services/ipam-service/shell/convert.h"
 
 namespace portolan::ipam {
-namespace {
-
-const char* StateName(State state) {
-  switch (state) {
-    case State::kPending:
-      return "pending";
-    case State::kReady:
-      return "ready";
-    case State::kDegraded:
-      return "degraded";
-    case State::kRejected:
-      return "rejected";
-    case State::kFailed:
-      return "failed";
-  }
-  return "";
-}
-
-}  // namespace
-
 IpamService::IpamService(const process::Context& context, Engine::Options options,
                          const plugin::Registry* registry, std::shared_ptr<IpamRpc> rpc,
                          std::unique_ptr<store::Store> store)
     : context_(context),
       engine_(std::move(options)),
-      pickers_(context.loop, registry, [this](const Event& event) { Send(event); }),
+      pickers_(context.loop, registry, [this](Event event) { Send(std::move(event)); }),
       rpc_(std::move(rpc)),
       store_(std::move(store)),
       allocations_(context.hub->NewWriter<allocation::v1alpha1::Allocation>()),
@@ -76,6 +57,8 @@ absl::Status IpamService::Start(const process::Upstreams& upstreams) {
   journal_ = std::make_unique<Journal>(
       context_.loop, std::move(store_), [this](const JournalDone& done) { OnJournalDone(done); },
       context_.clock);
+  // What is told meanwhile is decoded while the journal is read, and waits for this to return.
+  Read(upstreams);
   absl::StatusOr<JournalLoaded> loaded = journal_->Load();
   if (!loaded.ok()) return Annotate(loaded.status(), "ipam-service cannot read its journal");
   for (const net::IpAddress& address : loaded->unreadable) {
@@ -84,7 +67,6 @@ absl::Status IpamService::Start(const process::Upstreams& upstreams) {
   }
   context_.log->Info("journal loaded", {{"addresses", absl::StrCat(loaded->rows.size())}});
   Send(*std::move(loaded));
-  Read(upstreams);
   return absl::OkStatus();
 }
 
@@ -132,15 +114,15 @@ void IpamService::Read(const process::Upstreams& upstreams) {
               },
           .on_remove = [this](const std::string& key) { Send(NamespaceRemoved{key}); },
           .on_synced = synced(Source::kNamespaces)});
-  services_.emplace(
-      context_.loop, upstreams.intent,
-      wire::Handlers<intent::v1alpha1::ServiceIntent>{
-          .on_upsert =
-              [this](const std::string&, const intent::v1alpha1::ServiceIntent& intent) {
-                Send(ServiceChanged{FromProto(intent)});
-              },
-          .on_remove = [this](const std::string& key) { Send(ServiceRemoved{key}); },
-          .on_synced = synced(Source::kServices)});
+  services_.emplace(context_.loop, upstreams.intent,
+                    wire::Handlers<intent::v1alpha1::ServiceIntent, ServiceRequest>{
+                        .convert = FromProto,
+                        .on_upsert =
+                            [this](const std::string&, ServiceRequest&& request) {
+                              Send(ServiceChanged{std::move(request)});
+                            },
+                        .on_remove = [this](const std::string& key) { Send(ServiceRemoved{key}); },
+                        .on_synced = synced(Source::kServices)});
 }
 
 void IpamService::OnPlan(const v1alpha1::PlanRequest& request, const IpamRpc::PlanReply& reply) {
@@ -168,9 +150,9 @@ void IpamService::OnExplain(const v1alpha1::ExplainRequest& request,
   reply->Send(absl::OkStatus(), ToProto(*explanation));
 }
 
-void IpamService::Send(const Event& event) {
+void IpamService::Send(Event event) {
   const Moment now{context_.clock->Now(), context_.clock->WallNow()};
-  for (const Effect& effect : engine_.Handle(event, now)) {
+  for (const Effect& effect : engine_.Handle(std::move(event), now)) {
     std::visit([this](const auto& e) { Execute(e); }, effect);
   }
 }
@@ -226,25 +208,29 @@ void IpamService::Execute(const WithdrawPoolState& effect) { pool_states_.Remove
 
 void IpamService::Execute(const PublishStatus& effect) {
   const StatusReport& report = effect.report;
+  // What works as before the restart is no change of state: one line tells of all of it.
+  const bool as_before = !started_ && report.state == State::kReady;
+  if (as_before) ++ready_at_start_;
+  if (!as_before) LogStatus(report);
+  statuses_.Upsert(StatusKey(report.kind, report.key), ToProto(report));
+}
+
+void IpamService::LogStatus(const StatusReport& report) const {
   context_.log->Info(report.kind == ObjectKind::kService ? "service status" : "pool status",
                      {{"key", report.key},
                       {"generation", absl::StrCat(report.generation)},
                       {"state", StateName(report.state)},
                       {"reason", report.reason},
                       {"message", report.message}});
-  const std::string key = StatusKey(report.kind, report.key);
-  status_keys_.insert(key);
-  statuses_.Upsert(key, ToProto(report));
 }
 
 void IpamService::Execute(const WithdrawStatus& effect) {
-  const std::string key = StatusKey(effect.kind, effect.key);
-  status_keys_.erase(key);
-  statuses_.Remove(key);
+  statuses_.Remove(StatusKey(effect.kind, effect.key));
 }
 
 void IpamService::WithdrawStatuses() {
-  for (const std::string& key : std::exchange(status_keys_, {})) statuses_.Remove(key);
+  engine_.ForEachStatus(
+      [this](ObjectKind kind, const std::string& key) { statuses_.Remove(StatusKey(kind, key)); });
 }
 
 void IpamService::Execute(const AskPicker& effect) { pickers_.Ask(effect); }
@@ -259,6 +245,8 @@ void IpamService::Execute(const ArmTimer& effect) {
 }
 
 void IpamService::Execute(const MarkSynced&) {
+  started_ = true;
+  context_.log->Info("started", {{"ready", absl::StrCat(ready_at_start_)}});
   allocations_.MarkSynced();
   pool_states_.MarkSynced();
   statuses_.MarkSynced();

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "api/proto/allocation/v1alpha1/allocation.pb.h"
@@ -58,7 +57,7 @@ class IpamService : public process::Service {
   void OnExplain(const v1alpha1::ExplainRequest& request, const IpamRpc::ExplainReply& reply);
   // Runs `callback` on the loop unless this object is gone by then. From any thread.
   void PostToLoop(std::function<void()> callback);
-  void Send(const Event& event);
+  void Send(Event event);
   void OnJournalDone(const JournalDone& done);
   void Execute(const JournalCommit& effect);
   void Execute(const PublishAllocation& effect);
@@ -70,6 +69,7 @@ class IpamService : public process::Service {
   void Execute(const AskPicker& effect);
   void Execute(const ArmTimer& effect);
   void Execute(const MarkSynced& effect);
+  void LogStatus(const StatusReport& report) const;
 
   const process::Context context_;
   Engine engine_;
@@ -79,19 +79,20 @@ class IpamService : public process::Service {
   std::unique_ptr<store::Store> store_;  // until Start()
   std::unique_ptr<Journal> journal_;
   bool journal_fails_ = false;
+  bool started_ = false;       // MarkSynced was executed
+  size_t ready_at_start_ = 0;  // Services and pools
   ShellFigures figures_;
   absl::flat_hash_map<uint64_t, absl::Time> requested_at_;  // by batch on its way to the journal
   Loop::TimerId timer_ = 0;
   wire::Writer allocations_;
   wire::Writer pool_states_;
   wire::Writer statuses_;
-  absl::flat_hash_set<std::string> status_keys_;  // that are out
   std::optional<wire::TypedReader<config::v1alpha1::Pool>> pools_;
   std::optional<wire::TypedReader<config::v1alpha1::IpamSettings>> settings_;
   std::optional<wire::TypedReader<config::v1alpha1::Plugin>> plugins_;
   std::optional<wire::TypedReader<config::v1alpha1::Quota>> quotas_;
   std::optional<wire::TypedReader<intent::v1alpha1::Namespace>> namespaces_;
-  std::optional<wire::TypedReader<intent::v1alpha1::ServiceIntent>> services_;
+  std::optional<wire::TypedReader<intent::v1alpha1::ServiceIntent, ServiceRequest>> services_;
 };
 
 }  // namespace portolan::ipam

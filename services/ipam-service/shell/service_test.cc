@@ -1,20 +1,29 @@
 // The whole service over real streams and a real SQLite file.
 #include "services/ipam-service/shell/service.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "nlohmann/json.hpp"
+#include "services/base/log/log.h"
 #include "services/base/store/store.h"
 #include "services/ipam-service/shell/testing_service.h"
 
 namespace portolan::ipam {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // A store whose first failures are chosen by the test.
@@ -59,6 +68,60 @@ TEST_F(ServiceTest, AServiceWaitsForAPoolAndKeepsItsAddressOverARestart) {
   // the first process may have come before.
   again.AddService("default/aaa", "", "20.0.10.1");
   again.WaitForAddresses("default/aaa", "20.0.10.1");
+}
+
+// The lines of a log, until they are read.
+class LogPipe {
+ public:
+  LogPipe() { EXPECT_EQ(pipe2(fds_, O_CLOEXEC | O_NONBLOCK), 0); }
+  ~LogPipe() {
+    close(fds_[0]);
+    close(fds_[1]);
+  }
+  Log log() const { return Log("ipam-test", Log::Level::kInfo, fds_[1]); }
+  // "MESSAGE KEY" of each line.
+  std::vector<std::string> Read() const {
+    std::string text(1 << 16, '\0');
+    text.resize(std::max<ssize_t>(read(fds_[0], text.data(), text.size()), 0));
+    std::vector<std::string> lines;
+    for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+      const auto json = nlohmann::json::parse(line);
+      lines.push_back(absl::StrCat(json["msg"].get<std::string>(), " ",
+                                   json.value("key", json.value("ready", ""))));
+    }
+    return lines;
+  }
+
+ private:
+  int fds_[2];
+};
+
+TEST_F(ServiceTest, ARestartLogsOneLineOfAllThatWorksAsBefore) {
+  const auto pool = PoolOf("first", "20.0.10.0", "20.0.10.255", 24);
+  {
+    Process process(dir_);
+    ASSERT_TRUE(process.Start().ok());
+    process.Add(pool);
+    process.AddService("default/a");
+    process.AddService("default/b");
+    process.Sync();
+    process.WaitForAddresses("default/a", "20.0.10.1");
+    process.WaitForAddresses("default/b", "20.0.10.2");
+  }
+  LogPipe lines;
+  Process again(dir_, nullptr, lines.log());
+  ASSERT_TRUE(again.Start().ok());
+  again.Add(pool);
+  again.AddService("default/a");
+  again.AddService("default/b");
+  again.AddService("default/red", "red");
+  again.Add(PoolOf("second", "20.0.10.128", "20.0.10.129", 0));  // overlaps
+  again.Sync();
+  again.WaitForReason("default/red", "assigned");
+  again.WaitForReason("default/a", "assigned");
+  EXPECT_THAT(lines.Read(), ElementsAre("journal loaded ", "pool status second", "started 3",
+                                        "service status default/red"))
+      << "two Services and a pool are as before";
 }
 
 TEST_F(ServiceTest, ASecondProcessOnTheSameJournalIsRefused) {

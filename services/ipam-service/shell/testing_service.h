@@ -52,8 +52,10 @@ inline config::v1alpha1::Pool PoolOf(const std::string& name, const std::string&
 // One process: the service, whoever publishes configuration and intent, and a reader.
 class Process {
  public:
-  explicit Process(std::string state_dir, std::unique_ptr<store::Store> store = nullptr)
-      : context_{.node = "a",
+  explicit Process(std::string state_dir, std::unique_ptr<store::Store> store = nullptr,
+                   const Log& log = Log("ipam-test", Log::Level::kError))
+      : log_(log),
+        context_{.node = "a",
                  .state_dir = std::move(state_dir),
                  .loop = loop_.get(),
                  .hub = &hub_,
@@ -195,7 +197,7 @@ class Process {
   }
 
   const plugin::Registry registry_ = plugin::NewBuiltinRegistry();
-  const Log log_{"ipam-test", Log::Level::kError};
+  const Log log_;
   const std::unique_ptr<Loop> loop_ = NewLoop();
   wire::Hub hub_;
   const process::Context context_;
