@@ -285,7 +285,10 @@ void Engine::SettleFreed() {
       SettleWaiting();
       continue;
     }
-    for (ServiceRecord* service : std::exchange(unsettled_, {})) Settle(*service);
+    if (!unsettled_.empty()) {
+      for (ServiceRecord* service : std::exchange(unsettled_, {})) Settle(*service);
+      continue;
+    }
     if (!started_ || (freed_keys_.empty() && freed_namespaces_.empty())) return;
     const auto keys = std::exchange(freed_keys_, {});
     const auto names = std::exchange(freed_namespaces_, {});

@@ -238,5 +238,22 @@ TEST_F(CountersTest, ARefusingStoreShowsAndItsRefusalIsCounted) {
   EXPECT_EQ(Ipv4().granted, 1u);
 }
 
+// The symptom: the pool in conflict said that none of its addresses is used.
+TEST(EngineCounters, APoolInConflictCountsWhatCameToItsName) {
+  Disk disk;
+  World world(&disk);
+  world.Start();
+  world.Add(PoolOf("p", {"10.0.0.1-10.0.0.2"}));
+  world.Add(PoolOf("q", {"10.0.0.1-10.0.0.4"}));
+  world.Add(ServiceOf("default/web"));
+  world.Advance(absl::Seconds(1));
+  ServiceRequest moved = ServiceOf("default/web");
+  moved.requested_pool = "q";
+  world.Add(moved);
+  world.Advance(absl::Seconds(1));
+  ASSERT_EQ(world.StateOf("q")->state, "conflicting");
+  EXPECT_EQ(world.StateOf("q")->counts.front().used, "1");
+}
+
 }  // namespace
 }  // namespace portolan::ipam

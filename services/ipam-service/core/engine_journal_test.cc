@@ -330,5 +330,28 @@ TEST(EngineJournal, KilledAtAnyWriteNothingPublishedIsLostOrGivenTwice) {
   }
 }
 
+// The symptom: a restart gave the Service another default family, and moved it.
+TEST(EngineJournal, ARestartKnowsTheOrderOfAddressesThatCameTogether) {
+  Disk disk;
+  const PoolConfig pool = PoolOf("p", {"10.0.0.1-10.0.0.9", "2001:db8::1-2001:db8::9"});
+  ServiceRequest web = ServiceOf("default/web");
+  web.family_policy = FamilyPolicy::kRequireDualStack;
+  {
+    World world(&disk);
+    world.Start();
+    world.Add(pool);
+    ServiceRequest ipv6_first = web;
+    ipv6_first.families = {net::Family::kIpv6, net::Family::kIpv4};
+    world.Add(ipv6_first);
+    world.Add(web);
+    EXPECT_EQ(world.AddressesOf("default/web"), "2001:db8::1 10.0.0.1");
+  }
+  World world(&disk);
+  world.Add(pool);
+  world.Add(web);
+  world.Start();
+  EXPECT_EQ(world.AddressesOf("default/web"), "2001:db8::1 10.0.0.1");
+}
+
 }  // namespace
 }  // namespace portolan::ipam

@@ -53,5 +53,41 @@ TEST(EngineSharing, WhoWaitsJoinsOneThatTakesTheAddressThatItRequests) {
   EXPECT_THAT(world.problems, IsEmpty());
 }
 
+// The symptom: an edit took the address from who had it, for one who had never been told of it.
+TEST(EngineSharing, WhoHasTheAddressKeepsItBeforeOneWhoseRowIsNotDurable) {
+  Disk disk;
+  World world(&disk);
+  world.Start();
+  world.Add(PoolOf("p", {"10.0.0.1-10.0.0.2"}));
+  world.Add(Sharing("default/a", 80));
+  world.journal_waits = true;
+  world.Add(Sharing("default/b", 443));
+  world.Add(ServiceOf("default/a"));
+  EXPECT_EQ(world.AddressesOf("default/a"), "10.0.0.1");
+  world.AnswerJournal();
+  EXPECT_EQ(world.AddressesOf("default/a"), "10.0.0.1");
+  EXPECT_EQ(world.AddressesOf("default/b"), "10.0.0.2");
+  EXPECT_THAT(world.problems, IsEmpty());
+}
+
+// The symptom: only the one that was edited last was told of the other pool.
+TEST(EngineSharing, AllOnAnAddressAreToldOfThePoolThatAnswersForItNow) {
+  Disk disk;
+  World world(&disk);
+  world.Start();
+  world.Add(PoolOf("p", {"10.0.0.1-10.0.0.2"}));
+  world.Add(PoolOf("q", {"10.0.0.1-10.0.0.4"}));
+  world.Add(Sharing("default/a", 80));
+  world.Add(Sharing("default/b", 443));
+  ServiceRequest a = Sharing("default/a", 80), b = Sharing("default/b", 443);
+  a.requested_pool = b.requested_pool = "q";
+  world.Add(a);
+  EXPECT_EQ(world.PoolsOf("default/a"), "p") << "it still is the pool of the other one";
+  world.Add(b);
+  EXPECT_EQ(world.PoolsOf("default/a"), "q");
+  EXPECT_EQ(world.PoolsOf("default/b"), "q");
+  EXPECT_EQ(world.AddressesOf("default/a"), "10.0.0.1");
+}
+
 }  // namespace
 }  // namespace portolan::ipam

@@ -80,5 +80,25 @@ TEST(EngineStranded, WhatWasFoundInUseIsExplainedAsLeavingOnceAnotherAddressIsAs
   EXPECT_EQ(world.engine().Explain("default/web")->status, *world.StatusOf("default/web"));
 }
 
+// The symptom: an address that was legal went in favour of one that was not, which went next.
+TEST(EngineStranded, WhatIsLegalDoesNotGoForAnAddressThatIsNot) {
+  Disk disk;
+  World world(&disk);
+  world.settings.allow_renumber = false;
+  world.Start();
+  world.Add(PoolOf("four", {"10.0.0.1-10.0.0.1"}));
+  world.Add(PoolOf("six", {"2001:db8::1-2001:db8::1"}));
+  ServiceRequest web = ServiceOf("default/web");
+  web.family_policy = FamilyPolicy::kRequireDualStack;
+  world.Add(web);
+  world.Add(PoolOf("four", {"10.0.0.2-10.0.0.2"}));
+  web.family_policy = FamilyPolicy::kSingleStack;
+  web.families = {net::Family::kIpv4};
+  world.Add(web);
+  EXPECT_EQ(world.AddressesOf("default/web"), "10.0.0.1 2001:db8::1");
+  world.Add(PoolOf("four", {"10.0.0.1-10.0.0.2"}));
+  EXPECT_EQ(world.AddressesOf("default/web"), "10.0.0.1");
+}
+
 }  // namespace
 }  // namespace portolan::ipam

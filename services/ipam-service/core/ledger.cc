@@ -213,13 +213,13 @@ void Ledger::Rehome(const net::IpAddress& address, const std::string& pool, Effe
 }
 
 JournalRow Ledger::RowOf(const net::IpAddress& address, const Holding& holding) {
-  const Member& first = holding.members.front();
+  RowMember first = RowMemberOf(holding.members.front());
   JournalRow row{.address = address,
-                 .service = first.owner->request.key,
+                 .service = std::move(first.service),
                  .generation = first.generation,
                  .pool = *holding.pool,
                  .since_unix_ms = first.since_unix_ms,
-                 .draining_until_unix_ms = first.stays() ? 0 : first.draining_until_unix_ms,
+                 .draining_until_unix_ms = first.draining_until_unix_ms,
                  .adopted = first.adopted};
   for (size_t i = 1; i < holding.members.size(); ++i) {
     row.others.push_back(RowMemberOf(holding.members[i]));
