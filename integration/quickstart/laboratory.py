@@ -51,26 +51,28 @@ class Node:
     def __init__(self, lab, name, number, lan):
         self.lab = lab
         self.name = name
-        self.host = lab.host(f"node-{name}", forwarding=True)
+        # Unique in the laboratory, and short, as names of interfaces have to be.
+        letter = _NODES[number - 1]
+        self.host = lab.host(f"node-{letter}", forwarding=True)
         lab.connect(
             self.host, lan, addresses=[f"172.18.255.{10 + number}/24", f"fd00:18::{10 + number}/64"]
         )
         self.host.add_route("default", via=ROUTER_V4)
         self.host.add_route("default", via="fd00:18::1")
-        pods = lab.bridge(f"pods-{name}")
+        pods = lab.bridge(f"pods-{letter}")
         lab.connect(
             self.host,
             pods,
             interface="pods",
             addresses=[f"10.244.{number}.1/24", f"fd00:244:{number}::1/64"],
         )
-        self.backends = [self._backend(pods, number, index) for index in (1, 2)]
-        self.run_dir = os.path.join(lab.run_dir, f"run-{name}")
-        self.state_dir = os.path.join(lab.run_dir, f"state-{name}")
+        self.backends = [self._backend(pods, f"{letter}{index}", number, index) for index in (1, 2)]
+        self.run_dir = os.path.join(lab.run_dir, f"run-{letter}")
+        self.state_dir = os.path.join(lab.run_dir, f"state-{letter}")
         self.process = None
 
-    def _backend(self, pods, number, index):
-        host = self.lab.host(f"{self.name}{index}")
+    def _backend(self, pods, name, number, index):
+        host = self.lab.host(name)
         self.lab.connect(
             host,
             pods,
