@@ -19,13 +19,15 @@
 #endif
 
 // Changes whenever a map's meaning changes in a way that its sizes do not show.
-#define PORTOLAN_LAYOUT_VERSION 2
+#define PORTOLAN_LAYOUT_VERSION 3
 
 #define PORTOLAN_FAMILY_IPV4 4
 #define PORTOLAN_FAMILY_IPV6 6
 
 #define PORTOLAN_FRONTEND_ALIVE 1
 #define PORTOLAN_FRONTEND_SOURCES 2  // only for the sources that map "sources" lets through
+#define PORTOLAN_FRONTEND_SILENT 4   // what it cannot serve is dropped without a word
+#define PORTOLAN_FRONTEND_TRACE 8    // tell map "events" of every packet
 
 // ---- map "frontends": HASH, portolan_frontend_key -> portolan_frontend ----
 
@@ -46,8 +48,11 @@ struct portolan_frontend {
   __u16 epoch;
   __u16 flags;       // PORTOLAN_FRONTEND_*, but for ALIVE
   __u32 affinity_s;  // a client that was away no longer keeps its backend; 0: no affinity
+  // The table for what comes in on an interface of the inside; often the same one.
+  __u32 internal_offset;
+  __u32 internal_size;
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend) == 28, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend) == 36, "map layout");
 
 // ---- map "frontend_info": ARRAY, id -> portolan_frontend_info ----
 
@@ -55,8 +60,9 @@ struct portolan_frontend_info {
   __u16 epoch;
   __u16 flags;  // PORTOLAN_FRONTEND_*
   __u32 group;
+  __u32 idle_s;  // a flow that was idle for longer is dead; 0: as in the settings
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend_info) == 8, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_frontend_info) == 12, "map layout");
 
 // ---- map "addresses": HASH, portolan_address_key -> portolan_address ----
 // Addresses that have a frontend: what is for them and for no frontend goes nowhere else.
@@ -69,8 +75,9 @@ PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_address_key) == 20, "map layout");
 
 struct portolan_address {
   __u32 frontends;
+  __u32 silent;  // how many of them are PORTOLAN_FRONTEND_SILENT; any: so is the address
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_address) == 4, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_address) == 8, "map layout");
 
 // ---- map "sources": LPM_TRIE, portolan_source_key -> portolan_source ----
 // Who may come to the frontends of a group: the longest prefix counts, none means no.
@@ -95,6 +102,9 @@ PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_source) == 4, "map layout");
 #define PORTOLAN_BACKEND_ALIVE 1  // may be used
 #define PORTOLAN_BACKEND_SNAT 2   // reached from `source`, so that its replies come back to us
 #define PORTOLAN_BACKEND_RESTS 4  // takes no new flows, not even of clients that it knows
+// Direct server return: addresses and ports stay, the backend has the frontend's address itself.
+#define PORTOLAN_BACKEND_DSR 8  // it is a neighbour on the link: only the frame is addressed to it
+#define PORTOLAN_BACKEND_TUNNEL 16  // the packet travels in another one, from `source` to `address`
 
 // Written once while nothing refers to the id; afterwards only `epoch` and `flags` change.
 struct portolan_backend {
@@ -104,7 +114,7 @@ struct portolan_backend {
   __u8 family;
   __u8 protocol;
   __be32 address[4];
-  __be32 source[4];
+  __be32 source[4];  // this node's address towards it; all 0: unknown
   __u32 group;
   __u32 reserved;
 };
@@ -128,6 +138,7 @@ PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_table_chunk) == 64, "map layout");
 #define PORTOLAN_FLOW_FIN_FORWARD 4  // client has sent FIN
 #define PORTOLAN_FLOW_FIN_REVERSE 8  // backend has sent FIN
 #define PORTOLAN_FLOW_RST 16
+#define PORTOLAN_FLOW_ONE_WAY 32  // direct server return: there is no other half
 
 struct portolan_flow_key4 {
   __be32 saddr;
@@ -213,6 +224,52 @@ PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_fragment) == 8, "map layout");
 
 #define PORTOLAN_FRAGMENTS 16384  // packets in pieces at a time
 
+// ---- map "interfaces": HASH, ifindex -> portolan_interface ----
+// Those that the programs are attached to, and those that XDP may send out of.
+
+#define PORTOLAN_INTERFACE_ATTACHED 1
+#define PORTOLAN_INTERFACE_INTERNAL 2  // what comes in there is from the inside
+#define PORTOLAN_INTERFACE_TARGET 4    // its driver takes frames from XDP
+
+struct portolan_interface {
+  __u8 mac[6];
+  __u16 flags;  // PORTOLAN_INTERFACE_*
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_interface) == 8, "map layout");
+
+#define PORTOLAN_INTERFACES 1024
+
+// ---- map "neighbours": HASH, portolan_neighbour_key -> portolan_neighbour ----
+// Addresses that ARP requests and neighbour solicitations are answered for, where they come in.
+
+struct portolan_neighbour_key {
+  __be32 address[4];
+  __u32 ifindex;
+  __u16 vlan;  // VLAN identifier (IEEE 802.1Q); 0: untagged
+  __u8 family;
+  __u8 reserved;
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_neighbour_key) == 24, "map layout");
+
+struct portolan_neighbour {
+  __u8 mac[6];
+  __u16 reserved;
+  __u32 lease;  // index in "leases"
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_neighbour) == 12, "map layout");
+
+#define PORTOLAN_NEIGHBOURS 65536
+
+// ---- map "leases": ARRAY (mmap), index -> portolan_lease ----
+// A dead man's switch: neighbours of a lease that ran out are not answered for.
+
+struct portolan_lease {
+  __u64 until_ns;  // CLOCK_MONOTONIC
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_lease) == 8, "map layout");
+
+#define PORTOLAN_LEASES 64
+
 // ---- map "settings": ARRAY, one element ----
 
 #define PORTOLAN_SETTING_ECHO 1    // answer echo requests to addresses that have a frontend
@@ -230,7 +287,7 @@ struct portolan_settings {
   __u32 flags;           // PORTOLAN_SETTING_*
   __u64 netns_cookie;    // of the network namespace that the maps serve
   __u32 ticks_per_256s;  // 256 or a little less or more, up to 512
-  __u32 reserved;
+  __u32 drop_sample;     // of so many drops one is an event; 0: none
 };
 PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_settings) == 48, "map layout");
 
@@ -270,23 +327,66 @@ struct portolan_refusals {
 PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_refusals) == 8, "map layout");
 
 // ---- map "counters": PERCPU_ARRAY, frontend id -> portolan_counter: client to backend ----
+// ---- map "backend_counters": PERCPU_ARRAY, backend id -> portolan_counter: the same ----
 // ---- map "drops": PERCPU_ARRAY, enum portolan_drop -> portolan_counter ----
 
 struct portolan_counter {
   __u64 packets;
   __u64 bytes;
+  __u64 flows;  // new ones
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_counter) == 16, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_counter) == 24, "map layout");
 
 enum portolan_drop {
-  PORTOLAN_DROP_NO_PORT = 0,     // no free source port towards that backend
-  PORTOLAN_DROP_NO_ROUTE = 1,    // source-translated flow, and no route (or forwarding is off)
-  PORTOLAN_DROP_TOO_BIG = 2,     // source-translated flow, larger than the way out can carry
-  PORTOLAN_DROP_NO_MEMORY = 3,   // the kernel could not make the packet's headers writable
-  PORTOLAN_DROP_UNSERVED = 4,    // to an address of a frontend, and nothing is served there
-  PORTOLAN_DROP_NO_BACKEND = 5,  // to a frontend without a backend that takes new flows
-  PORTOLAN_DROP_FRAGMENT = 6,    // a later fragment, and the first one was not seen or not carried
-  PORTOLAN_DROP_STRAY = 7,       // an ICMP error about no flow that we know
-  PORTOLAN_DROP_SOURCE = 8,      // from a source that the service does not let in
-  PORTOLAN_DROP_REASONS = 9,
+  PORTOLAN_DROP_NO_PORT = 0,      // no free source port towards that backend
+  PORTOLAN_DROP_NO_ROUTE = 1,     // source-translated flow, and no route (or forwarding is off)
+  PORTOLAN_DROP_TOO_BIG = 2,      // source-translated flow, larger than the way out can carry
+  PORTOLAN_DROP_NO_MEMORY = 3,    // the kernel could not make the packet's headers writable
+  PORTOLAN_DROP_UNSERVED = 4,     // to an address of a frontend, and nothing is served there
+  PORTOLAN_DROP_NO_BACKEND = 5,   // to a frontend without a backend that takes new flows
+  PORTOLAN_DROP_FRAGMENT = 6,     // a later fragment, and the first one was not seen or not carried
+  PORTOLAN_DROP_STRAY = 7,        // an ICMP error about no flow that we know
+  PORTOLAN_DROP_SOURCE = 8,       // from a source that the service does not let in
+  PORTOLAN_DROP_NOT_ON_LINK = 9,  // direct server return to a backend that is behind a router
+  PORTOLAN_DROP_REASONS = 10,
 };
+
+// ---- map "answers": PERCPU_ARRAY, enum portolan_answer -> portolan_counter ----
+// What the programs have said by themselves.
+
+enum portolan_answer {
+  PORTOLAN_ANSWER_ARP = 0,
+  PORTOLAN_ANSWER_ND = 1,
+  PORTOLAN_ANSWER_ECHO = 2,
+  PORTOLAN_ANSWER_REFUSAL = 3,
+  PORTOLAN_ANSWER_TOO_BIG = 4,
+  PORTOLAN_ANSWERS = 5,
+};
+
+// ---- map "events": RINGBUF of portolan_event ----
+// What happened to packets of traced frontends, and to a sample of what was dropped.
+
+enum portolan_event_kind {
+  PORTOLAN_EVENT_NEW = 0,      // a flow began
+  PORTOLAN_EVENT_CARRIED = 1,  // a packet of a known flow
+  PORTOLAN_EVENT_DROP = 2,
+};
+
+struct portolan_event {
+  __u64 time_ns;    // CLOCK_MONOTONIC
+  __be32 saddr[4];  // as the packet came
+  __be32 daddr[4];
+  __be16 sport;
+  __be16 dport;
+  __u8 protocol;
+  __u8 family;     // PORTOLAN_FAMILY_*
+  __u8 kind;       // enum portolan_event_kind
+  __u8 reason;     // enum portolan_drop, of a drop
+  __u32 frontend;  // id, or 0
+  __u32 backend;   // id, or 0
+  __u32 length;
+  __u32 ifindex;
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_event) == 64, "map layout");
+
+#define PORTOLAN_EVENT_BYTES (1 << 20)

@@ -83,6 +83,30 @@ struct {
 } fragments SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, PORTOLAN_INTERFACES);
+  __type(key, __u32);
+  __type(value, struct portolan_interface);
+} interfaces SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, PORTOLAN_NEIGHBOURS);
+  __type(key, struct portolan_neighbour_key);
+  __type(value, struct portolan_neighbour);
+} neighbours SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, PORTOLAN_LEASES);
+  __type(key, __u32);
+  __type(value, struct portolan_lease);
+} leases SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
@@ -117,3 +141,22 @@ struct {
   __type(key, __u32);
   __type(value, struct portolan_counter);
 } drops SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1025);
+  __type(key, __u32);
+  __type(value, struct portolan_counter);
+} backend_counters SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, PORTOLAN_ANSWERS);
+  __type(key, __u32);
+  __type(value, struct portolan_counter);
+} answers SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, PORTOLAN_EVENT_BYTES);
+} events SEC(".maps");

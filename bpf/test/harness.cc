@@ -26,10 +26,15 @@ absl::StatusOr<bpf_object*> OpenObject(const Object& bytes, const Harness::Sizes
   bpf_object* object = bpf_object__open_mem(bytes.data, bytes.size, &options);
   if (object == nullptr) return LastError("open");
   const std::map<std::string, uint32_t> entries = {
-      {"flows4", sizes.flows},           {"flows6", sizes.flows6 != 0 ? sizes.flows6 : sizes.flows},
-      {"frontends", sizes.frontends},    {"frontend_info", sizes.frontends + 1},
-      {"addresses", sizes.frontends},    {"backends", sizes.backends + 1},
-      {"counters", sizes.frontends + 1}, {"maglev", sizes.chunks}};
+      {"flows4", sizes.flows},
+      {"flows6", sizes.flows6 != 0 ? sizes.flows6 : sizes.flows},
+      {"frontends", sizes.frontends},
+      {"frontend_info", sizes.frontends + 1},
+      {"addresses", sizes.frontends},
+      {"backends", sizes.backends + 1},
+      {"counters", sizes.frontends + 1},
+      {"maglev", sizes.chunks},
+      {"backend_counters", sizes.backends + 1}};
   for (const auto& [name, count] : entries) {
     bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
     if (map == nullptr || bpf_map__set_max_entries(map, count) != 0) return LastError(name);
@@ -87,8 +92,8 @@ absl::Status Harness::Open(const Sizes& sizes) {
 }
 
 void Harness::Reset() {
-  for (const char* name :
-       {"flows4", "flows6", "frontends", "addresses", "sources", "affinity", "fragments"}) {
+  for (const char* name : {"flows4", "flows6", "frontends", "addresses", "sources", "affinity",
+                           "fragments", "interfaces", "neighbours"}) {
     unsigned char key[sizeof(portolan_flow_key6)];
     while (bpf_map_get_next_key(map(name), nullptr, key) == 0) {
       bpf_map_delete_elem(map(name), key);
@@ -99,6 +104,11 @@ void Harness::Reset() {
             sizeof(portolan_counter) * libbpf_num_possible_cpus());
   ZeroArray(map("drops"), PORTOLAN_DROP_REASONS,
             sizeof(portolan_counter) * libbpf_num_possible_cpus());
+  ZeroArray(map("backend_counters"), sizes_.backends + 1,
+            sizeof(portolan_counter) * libbpf_num_possible_cpus());
+  ZeroArray(map("answers"), PORTOLAN_ANSWERS,
+            sizeof(portolan_counter) * libbpf_num_possible_cpus());
+  ZeroArray(map("leases"), PORTOLAN_LEASES, sizeof(portolan_lease));
   ZeroArray(map("refusals"), 1, sizeof(portolan_refusals) * libbpf_num_possible_cpus());
   ZeroArray(map("backends"), sizes_.backends + 1, sizeof(portolan_backend));
   ZeroArray(map("maglev"), sizes_.chunks, sizeof(portolan_table_chunk));
@@ -290,6 +300,7 @@ portolan_counter Harness::Counter(const char* name, uint32_t index) const {
   for (const portolan_counter& value : values) {
     sum.packets += value.packets;
     sum.bytes += value.bytes;
+    sum.flows += value.flows;
   }
   return sum;
 }

@@ -225,6 +225,7 @@ portolan_counter KernelMaps::Sum(int fd, uint32_t index) const {
   for (const portolan_counter& value : values) {
     sum.packets += value.packets;
     sum.bytes += value.bytes;
+    sum.flows += value.flows;
   }
   return sum;
 }

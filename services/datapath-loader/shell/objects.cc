@@ -80,6 +80,7 @@ std::map<std::string, uint32_t> MapEntries(const Sizes& sizes) {
           {"sources", 4 * sizes.max_frontends},
           {"affinity", std::max(sizes.max_flows / 4, 1024u)},
           {"counters", sizes.max_frontends + 1},
+          {"backend_counters", sizes.max_backends + 1},
           {"backends", sizes.max_backends + 1},
           {"maglev", TableChunks(sizes)}};
 }

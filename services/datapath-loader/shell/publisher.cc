@@ -39,6 +39,8 @@ std::pair<const char*, const char*> NameOf(portolan_drop reason) {
       return {"stray-error", "an ICMP error about no flow that is known"};
     case PORTOLAN_DROP_SOURCE:
       return {"source", "the service does not let this source in"};
+    case PORTOLAN_DROP_NOT_ON_LINK:
+      return {"not-on-link", "the backend of a direct-return service is behind a router"};
     default:
       return {"no-memory", "the kernel had no memory for a flow or a packet's headers"};
   }
