@@ -224,20 +224,26 @@ PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_fragment) == 8, "map layout");
 
 #define PORTOLAN_FRAGMENTS 16384  // packets in pieces at a time
 
-// ---- map "interfaces": HASH, ifindex -> portolan_interface ----
-// Those that the programs are attached to, and those that XDP may send out of.
+// ---- map "interfaces": ARRAY, portolan_interface_slot() -> portolan_interface ----
+// Those that the programs are attached to, and those that XDP may send out of. An array, because it
+// is asked for every packet; of two interfaces with one slot, one has to do without.
 
 #define PORTOLAN_INTERFACE_ATTACHED 1
 #define PORTOLAN_INTERFACE_INTERNAL 2  // what comes in there is from the inside
 #define PORTOLAN_INTERFACE_TARGET 4    // its driver takes frames from XDP
 
 struct portolan_interface {
+  __u32 ifindex;  // 0: the slot is free
   __u8 mac[6];
   __u16 flags;  // PORTOLAN_INTERFACE_*
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_interface) == 8, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_interface) == 12, "map layout");
 
-#define PORTOLAN_INTERFACES 1024
+#define PORTOLAN_INTERFACES 4096
+
+PORTOLAN_INLINE __u32 portolan_interface_slot(__u32 ifindex) {
+  return ifindex % PORTOLAN_INTERFACES;
+}
 
 // ---- map "neighbours": HASH, portolan_neighbour_key -> portolan_neighbour ----
 // Addresses that ARP requests and neighbour solicitations are answered for, where they come in.

@@ -1,8 +1,10 @@
-// What the datapath answers itself: echo requests, and refusals for what is not served at an
-// address of ours. Only for tc: packets change their length here, and are sent out again. They
-// leave as they came, addresses of both layers exchanged.
+// What the datapath answers itself: echo requests, refusals for what is not served at an address of
+// ours, and "too big" for what does not fit on the way to a backend. Only for tc: packets change
+// their length here, and are sent out again. They leave as they came, addresses of both layers
+// exchanged.
 #pragma once
 
+#include "bpf/lib/counters.h"
 #include "bpf/lib/csum.h"
 #include "bpf/lib/maps.h"
 #include "bpf/lib/packet.h"
@@ -104,9 +106,10 @@ static __always_inline bool write_reset(struct __sk_buff* skb, const struct pack
                               BPF_F_RECOMPUTE_CSUM);
 }
 
-// Port unreachable, with the headers of what was sent (RFC 792, RFC 4443).
-static __always_inline bool write_unreachable(struct __sk_buff* skb, const struct packet* packet,
-                                              const bool v6) {
+// An ICMP error with the headers of what was sent (RFC 792, RFC 4443). `rest`: what stands behind
+// its checksum.
+static __always_inline bool write_error_message(struct __sk_buff* skb, const struct packet* packet,
+                                                __u8 type, __u8 code, __be32 rest, const bool v6) {
   struct {
     struct icmphdr icmp;
     __u8 quote[IPV6_HEADER + QUOTED_L4];
@@ -114,13 +117,20 @@ static __always_inline bool write_unreachable(struct __sk_buff* skb, const struc
   const __u32 quoted = (v6 ? IPV6_HEADER : IPV4_HEADER) + QUOTED_L4;
   const __u32 size = ICMP_HEADER + quoted;
   if (bpf_skb_load_bytes(skb, ETH_LEN, message.quote, quoted)) return false;
-  message.icmp.type = v6 ? 1 : 3;
-  message.icmp.code = v6 ? 4 : 3;
+  message.icmp.type = type;
+  message.icmp.code = code;
+  message.icmp.rest = rest;
   __u64 sum = v6 ? pseudo_sum(packet, IPPROTO_ICMPV6, size, true) : 0;
   sum += (__u32)bpf_csum_diff(NULL, 0, (__be32*)&message, size, 0);
   message.icmp.check = ~csum_fold(sum);
   return begin_answer(skb, packet, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, size, v6) &&
          !bpf_skb_store_bytes(skb, packet->l4_offset, &message, size, BPF_F_RECOMPUTE_CSUM);
+}
+
+// Port unreachable.
+static __always_inline bool write_unreachable(struct __sk_buff* skb, const struct packet* packet,
+                                              const bool v6) {
+  return write_error_message(skb, packet, v6 ? 1 : 3, v6 ? 4 : 3, 0, v6);
 }
 
 // Could the sender's address be somebody's (RFC 1122, section 3.2.2; RFC 4443, section 2.4)?
@@ -147,19 +157,41 @@ static __always_inline bool may_refuse_now(void) {
   return said->count++ < PORTOLAN_REFUSALS_PER_TICK;
 }
 
+// May the packet be answered by an error? Not fragments, IP options, what nobody can have sent, and
+// not too often.
+static __always_inline bool may_tell(const struct packet* packet, const bool v6) {
+  const __u32 header = v6 ? IPV6_HEADER : IPV4_HEADER;
+  if (packet->is_fragment || packet->l4_offset != ETH_LEN + header) return false;
+  return can_be_told(packet, v6) && may_refuse_now();
+}
+
+static __always_inline int send_back(struct __sk_buff* skb, enum portolan_answer answer) {
+  count_answer(answer, skb->len);
+  return bpf_redirect(skb->ifindex, 0);
+}
+
 // Tells the sender that nothing is served there; drops the packet when that must not or cannot be
-// said: fragments, IP options, and UDP whose checksum a local sender has left to the hardware,
-// which would be written into our message.
+// said, as for a checksum that a local sender has left to the hardware, which would be written into
+// our message.
 static __always_inline int refuse(struct __sk_buff* skb, const struct packet* packet,
                                   const bool v6) {
-  const __u32 header = v6 ? IPV6_HEADER : IPV4_HEADER;
-  const __u8 protocol = v6 ? packet->key.v6.protocol : packet->key.v4.protocol;
-  const bool partial = packet->l4_check == csum_pseudo(packet, v6);
-  if (packet->is_fragment || packet->l4_offset != ETH_LEN + header) return TC_ACT_SHOT;
-  if (!can_be_told(packet, v6) || !may_refuse_now()) return TC_ACT_SHOT;
-  const bool written = protocol == IPPROTO_TCP ? write_reset(skb, packet, partial, v6)
-                                               : !partial && write_unreachable(skb, packet, v6);
-  return written ? bpf_redirect(skb->ifindex, 0) : TC_ACT_SHOT;
+  const bool partial = has_partial_checksum(packet, v6);
+  if (!may_tell(packet, v6)) return TC_ACT_SHOT;
+  const bool written = packet->protocol == IPPROTO_TCP
+                           ? write_reset(skb, packet, partial, v6)
+                           : !partial && write_unreachable(skb, packet, v6);
+  return written ? send_back(skb, PORTOLAN_ANSWER_REFUSAL) : TC_ACT_SHOT;
+}
+
+// Tells the sender how long a packet may be (RFC 1191, RFC 8201).
+static __always_inline int tell_too_big(struct __sk_buff* skb, const struct packet* packet,
+                                        __u32 mtu, const bool v6) {
+  if (!may_tell(packet, v6)) return TC_ACT_SHOT;
+  if (has_partial_checksum(packet, v6)) return TC_ACT_SHOT;
+  const __be32 rest = bpf_htonl(mtu);
+  const bool written = v6 ? write_error_message(skb, packet, 2, 0, rest, true)
+                          : write_error_message(skb, packet, 3, 4, rest, false);
+  return written ? send_back(skb, PORTOLAN_ANSWER_TOO_BIG) : TC_ACT_SHOT;
 }
 
 // RFC 792, RFC 4443 section 4.2. Sums stay right by differences: nothing but the type, the time to
@@ -183,5 +215,5 @@ static __always_inline int answer_echo(struct __sk_buff* skb, const struct packe
     answer_header4(packet, IPPROTO_ICMP, packet->l4_length, &ip);
     bpf_skb_store_bytes(skb, ETH_LEN, &ip, sizeof(ip), BPF_F_RECOMPUTE_CSUM);
   }
-  return bpf_redirect(skb->ifindex, 0);
+  return send_back(skb, PORTOLAN_ANSWER_ECHO);
 }

@@ -1,9 +1,13 @@
 // The decision, shared by the XDP and the tc program: what a parsed packet becomes.
 //
 // Order: the address filter (most packets end here), the flow table (both directions), and for
-// packets of no known flow the frontends and the Maglev table. What is for an address that has a
-// frontend goes to a backend, or nowhere: the kernel would route it, and perhaps back to where it
-// came from. Everything else is passed. No packet is touched here.
+// packets of no known flow the frontends, the Maglev table and a way to the backend. What is for an
+// address that has a frontend goes to a backend, or nowhere: the kernel would route it, and perhaps
+// back to where it came from. Everything else is passed. No packet is touched here.
+//
+// The program that includes this first says what it is: its context_t, IS_TC, and STAGE: how a stage
+// on the way of every packet is compiled. Functions of their own cost a call and are checked by the
+// verifier only once; they also have a stack of their own, of which a chain has 512 bytes.
 #pragma once
 
 #include "bpf/lib/admission.h"
@@ -13,24 +17,7 @@
 #include "bpf/lib/maglev.h"
 #include "bpf/lib/maps.h"
 #include "bpf/lib/packet.h"
-
-enum verdict {
-  VERDICT_PASS,     // not ours
-  VERDICT_REWRITE,  // ours: rewrite as told
-  VERDICT_LEAVE,    // ours, but only the tc program can do it; nothing was changed
-  VERDICT_DROP,     // ours, and cannot be served; counted
-  VERDICT_REFUSE,   // the same, and the sender is to be told
-  VERDICT_ECHO,     // ours: to be answered
-};
-
-struct rewrite {
-  __be32 saddr[4];  // IPv4: word 0
-  __be32 daddr[4];
-  __be16 sport;
-  __be16 dport;
-  bool snat;     // the source is this node: the kernel would take the packet for a martian
-  bool reverse;  // backend to client
-};
+#include "bpf/lib/route.h"
 
 #define PORT_TRIES 16
 #define EEXIST 17
@@ -46,8 +33,23 @@ static __always_inline bool is_candidate(const union flow_key* key, const bool v
   return filter->bits[from & 0xffff] & PORTOLAN_FILTER_BACKEND;
 }
 
-static __always_inline void fill_rewrite(const union flow_value* value, struct rewrite* out,
-                                         const bool v6) {
+// What the packets of a flow become; for a flow without a way back here, how they travel.
+static __always_inline void fill_rewrite(const union flow_value* value,
+                                         const struct portolan_backend* backend,
+                                         struct rewrite* out, const bool v6) {
+  const __u32 flags = value->flow.flags;
+  out->snat = flags & PORTOLAN_FLOW_SNAT;
+  out->reverse = flags & PORTOLAN_FLOW_REVERSE;
+  out->sport = value->flow.sport;
+  out->dport = value->flow.dport;
+  out->outer_v6 = backend->family == PORTOLAN_FAMILY_IPV6;
+  if (flags & PORTOLAN_FLOW_ONE_WAY) {
+    out->delivery = backend->flags & PORTOLAN_BACKEND_TUNNEL ? DELIVER_TUNNEL : DELIVER_ON_LINK;
+    __builtin_memcpy(out->saddr, backend->source, sizeof(out->saddr));
+    __builtin_memcpy(out->daddr, backend->address, sizeof(out->daddr));
+    return;
+  }
+  out->delivery = DELIVER_TRANSLATED;
   if (v6) {
     __builtin_memcpy(out->saddr, value->v6.saddr, sizeof(out->saddr));
     __builtin_memcpy(out->daddr, value->v6.daddr, sizeof(out->daddr));
@@ -55,38 +57,58 @@ static __always_inline void fill_rewrite(const union flow_value* value, struct r
     out->saddr[0] = value->v4.saddr;
     out->daddr[0] = value->v4.daddr;
   }
-  out->sport = value->flow.sport;
-  out->dport = value->flow.dport;
-  out->snat = value->flow.flags & PORTOLAN_FLOW_SNAT;
-  out->reverse = value->flow.flags & PORTOLAN_FLOW_REVERSE;
 }
 
-// Writes the reverse entry under a source port that nobody else uses towards this backend, and
-// sets that port in `value`. The client's own port is the first choice unless the address changes.
-static __always_inline int claim_reverse(const union flow_key* key, union flow_value* value,
+#define CLAIMED -1
+#define CLAIM_TAKEN -2
+
+// Writes the reverse entry of the flow at work, under the source port that it has now: CLAIMED, or
+// CLAIM_TAKEN by a living flow, or the reason to drop.
+static __always_inline int claim_port(const bool v6) {
+  __u32 zero = 0;
+  struct scratch* know = get_scratch();
+  const struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
+  if (!know || !settings) return PORTOLAN_DROP_NO_MEMORY;
+  struct flow_work* work = &know->work;
+  const union flow_key* key = &know->packet.key;
+  peer_key(key, &work->value, &work->other_key, v6);
+  peer_value(key, &work->value, &work->other, v6);
+  long error = bpf_map_update_elem(flow_map(v6), &work->other_key, &work->other, BPF_NOEXIST);
+  if (error == -EEXIST) {
+    const union flow_value* found = bpf_map_lookup_elem(flow_map(v6), &work->other_key);
+    struct flow_life life;
+    if (found && !is_peer(found, key, v6) &&
+        living_flow(&found->flow, know->packet.protocol, settings, current_tick(settings), &life)) {
+      return CLAIM_TAKEN;
+    }
+    error = bpf_map_update_elem(flow_map(v6), &work->other_key, &work->other, BPF_ANY);
+  }
+  return error ? PORTOLAN_DROP_NO_MEMORY : CLAIMED;
+}
+
+// Functions of their own for the verifier.
+__attribute__((noinline)) int portolan_claim4(void) { return claim_port(false); }
+__attribute__((noinline)) int portolan_claim6(void) { return claim_port(true); }
+
+// Gives the flow at work a reverse entry, and a source port that nobody else uses towards this
+// backend. The client's own port is the first choice unless the address changes, and the only one
+// where the checksum covers it in a way that cannot be kept up (SCTP). CLAIMED, or the reason to
+// drop.
+static __always_inline int claim_reverse(struct scratch* know,
                                          const struct portolan_settings* settings, __u32 hash,
-                                         __u32 now, const bool v6) {
-  const bool snat = value->flow.flags & PORTOLAN_FLOW_SNAT;
-  const __u8 protocol = v6 ? key->v6.protocol : key->v4.protocol;
-  const __u32 count = settings->port_count;
+                                         const bool v6) {
+  struct portolan_flow* flow = &know->work.value.flow;
+  const bool sctp = know->packet.protocol == IPPROTO_SCTP;
+  const bool keeps_port = sctp || !(flow->flags & PORTOLAN_FLOW_SNAT);
+#pragma clang loop unroll(disable)
   for (__u32 i = 0; i < PORT_TRIES; i++) {
-    if (snat || i > 0) {
-      if (count == 0) break;
-      value->flow.sport = bpf_htons(settings->port_first + (hash + i) % count);
+    if (!keeps_port || i > 0) {
+      const __u32 count = settings->port_count;
+      if (sctp || count == 0) break;
+      flow->sport = bpf_htons(settings->port_first + (hash + i) % count);
     }
-    union flow_key reverse_key;
-    union flow_value reverse;
-    peer_key(key, value, &reverse_key, v6);
-    peer_value(key, value, &reverse, v6);
-    long error = bpf_map_update_elem(flow_map(v6), &reverse_key, &reverse, BPF_NOEXIST);
-    if (error == -EEXIST) {
-      union flow_value* found = bpf_map_lookup_elem(flow_map(v6), &reverse_key);
-      if (found && !is_peer(found, key, v6) && living_flow(&found->flow, protocol, settings, now)) {
-        continue;
-      }
-      error = bpf_map_update_elem(flow_map(v6), &reverse_key, &reverse, BPF_ANY);
-    }
-    return error ? PORTOLAN_DROP_NO_MEMORY : -1;
+    const int claim = v6 ? portolan_claim6() : portolan_claim4();
+    if (claim != CLAIM_TAKEN) return claim;
   }
   return PORTOLAN_DROP_NO_PORT;
 }
@@ -107,20 +129,45 @@ static __always_inline struct backend_life life_of(const struct portolan_backend
   return both.life;
 }
 
+// Is the client the very backend that was chosen for it? It would answer itself past us.
+static __always_inline bool is_hairpin(const union flow_key* key,
+                                       const struct portolan_backend* backend, const bool v6) {
+  if (v6) return same_address(key->v6.saddr, backend->address);
+  return key->v4.saddr == backend->address[0];
+}
+
+static __always_inline __u32 flags_of_new_flow(const struct packet* packet,
+                                               const struct portolan_backend* backend,
+                                               struct backend_life life, const bool v6) {
+  __u32 flags = 0;
+  if (packet->tcp_flags & TCP_FIN) flags |= PORTOLAN_FLOW_FIN_FORWARD;
+  if (packet->tcp_flags & TCP_RST) flags |= PORTOLAN_FLOW_RST;
+  if (life.flags & (PORTOLAN_BACKEND_DSR | PORTOLAN_BACKEND_TUNNEL)) {
+    return flags | PORTOLAN_FLOW_ONE_WAY;
+  }
+  const bool has_source = backend->source[0] != 0 || backend->source[3] != 0;
+  const bool snat =
+      (life.flags & PORTOLAN_BACKEND_SNAT) || (has_source && is_hairpin(&packet->key, backend, v6));
+  return snat ? flags | PORTOLAN_FLOW_SNAT : flags;
+}
+
 // The entry of a new flow to `backend`, but for its source port.
-static __always_inline void new_flow(const union flow_key* key,
+static __always_inline void new_flow(const struct packet* packet,
                                      const struct portolan_frontend* frontend,
                                      const struct portolan_backend* backend,
                                      struct backend_life life, __u32 backend_id, __u32 now,
                                      union flow_value* value, const bool v6) {
-  const bool snat = life.flags & PORTOLAN_BACKEND_SNAT;
+  const union flow_key* key = &packet->key;
+  const __u32 flags = flags_of_new_flow(packet, backend, life, v6);
+  const bool snat = flags & PORTOLAN_FLOW_SNAT;
   value->flow.frontend = frontend->id;
   value->flow.backend = backend_id;
   value->flow.frontend_epoch = frontend->epoch;
   value->flow.backend_epoch = life.epoch;
   value->flow.last = now;
-  value->flow.flags = snat ? PORTOLAN_FLOW_SNAT : 0;
-  value->flow.dport = backend->port;
+  value->flow.flags = flags;
+  value->flow.dport =
+      packet->protocol == IPPROTO_SCTP ? (v6 ? key->v6.dport : key->v4.dport) : backend->port;
   if (v6) {
     value->flow.sport = key->v6.sport;
     __builtin_memcpy(value->v6.saddr, snat ? backend->source : key->v6.saddr,
@@ -150,8 +197,9 @@ static __always_inline struct portolan_frontend* find_frontend(const union flow_
   return bpf_map_lookup_elem(&frontends, &frontend);
 }
 
-// Does a frontend live at the address that the packet is for?
-static __always_inline bool is_owned(const union flow_key* key, const bool v6) {
+// What is kept for the address that the packet is for; NULL when no frontend lives there.
+static __always_inline const struct portolan_address* find_address(const union flow_key* key,
+                                                                   const bool v6) {
   struct portolan_address_key address = {};
   if (v6) {
     __builtin_memcpy(address.address, key->v6.daddr, sizeof(address.address));
@@ -160,143 +208,206 @@ static __always_inline bool is_owned(const union flow_key* key, const bool v6) {
     address.address[0] = key->v4.daddr;
     address.family = PORTOLAN_FAMILY_IPV4;
   }
-  return bpf_map_lookup_elem(&addresses, &address) != NULL;
-}
-
-static __always_inline enum verdict drop_as(enum portolan_drop reason, __u32 length) {
-  count_drop(reason, length);
-  return VERDICT_DROP;
+  return bpf_map_lookup_elem(&addresses, &address);
 }
 
 // The end of a packet that nothing serves: passed when it is for somebody else.
-static __always_inline enum verdict unserved(const struct packet* packet, enum packet_kind kind,
-                                             __u32 length, const struct portolan_settings* settings,
-                                             enum portolan_drop reason, const bool v6,
-                                             const bool can_send) {
-  if (!is_owned(&packet->key, v6)) return VERDICT_PASS;
+static __always_inline enum verdict unserved(const struct scratch* know, enum packet_kind kind,
+                                             const struct portolan_settings* settings,
+                                             enum portolan_drop reason, const bool v6) {
+  const struct portolan_address* address = find_address(&know->packet.key, v6);
+  if (!address) return VERDICT_PASS;
   if (kind == PACKET_ECHO && (settings->flags & PORTOLAN_SETTING_ECHO)) {
-    return can_send ? VERDICT_ECHO : VERDICT_LEAVE;
+    return IS_TC ? VERDICT_ECHO : VERDICT_LEAVE;
   }
-  const bool tell = kind == PACKET_FLOW && (settings->flags & PORTOLAN_SETTING_REFUSE);
-  if (tell && !can_send) return VERDICT_LEAVE;
-  count_drop(reason, length);
+  const bool tell =
+      kind == PACKET_FLOW && (settings->flags & PORTOLAN_SETTING_REFUSE) && address->silent == 0;
+  if (tell && !IS_TC) return VERDICT_LEAVE;
+  count_drop(reason, know->arrival.length);
   return tell ? VERDICT_REFUSE : VERDICT_DROP;
 }
 
+// Does the packet come from the inside?
+static __always_inline bool is_internal(__u32 ifindex) {
+  const struct portolan_interface* interface = find_interface(ifindex);
+  return interface && (interface->flags & PORTOLAN_INTERFACE_INTERNAL);
+}
+
 // Id of the backend for a new flow, or 0.
-static __always_inline __u32 choose_backend(const union flow_key* key,
+static __always_inline __u32 choose_backend(const struct scratch* know,
                                             const struct portolan_frontend* frontend,
                                             const struct portolan_settings* settings, __u32 hash,
                                             __u32 now, const bool v6) {
-  if (frontend->table_size == 0) return 0;
+  __u32 offset = frontend->table_offset;
+  __u32 size = frontend->table_size;
+  if (frontend->internal_offset != offset && is_internal(know->arrival.ifindex)) {
+    offset = frontend->internal_offset;
+    size = frontend->internal_size;
+  }
+  if (size == 0) return 0;
   if (frontend->affinity_s != 0) {
-    const __u32 known = known_backend(key, frontend, settings, now, v6);
+    const __u32 known = known_backend(&know->packet.key, frontend, settings, now, v6);
     if (known != 0) return known;
   }
-  return maglev_lookup(frontend, hash);
+  return maglev_lookup(offset, size, hash);
 }
 
-static __always_inline enum verdict start_flow(const struct packet* packet, __u32 length,
-                                               const struct portolan_settings* settings, __u32 now,
-                                               struct rewrite* out, const bool v6,
-                                               const bool can_send) {
-  const union flow_key* key = &packet->key;
-  struct portolan_frontend* frontend = find_frontend(key, v6);
-  if (!frontend) {
-    return unserved(packet, PACKET_FLOW, length, settings, PORTOLAN_DROP_UNSERVED, v6, can_send);
+// Writes the new flow at work down. KNOWN: it was there. Otherwise REWRITE or DROP.
+static __always_inline enum verdict remember_flow(struct scratch* know,
+                                                  const struct portolan_settings* settings,
+                                                  __u32 hash, bool unasked, const bool v6) {
+  const union flow_key* key = &know->packet.key;
+  union flow_value* value = &know->work.value;
+  long error = bpf_map_update_elem(flow_map(v6), key, value, unasked ? BPF_NOEXIST : BPF_ANY);
+  if (error == -EEXIST) return VERDICT_KNOWN;
+  int drop = error ? PORTOLAN_DROP_NO_MEMORY : CLAIMED;
+  if (drop < 0 && !(value->flow.flags & PORTOLAN_FLOW_ONE_WAY)) {
+    const __be16 sport = value->flow.sport;
+    drop = claim_reverse(know, settings, hash, v6);
+    if (drop >= 0) {
+      bpf_map_delete_elem(flow_map(v6), key);
+    } else if (value->flow.sport != sport &&
+               bpf_map_update_elem(flow_map(v6), key, value, BPF_ANY)) {
+      drop = PORTOLAN_DROP_NO_MEMORY;
+    }
   }
+  return drop >= 0 ? drop_as(drop, know->arrival.length) : VERDICT_REWRITE;
+}
+
+// `unasked`: the flow table has not been asked yet; KNOWN says that the flow is there.
+static __always_inline enum verdict start_flow(context_t* context, bool unasked, const bool v6) {
+  __u32 zero = 0;
+  struct scratch* know = get_scratch();
+  const struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
+  if (!know || !settings) return VERDICT_PASS;
+  const __u32 now = current_tick(settings);
+  const __u32 length = know->arrival.length;
+  const union flow_key* key = &know->packet.key;
+  struct portolan_frontend* frontend = find_frontend(key, v6);
+  if (!frontend) return unserved(know, PACKET_FLOW, settings, PORTOLAN_DROP_UNSERVED, v6);
   if ((frontend->flags & PORTOLAN_FRONTEND_SOURCES) && !source_allowed(key, frontend->group, v6)) {
     return drop_as(PORTOLAN_DROP_SOURCE, length);
   }
   const __u32 hash = flow_hash(key, settings->hash_seed, v6);
-  __u32 id = choose_backend(key, frontend, settings, hash, now, v6);
+  __u32 id = choose_backend(know, frontend, settings, hash, now, v6);
   struct portolan_backend* backend = id == 0 ? NULL : bpf_map_lookup_elem(&backends, &id);
   struct backend_life life = {};
   if (backend) life = life_of(backend);
   if (!backend || !(life.flags & PORTOLAN_BACKEND_ALIVE)) {
-    return unserved(packet, PACKET_FLOW, length, settings, PORTOLAN_DROP_NO_BACKEND, v6, can_send);
+    return unserved(know, PACKET_FLOW, settings, PORTOLAN_DROP_NO_BACKEND, v6);
   }
-  if ((life.flags & PORTOLAN_BACKEND_SNAT) && !can_send) return VERDICT_LEAVE;
-
-  union flow_value value;
-  new_flow(key, frontend, backend, life, id, now, &value, v6);
-  if (packet->tcp_flags & TCP_FIN) value.flow.flags |= PORTOLAN_FLOW_FIN_FORWARD;
-  if (packet->tcp_flags & TCP_RST) value.flow.flags |= PORTOLAN_FLOW_RST;
-  int drop = claim_reverse(key, &value, settings, hash, now, v6);
-  if (drop < 0 && bpf_map_update_elem(flow_map(v6), key, &value, BPF_ANY)) {
-    drop = PORTOLAN_DROP_NO_MEMORY;
-  }
-  if (drop >= 0) return drop_as(drop, length);
+  union flow_value* value = &know->work.value;
+  new_flow(&know->packet, frontend, backend, life, id, now, value, v6);
+  fill_rewrite(value, backend, &know->rewrite, v6);
+  enum verdict verdict = find_way(context, know, v6);
+  if (verdict != VERDICT_REWRITE) return verdict;
+  verdict = remember_flow(know, settings, hash, unasked, v6);
+  if (verdict != VERDICT_REWRITE) return verdict;
+  know->rewrite.sport = value->flow.sport;
   if (frontend->affinity_s != 0) remember_backend(key, frontend->group, id, life.epoch, now, v6);
-  count_frontend(value.flow.frontend, length);
-  fill_rewrite(&value, out, v6);
+  count_carried(frontend->id, id, length, 1);
   return VERDICT_REWRITE;
 }
 
-// A packet of a living flow. VERDICT_PASS: it is none after all.
-static __always_inline enum verdict carry(const struct packet* packet, __u32 length,
-                                          union flow_value* value,
-                                          const struct portolan_frontend_info* frontend, __u32 now,
-                                          struct rewrite* out, const bool v6, const bool can_send) {
-  const union flow_key* key = &packet->key;
+// Functions of their own for the verifier.
+__attribute__((noinline)) int portolan_start4(context_t* context, __u32 unasked) {
+  return start_flow(context, unasked, false);
+}
+
+__attribute__((noinline)) int portolan_start6(context_t* context, __u32 unasked) {
+  return start_flow(context, unasked, true);
+}
+
+// A packet of a living flow. KNOWN: it begins another one in the place of this one.
+static __always_inline enum verdict carry(context_t* context, struct scratch* know,
+                                          union flow_value* value, const struct flow_life* life,
+                                          __u32 now, const bool v6) {
+  const union flow_key* key = &know->packet.key;
+  const __u8 tcp_flags = know->packet.tcp_flags;
+  const __u32 length = know->arrival.length;
   __u32 flags = value->flow.flags;
   const bool reverse = flags & PORTOLAN_FLOW_REVERSE;
-  const bool opens = (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-  if (opens && !reverse && (flags & FLOW_CLOSING)) return VERDICT_PASS;
-  if ((flags & PORTOLAN_FLOW_SNAT) && !can_send) return VERDICT_LEAVE;
-  if (!reverse && (frontend->flags & PORTOLAN_FRONTEND_SOURCES) &&
-      !source_allowed(key, frontend->group, v6)) {
+  const bool opens = (tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+  if (opens && !reverse && (flags & FLOW_CLOSING)) return VERDICT_KNOWN;
+  if (!reverse && (life->frontend->flags & PORTOLAN_FRONTEND_SOURCES) &&
+      !source_allowed(key, life->frontend->group, v6)) {
     return drop_as(PORTOLAN_DROP_SOURCE, length);
   }
-  if (packet->tcp_flags & TCP_FIN) {
+  fill_rewrite(value, life->backend, &know->rewrite, v6);
+  const enum verdict verdict = find_way(context, know, v6);
+  if (verdict != VERDICT_REWRITE) return verdict;
+  if (tcp_flags & TCP_FIN) {
     flags |= reverse ? PORTOLAN_FLOW_FIN_REVERSE : PORTOLAN_FLOW_FIN_FORWARD;
   }
-  if (packet->tcp_flags & TCP_RST) flags |= PORTOLAN_FLOW_RST;
-  if (!refresh_flow(key, value, flags, now, v6)) return VERDICT_PASS;
-  if (!reverse) count_frontend(value->flow.frontend, length);
-  fill_rewrite(value, out, v6);
+  if (tcp_flags & TCP_RST) flags |= PORTOLAN_FLOW_RST;
+  if (!refresh_flow(key, value, &know->work, life, flags, now, v6)) return VERDICT_KNOWN;
+  if (!reverse) count_carried(value->flow.frontend, value->flow.backend, length, 0);
   return VERDICT_REWRITE;
 }
 
-// `can_send`: the caller can send packets itself: those whose source becomes this node, and
-// answers. When it cannot, such packets are left alone, without any trace in the maps.
-static __always_inline enum verdict decide(struct packet* packet, enum packet_kind kind,
-                                           __u32 length, struct rewrite* out, const bool v6,
-                                           const bool can_send) {
+// KNOWN: the packet is of no living flow.
+static __always_inline enum verdict carry_known(context_t* context, enum packet_kind kind,
+                                                const bool v6) {
+  __u32 zero = 0;
+  struct scratch* know = get_scratch();
+  const struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
+  if (!know || !settings) return VERDICT_PASS;
+  const __u32 now = current_tick(settings);
+  const union flow_key* key = &know->packet.key;
+  const __u8 protocol = v6 ? key->v6.protocol : key->v4.protocol;
+  union flow_value* value = bpf_map_lookup_elem(flow_map(v6), key);
+  struct flow_life life;
+  if (!value || !living_flow(&value->flow, protocol, settings, now, &life)) return VERDICT_KNOWN;
+  if (kind != PACKET_ERROR) return carry(context, know, value, &life, now, v6);
+  // What anybody can send keeps no flow alive and is not counted.
+  fill_rewrite(value, life.backend, &know->rewrite, v6);
+  return find_way(context, know, v6);
+}
+
+STAGE int portolan_carry4(context_t* context, __u32 kind) {
+  return carry_known(context, kind, false);
+}
+
+STAGE int portolan_carry6(context_t* context, __u32 kind) {
+  return carry_known(context, kind, true);
+}
+
+// The verdict on the packet at hand. XDP leaves what it cannot send alone, without any trace in the
+// maps.
+static __always_inline enum verdict decide(context_t* context, struct scratch* know,
+                                           enum packet_kind kind, const bool v6) {
   __u32 zero = 0;
   struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
   if (!settings) return VERDICT_PASS;
   const __u32 now = current_tick(settings);
+  struct packet* packet = &know->packet;
   if (kind == PACKET_ECHO || kind == PACKET_OTHER) {
-    return unserved(packet, kind, length, settings, PORTOLAN_DROP_UNSERVED, v6, can_send);
+    return unserved(know, kind, settings, PORTOLAN_DROP_UNSERVED, v6);
   }
   const bool later = kind == PACKET_LATER;
   if (later && !recall_ports(packet, now, v6)) {
     // The first one may be on its way from one program to the other.
-    if (!can_send) return VERDICT_LEAVE;
-    return unserved(packet, kind, length, settings, PORTOLAN_DROP_FRAGMENT, v6, can_send);
+    if (!IS_TC) return VERDICT_LEAVE;
+    return unserved(know, kind, settings, PORTOLAN_DROP_FRAGMENT, v6);
   }
-  const union flow_key* key = &packet->key;
-  const __u8 protocol = v6 ? key->v6.protocol : key->v4.protocol;
-  union flow_value* value = bpf_map_lookup_elem(flow_map(v6), key);
-  const struct portolan_frontend_info* frontend =
-      value ? living_flow(&value->flow, protocol, settings, now) : NULL;
-  if (kind == PACKET_ERROR) {
-    if (!frontend) {
-      return unserved(packet, kind, length, settings, PORTOLAN_DROP_STRAY, v6, can_send);
+  // What opens a flow is seldom of a known one: it is written down unasked, which finds out.
+  bool unasked = kind == PACKET_FLOW && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+  enum verdict verdict = VERDICT_KNOWN;
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < 2 && verdict == VERDICT_KNOWN; i++) {
+    if (!unasked) {
+      verdict = v6 ? portolan_carry6(context, kind) : portolan_carry4(context, kind);
+      if (verdict != VERDICT_KNOWN) break;
     }
-    // What anybody can send keeps no flow alive and is not counted.
-    fill_rewrite(value, out, v6);
-    return out->snat && !can_send ? VERDICT_LEAVE : VERDICT_REWRITE;
+    if (kind == PACKET_FLOW) {
+      verdict = v6 ? portolan_start6(context, unasked) : portolan_start4(context, unasked);
+    } else {
+      const enum portolan_drop reason = later ? PORTOLAN_DROP_FRAGMENT : PORTOLAN_DROP_STRAY;
+      verdict = unserved(know, kind, settings, reason, v6);
+    }
+    unasked = false;
   }
-  enum verdict verdict = VERDICT_PASS;
-  if (frontend) verdict = carry(packet, length, value, frontend, now, out, v6, can_send);
-  if (verdict == VERDICT_PASS) {
-    verdict = later ? unserved(packet, kind, length, settings, PORTOLAN_DROP_FRAGMENT, v6, can_send)
-                    : start_flow(packet, length, settings, now, out, v6, can_send);
-  }
-  if (verdict == VERDICT_REWRITE && packet->is_fragment && !later) {
-    remember_ports(packet, now, v6);
-  }
-  return verdict;
+  if (verdict == VERDICT_REWRITE && packet->is_fragment && !later) remember_ports(packet, now, v6);
+  // Nobody is told about an error or a later fragment (RFC 1122, section 3.2.2).
+  return verdict == VERDICT_TOO_BIG && kind != PACKET_FLOW ? VERDICT_DROP : verdict;
 }

@@ -43,3 +43,11 @@ static __always_inline __u16 csum_pseudo(const struct packet* packet, const bool
   }
   return csum_fold(sum);
 }
+
+// Has a local sender left the checksum to the hardware? A packet whose full sum is the same by
+// chance is treated as one, which does no harm: tc knows.
+static __always_inline bool has_partial_checksum(const struct packet* packet, const bool v6) {
+  const __u8 protocol = packet->protocol;
+  if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) return false;
+  return packet->l4_check == csum_pseudo(packet, v6);
+}

@@ -1,9 +1,11 @@
 // The flow table: two linked entries per flow, keyed by the 5-tuple as a packet of that direction
 // arrives. An entry says what to rewrite to, and by that names the other one; so either half can
-// restore the other when the LRU has evicted it.
+// restore the other when the LRU has evicted it. A flow whose answers do not pass here has one.
 //
 // An entry is dead when its frontend or backend has moved on to another epoch, or when neither
-// direction saw a packet for the protocol's idle time. Dead entries are left to the LRU.
+// direction saw a packet for the idle time of its frontend or protocol. Dead entries are left to
+// the LRU. The time of the last packet is only written when it is a while ago, because both halves
+// share it and the other one is seldom in a cache.
 //
 // LRU values can be recycled under a reader. What is read from one may then belong to another flow
 // for the length of one packet; the kernel offers no remedy short of a lock per packet.
@@ -18,6 +20,13 @@ union flow_value {
   struct portolan_flow6 v6;
 };
 
+// Room for a new flow, and for the other half of one; too large for the stack.
+struct flow_work {
+  union flow_value value;
+  union flow_key other_key;
+  union flow_value other;
+};
+
 #define FLOW_FIN_BOTH (PORTOLAN_FLOW_FIN_FORWARD | PORTOLAN_FLOW_FIN_REVERSE)
 #define FLOW_CLOSING (FLOW_FIN_BOTH | PORTOLAN_FLOW_RST)
 
@@ -25,29 +34,43 @@ static __always_inline void* flow_map(const bool v6) {
   return v6 ? (void*)&flows6 : (void*)&flows4;
 }
 
-static __always_inline bool same_address(const __be32* a, const __be32* b) {
-  return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
-}
-
 static __always_inline __u32 current_tick(const struct portolan_settings* settings) {
   return (__u32)(bpf_jiffies64() >> (settings->tick_shift & 31));
 }
 
-// What is known of a living flow's frontend; NULL when the flow is dead.
-static __always_inline const struct portolan_frontend_info* living_flow(
-    const struct portolan_flow* flow, __u8 protocol, const struct portolan_settings* settings,
-    __u32 now) {
-  __u32 id = flow->frontend;
-  struct portolan_frontend_info* frontend = bpf_map_lookup_elem(&frontend_info, &id);
-  if (!frontend || frontend->epoch != flow->frontend_epoch) return NULL;
-  id = flow->backend;
-  struct portolan_backend* backend = bpf_map_lookup_elem(&backends, &id);
-  if (!backend || backend->epoch != flow->backend_epoch) return NULL;
-  __u32 limit = protocol == IPPROTO_TCP ? settings->tcp_idle : settings->udp_idle;
+// What a living flow belongs to.
+struct flow_life {
+  const struct portolan_frontend_info* frontend;
+  struct portolan_backend* backend;
+  __u32 refresh;  // the time of the last packet may be so many ticks old
+};
+
+#define MAX_REFRESH_TICKS 8
+
+static __always_inline __u32 idle_limit(const struct portolan_flow* flow, __u8 protocol,
+                                        const struct portolan_frontend_info* frontend,
+                                        const struct portolan_settings* settings) {
   if ((flow->flags & PORTOLAN_FLOW_RST) || (flow->flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH) {
-    limit = settings->closing_idle;
+    return settings->closing_idle;
   }
-  return (__u32)(now - flow->last) <= limit ? frontend : NULL;
+  if (frontend->idle_s != 0) return (__u64)frontend->idle_s * settings->ticks_per_256s >> 8;
+  return protocol == IPPROTO_UDP ? settings->udp_idle : settings->tcp_idle;
+}
+
+// False when the flow is dead.
+static __always_inline bool living_flow(const struct portolan_flow* flow, __u8 protocol,
+                                        const struct portolan_settings* settings, __u32 now,
+                                        struct flow_life* life) {
+  __u32 id = flow->frontend;
+  life->frontend = bpf_map_lookup_elem(&frontend_info, &id);
+  if (!life->frontend || life->frontend->epoch != flow->frontend_epoch) return false;
+  id = flow->backend;
+  life->backend = bpf_map_lookup_elem(&backends, &id);
+  if (!life->backend || life->backend->epoch != flow->backend_epoch) return false;
+  const __u32 limit = idle_limit(flow, protocol, life->frontend, settings);
+  const __u32 share = limit / 16;
+  life->refresh = share < MAX_REFRESH_TICKS ? share : MAX_REFRESH_TICKS;
+  return (__u32)(now - flow->last) <= (__u64)limit + life->refresh;
 }
 
 // The key of the other direction of the flow (key, value).
@@ -100,14 +123,19 @@ static __always_inline bool is_peer(const union flow_value* value, const union f
          value->v4.saddr == key->v4.daddr && value->v4.daddr == key->v4.saddr;
 }
 
-// Keeps both halves young and alike, at most once per tick and when the flow closes. False: the
-// other half was evicted and its place taken by another flow, so this flow has lost its way back.
+// Keeps both halves young and alike. False: the other half was evicted and its place taken by
+// another flow, so this flow has lost its way back.
 static __always_inline bool refresh_flow(const union flow_key* key, union flow_value* value,
+                                         struct flow_work* work, const struct flow_life* life,
                                          __u32 flags, __u32 now, const bool v6) {
-  if (value->flow.last == now && value->flow.flags == flags) return true;
-  union flow_key other_key;
-  peer_key(key, value, &other_key, v6);
-  union flow_value* other = bpf_map_lookup_elem(flow_map(v6), &other_key);
+  if (value->flow.flags == flags && (__u32)(now - value->flow.last) <= life->refresh) return true;
+  if (flags & PORTOLAN_FLOW_ONE_WAY) {
+    value->flow.last = now;
+    value->flow.flags = flags;
+    return true;
+  }
+  peer_key(key, value, &work->other_key, v6);
+  union flow_value* other = bpf_map_lookup_elem(flow_map(v6), &work->other_key);
   if (other && !is_peer(other, key, v6)) return false;
   value->flow.last = now;
   value->flow.flags = flags;
@@ -116,8 +144,7 @@ static __always_inline bool refresh_flow(const union flow_key* key, union flow_v
     other->flow.flags = flags ^ PORTOLAN_FLOW_REVERSE;
     return true;
   }
-  union flow_value restored;
-  peer_value(key, value, &restored, v6);
-  bpf_map_update_elem(flow_map(v6), &other_key, &restored, BPF_NOEXIST);
+  peer_value(key, value, &work->other, v6);
+  bpf_map_update_elem(flow_map(v6), &work->other_key, &work->other, BPF_NOEXIST);
   return true;
 }

@@ -53,13 +53,16 @@ enum {
 };
 
 enum { AF_INET = 2, AF_INET6 = 10 };
-enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd };
+enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd, ETH_P_8021Q = 0x8100, ETH_P_8021AD = 0x88a8 };
 enum {
   IPPROTO_ICMP = 1,
+  IPPROTO_IPIP = 4,
   IPPROTO_TCP = 6,
   IPPROTO_UDP = 17,
+  IPPROTO_IPV6 = 41,
   IPPROTO_FRAGMENT = 44,
   IPPROTO_ICMPV6 = 58,
+  IPPROTO_SCTP = 132,
 };
 
 struct xdp_md {
@@ -89,14 +92,30 @@ struct __sk_buff {
   __u32 tc_classid;
   __u32 data;
   __u32 data_end;
+  __u32 napi_id;
+  __u32 family;
+  __u32 remote_ip4;
+  __u32 local_ip4;
+  __u32 remote_ip6[4];
+  __u32 local_ip6[4];
+  __u32 remote_port;
+  __u32 local_port;
+  __u32 data_meta;
+  __u64 flow_keys;
+  __u64 tstamp;
+  __u32 wire_len;
+  __u32 gso_segs;
+  __u64 sk;
+  __u32 gso_size;
 };
+_Static_assert(__builtin_offsetof(struct __sk_buff, gso_size) == 176, "kernel ABI");
 
 struct bpf_fib_lookup {
   __u8 family;
   __u8 l4_protocol;
   __be16 sport;
   __be16 dport;
-  __u16 tot_len;
+  __u16 tot_len;  // in: length of the packet; out, when it is too long: what would go
   __u32 ifindex;
   __be32 tos_or_flowinfo;
   __be32 src[4];
@@ -106,6 +125,14 @@ struct bpf_fib_lookup {
   __u8 dmac[6];
 };
 _Static_assert(sizeof(struct bpf_fib_lookup) == 64, "kernel ABI");
+
+// Of bpf_skb_adjust_room().
+enum { BPF_ADJ_ROOM_MAC = 1 };
+enum {
+  BPF_F_ADJ_ROOM_FIXED_GSO = 1 << 0,
+  BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 = 1 << 1,
+  BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 = 1 << 2,
+};
 
 struct bpf_redir_neigh {
   __u32 nh_family;
@@ -158,6 +185,17 @@ struct udphdr {
   __be16 dest;
   __be16 len;
   __sum16 check;
+};
+
+// With the head of the first chunk, which every packet has.
+struct sctphdr {
+  __be16 source;
+  __be16 dest;
+  __be32 vtag;
+  __be32 checksum;
+  __u8 chunk_type;
+  __u8 chunk_flags;
+  __be16 chunk_length;
 };
 
 // ICMP and ICMPv6: what every message begins with.

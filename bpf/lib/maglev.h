@@ -29,10 +29,10 @@ static __always_inline __u32 flow_hash(const union flow_key* key, __u32 seed, co
   return mix64(hash + ((__u64)k->protocol << 32 | (__u32)k->sport << 16 | k->dport)) >> 32;
 }
 
-// The backend's id for this hash, or 0.
-static __always_inline __u32 maglev_lookup(const struct portolan_frontend* frontend, __u32 hash) {
+// The backend's id for this hash in the table of `size` slots from `offset`, or 0.
+static __always_inline __u32 maglev_lookup(__u32 offset, __u32 size, __u32 hash) {
   // Multiply instead of modulo: as even, and cheap.
-  __u32 slot = frontend->table_offset + (__u32)(((__u64)hash * frontend->table_size) >> 32);
+  __u32 slot = offset + (__u32)(((__u64)hash * size) >> 32);
   __u32 chunk = slot / PORTOLAN_CHUNK_SLOTS;
   struct portolan_table_chunk* slots = bpf_map_lookup_elem(&maglev, &chunk);
   if (!slots) return 0;

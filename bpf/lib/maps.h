@@ -83,8 +83,7 @@ struct {
 } fragments SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, PORTOLAN_INTERFACES);
   __type(key, __u32);
   __type(value, struct portolan_interface);

@@ -1,8 +1,8 @@
 // What the datapath knows of a packet: parsed once from the linear header bytes, for XDP and tc
 // alike. Says of which kind it is and decides nothing else.
 //
-// Not understood, and therefore passed untouched: any ethertype but IPv4 and IPv6 (VLAN tags too),
-// what is shorter than it says, and the ICMPv6 messages by which neighbours find each other.
+// Not understood, and therefore passed untouched: any ethertype but IPv4 and IPv6 (behind VLAN tags
+// too), what is shorter than it says, and the ICMPv6 messages by which neighbours find each other.
 #pragma once
 
 #include <bpf/bpf_endian.h>
@@ -17,10 +17,16 @@
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+// Types of the first chunk of an SCTP packet (RFC 9260).
+#define SCTP_INIT 1
+#define SCTP_ABORT 6
+#define SCTP_SHUTDOWN_ACK 8
+#define SCTP_SHUTDOWN_COMPLETE 14
+
 #define IPV4_FRAGMENT_MASK 0x3fff  // more-fragments flag and offset
 #define IPV4_OFFSET_MASK 0x1fff
+#define IPV4_DONT_FRAGMENT 0x4000
 #define IPV6_OFFSET_MASK 0xfff8
-#define IPV4_CHECK_OFFSET (ETH_LEN + 10)
 #define TCP_CHECK_OFFSET 16
 #define UDP_CHECK_OFFSET 6
 #define ICMP_CHECK_OFFSET 2
@@ -32,8 +38,8 @@ union flow_key {
 
 enum packet_kind {
   PACKET_FOREIGN,  // passed untouched
-  PACKET_FLOW,     // TCP or UDP, whole or the first fragment: the key is complete
-  PACKET_LATER,    // a later fragment of TCP or UDP: the key lacks its ports
+  PACKET_FLOW,     // with ports, whole or the first fragment: the key is complete
+  PACKET_LATER,    // a later fragment of such a packet: the key lacks its ports
   PACKET_ERROR,    // an ICMP error: the key is that of an answer to the packet that it quotes
   PACKET_ECHO,     // an echo request
   PACKET_OTHER,    // nothing that a frontend could serve
@@ -50,22 +56,40 @@ struct quote {
 
 struct packet {
   union flow_key key;
+  __u32 l3_offset;    // from the start of the frame
+  __u32 l3_length;    // header and payload, as the IP header says
   __u32 l4_offset;    // from the start of the frame
-  __u32 l4_length;    // header and payload, as the IP header says
+  __u32 l4_length;    // header and payload
   __u32 fragment_id;  // of a fragment
-  __u8 tcp_flags;     // 0 for everything but TCP
+  __u8 ttl;           // or hop limit
+  __u8 protocol;      // of the packet itself, also of an error
+  __u8 traffic_class;
+  __u8 tcp_flags;   // of SCTP: what comes closest; else 0
+  __u8 tcp_header;  // octets, of TCP
   bool is_fragment;
+  bool may_be_split;  // IPv4 without "don't fragment"
   __sum16 l4_check;
   struct quote quote;  // of PACKET_ERROR
 };
 
+static __always_inline bool same_address(const __be32* a, const __be32* b) {
+  return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+}
+
 // The shortest header that must be there for `protocol`.
 static __always_inline __u32 l4_header_length(__u8 protocol) {
-  return protocol == IPPROTO_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr);
+  if (protocol == IPPROTO_TCP) return sizeof(struct tcphdr);
+  return protocol == IPPROTO_SCTP ? sizeof(struct sctphdr) : sizeof(struct udphdr);
 }
 
 static __always_inline bool has_ports(__u8 protocol) {
-  return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+  return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
+}
+
+// An association begins and ends as a connection does.
+static __always_inline __u8 flags_of_chunk(__u8 type) {
+  if (type == SCTP_INIT) return TCP_SYN;
+  return type == SCTP_ABORT || type == SCTP_SHUTDOWN_COMPLETE ? TCP_RST : TCP_ACK;
 }
 
 // Ports, flags and checksum. `l4` points behind the IP header.
@@ -79,7 +103,16 @@ static __always_inline enum packet_kind parse_l4(void* l4, void* end, __u8 proto
     *sport = tcp->source;
     *dport = tcp->dest;
     packet->tcp_flags = tcp->flags;
+    packet->tcp_header = (tcp->doff >> 4) * 4;
     packet->l4_check = tcp->check;
+    return PACKET_FLOW;
+  }
+  if (protocol == IPPROTO_SCTP) {
+    struct sctphdr* sctp = l4;
+    if ((void*)(sctp + 1) > end) return PACKET_FOREIGN;
+    *sport = sctp->source;
+    *dport = sctp->dest;
+    packet->tcp_flags = flags_of_chunk(sctp->chunk_type);
     return PACKET_FLOW;
   }
   struct udphdr* udp = l4;
@@ -94,12 +127,13 @@ static __always_inline enum packet_kind parse_l4(void* l4, void* end, __u8 proto
 // is taken when it is there. `l4_length`: how much of it is quoted.
 static __always_inline bool parse_quoted_l4(void* l4, void* end, __u8 protocol, __u32 l4_length,
                                             struct quote* quote, __be16* sport, __be16* dport) {
-  struct udphdr* ports = l4;  // TCP's stand at the same place
+  struct udphdr* ports = l4;  // they all have them at the same place
   if (l4_length < sizeof(*ports) || (void*)(ports + 1) > end || !has_ports(protocol)) return false;
   *sport = ports->source;
   *dport = ports->dest;
   quote->l4_check_offset = 0;
   quote->l4_check = 0;
+  if (protocol == IPPROTO_SCTP) return true;  // its checksum does not cover addresses
   if (protocol == IPPROTO_UDP) {
     quote->l4_check = ports->check;
     quote->l4_check_offset = quote->l4_offset + UDP_CHECK_OFFSET;
@@ -173,23 +207,31 @@ static __always_inline enum packet_kind parse_icmp6(void* l4, void* end, struct 
   return PACKET_ERROR;
 }
 
-// `length` is the whole frame's, which may be more than is linear.
-static __always_inline enum packet_kind parse_ipv4(void* data, void* end, __u32 length,
+// `l3`: where the IP header begins. `length` is the whole frame's, which may be more than is
+// linear.
+static __always_inline enum packet_kind parse_ipv4(void* data, void* end, __u32 l3, __u32 length,
                                                    struct packet* packet) {
-  struct iphdr* ip = data + ETH_LEN;
+  struct iphdr* ip = data + l3;
   if ((void*)(ip + 1) > end || (ip->version_ihl >> 4) != 4) return PACKET_FOREIGN;
   __u32 header = (ip->version_ihl & 0xf) * 4;
   __u32 total = bpf_ntohs(ip->tot_len);
-  if (header < sizeof(*ip) || total < header || ETH_LEN + total > length) return PACKET_FOREIGN;
+  if (header < sizeof(*ip) || total < header || l3 + total > length) return PACKET_FOREIGN;
   struct portolan_flow_key4* key = &packet->key.v4;
   key->saddr = ip->saddr;
   key->daddr = ip->daddr;
   key->sport = key->dport = 0;
   key->protocol = ip->protocol;
   key->reserved[0] = key->reserved[1] = key->reserved[2] = 0;
-  packet->l4_offset = ETH_LEN + header;
+  packet->l3_offset = l3;
+  packet->l3_length = total;
+  packet->l4_offset = l3 + header;
   packet->l4_length = total - header;
+  packet->ttl = ip->ttl;
+  packet->protocol = ip->protocol;
+  packet->traffic_class = ip->tos;
+  packet->may_be_split = !(ip->frag_off & bpf_htons(IPV4_DONT_FRAGMENT));
   packet->tcp_flags = 0;
+  packet->l4_check = 0;
   packet->is_fragment = ip->frag_off & bpf_htons(IPV4_FRAGMENT_MASK);
   if (packet->is_fragment) {
     packet->fragment_id = ip->id;
@@ -202,23 +244,30 @@ static __always_inline enum packet_kind parse_ipv4(void* data, void* end, __u32 
   return parse_l4(l4, end, ip->protocol, packet, &key->sport, &key->dport);
 }
 
-static __always_inline enum packet_kind parse_ipv6(void* data, void* end, __u32 length,
+static __always_inline enum packet_kind parse_ipv6(void* data, void* end, __u32 l3, __u32 length,
                                                    struct packet* packet) {
-  struct ipv6hdr* ip = data + ETH_LEN;
+  struct ipv6hdr* ip = data + l3;
   if ((void*)(ip + 1) > end || (bpf_ntohl(ip->version_class_flow) >> 28) != 6) {
     return PACKET_FOREIGN;
   }
   __u32 payload = bpf_ntohs(ip->payload_len);
-  if (ETH_LEN + sizeof(*ip) + payload > length) return PACKET_FOREIGN;
+  if (l3 + sizeof(*ip) + payload > length) return PACKET_FOREIGN;
   struct portolan_flow_key6* key = &packet->key.v6;
   __builtin_memcpy(key->saddr, ip->saddr, sizeof(key->saddr));
   __builtin_memcpy(key->daddr, ip->daddr, sizeof(key->daddr));
   key->sport = key->dport = 0;
   key->protocol = ip->nexthdr;
   key->reserved[0] = key->reserved[1] = key->reserved[2] = 0;
-  packet->l4_offset = ETH_LEN + sizeof(*ip);
+  packet->l3_offset = l3;
+  packet->l3_length = sizeof(*ip) + payload;
+  packet->l4_offset = l3 + sizeof(*ip);
   packet->l4_length = payload;
+  packet->ttl = ip->hop_limit;
+  packet->protocol = ip->nexthdr;
+  packet->traffic_class = bpf_ntohl(ip->version_class_flow) >> 20;
+  packet->may_be_split = false;
   packet->tcp_flags = 0;
+  packet->l4_check = 0;
   packet->is_fragment = ip->nexthdr == IPPROTO_FRAGMENT;
   void* l4 = ip + 1;
   if (packet->is_fragment) {

@@ -2,21 +2,32 @@
 // for large segments (GSO/GRO) and for checksums that are left to the hardware, and beside the XDP
 // program for the flows whose source becomes this node.
 //
-// Rewritten packets are routed here (bpf_fib_lookup) and sent (bpf_redirect_neigh), past the
-// kernel's own forwarding. Where that does not work out (a backend that is this machine, no route,
-// too large, the last hop) the kernel gets the rewritten packet and does or reports what is to be
-// done; but not those whose source became this node, which it would refuse from outside: they are
-// dropped. SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+// Packets are routed here (bpf_fib_lookup) and sent (bpf_redirect_neigh), past the kernel's own
+// forwarding. Where that does not work out (a backend that is this machine, no route, the last hop)
+// the kernel gets the rewritten packet and does or reports what is to be done; but not those whose
+// source became this node, which it would refuse from outside, nor those that go to a backend
+// unchanged: they are dropped. The sender of what is too large is told.
+//
+// The kernel has taken a VLAN tag out of the frame; what stays with it, or goes back, keeps the
+// tag. SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "bpf/lib/kernel_types.h"
+
+typedef struct __sk_buff context_t;
+#define IS_TC true
+#define STAGE __attribute__((noinline))
+
 #include "bpf/lib/answers.h"
 #include "bpf/lib/balance.h"
 #include "bpf/lib/csum.h"
 #include "bpf/lib/errors.h"
-#include "bpf/lib/kernel_types.h"
 #include "bpf/lib/packet.h"
+#include "bpf/lib/scratch.h"
+#include "bpf/lib/tunnel.h"
 
 #define MAX_HEADERS (ETH_LEN + 60 + sizeof(struct tcphdr))
 // Of an ICMP error: a header, and the headers that it quotes.
 #define MAX_ERROR_HEADERS (ETH_LEN + 60 + sizeof(struct icmphdr) + 60 + sizeof(struct tcphdr))
+#define IPV4_CHECK_OFFSET (ETH_LEN + 10)
 #define IPV4_ADDRESSES (ETH_LEN + 12)
 #define IPV4_TTL_WORD (ETH_LEN + 8)
 #define IPV6_HOP_LIMIT (ETH_LEN + 7)
@@ -29,43 +40,9 @@ const volatile __u64 l4_csum_ipv6_flag = 0;
 // What to do with a packet that stays with the kernel: let other programs see it too.
 #define CONTINUE TC_ACT_UNSPEC
 
-struct route {
-  __u32 ifindex;  // 0: the kernel routes
-  __u8 ttl;       // as the packet came
-  struct bpf_redir_neigh nexthop;
-};
-
 static __always_inline int drop(enum portolan_drop reason, __u32 length) {
   count_drop(reason, length);
   return TC_ACT_SHOT;
-}
-
-// Negative: go on. Otherwise the reason to drop.
-static __always_inline int find_route(struct __sk_buff* skb, const struct rewrite* rewrite,
-                                      __u8 protocol, struct route* route, const bool v6) {
-  struct bpf_fib_lookup lookup = {
-      .family = v6 ? AF_INET6 : AF_INET,
-      .l4_protocol = protocol,
-      .sport = rewrite->sport,
-      .dport = rewrite->dport,
-      .ifindex = skb->ifindex,
-  };
-  if (v6) {
-    __builtin_memcpy(lookup.src, rewrite->saddr, sizeof(lookup.src));
-    __builtin_memcpy(lookup.dst, rewrite->daddr, sizeof(lookup.dst));
-  } else {
-    lookup.src[0] = rewrite->saddr[0];
-    lookup.dst[0] = rewrite->daddr[0];
-  }
-  const long answer = bpf_fib_lookup(skb, &lookup, sizeof(lookup), 0);
-  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED) return PORTOLAN_DROP_TOO_BIG;
-  if (answer != BPF_FIB_LKUP_RET_SUCCESS && answer != BPF_FIB_LKUP_RET_NO_NEIGH) {
-    return PORTOLAN_DROP_NO_ROUTE;
-  }
-  route->ifindex = lookup.ifindex;
-  route->nexthop.nh_family = lookup.family;
-  __builtin_memcpy(route->nexthop.nexthop, lookup.dst, sizeof(lookup.dst));
-  return -1;
 }
 
 // The L4 checksum and ports. The headers are linear and writable, so nothing here can fail
@@ -74,6 +51,7 @@ static __always_inline void write_l4(struct __sk_buff* skb, const struct packet*
                                      __u8 protocol, __be16 sport, __be16 dport,
                                      const struct rewrite* rewrite, __u32 address_diff,
                                      __u64 family_flag) {
+  if (protocol == IPPROTO_SCTP) return;
   const bool tcp = protocol == IPPROTO_TCP;
   const __u32 l4 = packet->l4_offset;
   const __u32 check = l4 + (tcp ? TCP_CHECK_OFFSET : UDP_CHECK_OFFSET);
@@ -173,56 +151,125 @@ static __always_inline __u32 headers_of(const struct packet* packet, enum packet
   return quote->l4_check_offset == 0 ? quote->l4_offset + 8 : quote->l4_check_offset + 2;
 }
 
+// The addresses as they stand in the packet, which are not those of the key for an error.
+static __always_inline bool read_addresses(struct __sk_buff* skb, struct addresses* from,
+                                           const bool v6) {
+  return !bpf_skb_load_bytes(skb, v6 ? IPV6_ADDRESSES : IPV4_ADDRESSES, from->words, v6 ? 32 : 8);
+}
+
+// Puts the packet into another one.
+static __always_inline bool push_outer(struct __sk_buff* skb, const struct packet* packet,
+                                       const struct rewrite* rewrite, const bool v6) {
+  const __u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+  if (rewrite->outer_v6) {
+    struct ipv6hdr outer;
+    fill_outer6(packet, rewrite, flow_label(packet, v6), v6, &outer);
+    return !bpf_skb_adjust_room(skb, sizeof(outer), BPF_ADJ_ROOM_MAC,
+                                flags | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6) &&
+           !bpf_skb_store_bytes(skb, ETH_LEN, &outer, sizeof(outer), 0);
+  }
+  struct iphdr outer;
+  fill_outer4(packet, rewrite, v6, &outer);
+  return !bpf_skb_adjust_room(skb, sizeof(outer), BPF_ADJ_ROOM_MAC,
+                              flags | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4) &&
+         !bpf_skb_store_bytes(skb, ETH_LEN, &outer, sizeof(outer), 0);
+}
+
+static __always_inline int send(struct __sk_buff* skb, const struct scratch* know, const bool v6) {
+  const struct packet* packet = &know->packet;
+  const struct rewrite* rewrite = &know->rewrite;
+  count_down(skb, packet->ttl, packet->protocol, v6);
+  if (rewrite->delivery == DELIVER_TUNNEL && !push_outer(skb, packet, rewrite, v6)) {
+    return drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
+  }
+  if (skb->vlan_present && bpf_skb_vlan_pop(skb)) return drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
+  struct bpf_redir_neigh nexthop = {.nh_family = know->route.fib.family};
+  __builtin_memcpy(nexthop.nexthop, know->route.fib.dst, sizeof(nexthop.nexthop));
+  return bpf_redirect_neigh(know->route.fib.ifindex, &nexthop, sizeof(nexthop), 0);
+}
+
+static __always_inline int deliver(struct __sk_buff* skb, enum packet_kind kind, const bool v6) {
+  struct scratch* know = get_scratch();
+  if (!know) return CONTINUE;
+  const __u8 protocol = v6 ? know->packet.key.v6.protocol : know->packet.key.v4.protocol;
+  if (bpf_skb_pull_data(skb, headers_of(&know->packet, kind, protocol))) {
+    return drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
+  }
+  if (know->rewrite.delivery == DELIVER_TRANSLATED) {
+    struct addresses from;
+    if (!read_addresses(skb, &from, v6)) return CONTINUE;
+    rewrite_packet(skb, &know->packet, kind, &know->rewrite, &from, v6);
+  }
+  return know->route.sends ? send(skb, know, v6) : CONTINUE;
+}
+
+// Functions of their own for the verifier.
+__attribute__((noinline)) int portolan_tc_deliver4(struct __sk_buff* skb, __u32 kind) {
+  return deliver(skb, kind, false);
+}
+
+__attribute__((noinline)) int portolan_tc_deliver6(struct __sk_buff* skb, __u32 kind) {
+  return deliver(skb, kind, true);
+}
+
+// What the sender gets to hear.
+static __always_inline int answer(struct __sk_buff* skb, enum verdict verdict, const bool v6) {
+  struct scratch* know = get_scratch();
+  if (!know) return TC_ACT_SHOT;
+  if (verdict == VERDICT_REFUSE) return refuse(skb, &know->packet, v6);
+  if (verdict == VERDICT_ECHO) return answer_echo(skb, &know->packet, v6);
+  const __u32 mtu = know->route.fib.tot_len - outer_length(&know->rewrite);
+  return tell_too_big(skb, &know->packet, mtu, v6);
+}
+
+__attribute__((noinline)) int portolan_tc_answer4(struct __sk_buff* skb, __u32 verdict) {
+  return answer(skb, verdict, false);
+}
+
+__attribute__((noinline)) int portolan_tc_answer6(struct __sk_buff* skb, __u32 verdict) {
+  return answer(skb, verdict, true);
+}
+
+// The length of the longest packet that this one will be cut into.
+static __always_inline __u32 segment_length(const struct __sk_buff* skb,
+                                            const struct packet* packet) {
+  const __u32 gso_size = skb->gso_size;
+  if (gso_size == 0) return packet->l3_length;
+  const __u32 header =
+      packet->protocol == IPPROTO_TCP ? packet->tcp_header : l4_header_length(packet->protocol);
+  return packet->l4_offset - packet->l3_offset + header + gso_size;
+}
+
 static __always_inline int handle(struct __sk_buff* skb, const bool v6) {
   void* data = (void*)(long)skb->data;
   void* end = (void*)(long)skb->data_end;
-  struct packet packet;
-  const enum packet_kind kind =
-      v6 ? parse_ipv6(data, end, skb->len, &packet) : parse_ipv4(data, end, skb->len, &packet);
-  if (kind == PACKET_FOREIGN || !is_candidate(&packet.key, v6)) return CONTINUE;
-  if (data + ETH_LEN + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) > end) return CONTINUE;
-  struct route route = {};
-  struct addresses from;
-  __u8 protocol;  // of the message itself
-  if (v6) {
-    const struct ipv6hdr* ip = data + ETH_LEN;
-    __builtin_memcpy(from.words, ip->saddr, 32);
-    route.ttl = ip->hop_limit;
-    protocol = ip->nexthdr;
-  } else {
-    const struct iphdr* ip = data + ETH_LEN;
-    from.words[0] = ip->saddr;
-    from.words[1] = ip->daddr;
-    route.ttl = ip->ttl;
-    protocol = ip->protocol;
-  }
-
-  struct rewrite rewrite;
-  switch (decide(&packet, kind, skb->len, &rewrite, v6, true)) {
+  struct scratch* know = get_scratch();
+  if (!know) return CONTINUE;
+  struct packet* packet = &know->packet;
+  const enum packet_kind kind = v6 ? parse_ipv6(data, end, ETH_LEN, skb->len, packet)
+                                   : parse_ipv4(data, end, ETH_LEN, skb->len, packet);
+  if (kind == PACKET_FOREIGN || !is_candidate(&packet->key, v6)) return CONTINUE;
+  know->arrival.ifindex = skb->ifindex;
+  know->arrival.length = skb->len;
+  know->arrival.l3_length = segment_length(skb, packet);
+  know->arrival.tagged = skb->vlan_present;
+  const enum verdict verdict = decide(skb, know, kind, v6);
+  switch (verdict) {
     case VERDICT_REWRITE:
-      break;
+      return v6 ? portolan_tc_deliver6(skb, kind) : portolan_tc_deliver4(skb, kind);
     case VERDICT_DROP:
       return TC_ACT_SHOT;
     case VERDICT_REFUSE:
-      return refuse(skb, &packet, v6);
     case VERDICT_ECHO:
-      return answer_echo(skb, &packet, v6);
+    case VERDICT_TOO_BIG:
+      return v6 ? portolan_tc_answer6(skb, verdict) : portolan_tc_answer4(skb, verdict);
     default:
       return CONTINUE;
   }
-  const __u8 flow_protocol = v6 ? packet.key.v6.protocol : packet.key.v4.protocol;
-  const bool last_hop = route.ttl <= 1;  // the kernel answers "time exceeded"
-  if (rewrite.snat && last_hop) return CONTINUE;
-  const int reason = last_hop ? -1 : find_route(skb, &rewrite, flow_protocol, &route, v6);
-  if (rewrite.snat && reason >= 0) return drop(reason, skb->len);
-  if (bpf_skb_pull_data(skb, headers_of(&packet, kind, flow_protocol))) {
-    return drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
-  }
-  rewrite_packet(skb, &packet, kind, &rewrite, &from, v6);
-  if (!route.ifindex) return CONTINUE;
-  count_down(skb, route.ttl, protocol, v6);
-  return bpf_redirect_neigh(route.ifindex, &route.nexthop, sizeof(route.nexthop), 0);
 }
+
+__attribute__((noinline)) int portolan_tc_ipv4(struct __sk_buff* skb) { return handle(skb, false); }
+__attribute__((noinline)) int portolan_tc_ipv6(struct __sk_buff* skb) { return handle(skb, true); }
 
 // Is it a message whose headers reach further than those of TCP?
 static __always_inline bool is_icmp(struct __sk_buff* skb, const bool v6) {
@@ -235,7 +282,7 @@ SEC("tc")
 int portolan_lb_tc(struct __sk_buff* skb) {
   const __be16 protocol = skb->protocol;
   if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6)) return CONTINUE;
-  if (skb->vlan_present || skb->pkt_type != PACKET_HOST) return CONTINUE;
+  if (skb->pkt_type != PACKET_HOST) return CONTINUE;
   const bool v6 = protocol == bpf_htons(ETH_P_IPV6);
   const __u32 linear = skb->data_end - skb->data;
   if (linear < MAX_ERROR_HEADERS && linear < skb->len) {
@@ -244,7 +291,7 @@ int portolan_lb_tc(struct __sk_buff* skb) {
     // Reads nothing into the packet, only moves what is there to where it can be read.
     if (linear < wanted) bpf_skb_pull_data(skb, wanted);
   }
-  return v6 ? handle(skb, true) : handle(skb, false);
+  return v6 ? portolan_tc_ipv6(skb) : portolan_tc_ipv4(skb);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

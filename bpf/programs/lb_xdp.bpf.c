@@ -1,22 +1,36 @@
-// The load balancer at the driver: rewrites packets for a frontend, and replies of backends, then
-// lets the kernel route them (XDP_PASS). It never drops what it does not own.
+// The load balancer at the driver: rewrites packets for a frontend, and replies of backends, and
+// sends them out of an interface whose driver takes frames from XDP; else the kernel routes them
+// (XDP_PASS). It never drops what it does not own.
 //
 // Three kinds of packet are left, untouched, to the tc program that the loader always attaches
-// beside this one: flows whose source becomes this node (the kernel would drop them as martians; tc
-// sends them out itself), what is to be answered, and packets whose checksum a local sender has
-// left to the hardware, which XDP can neither see in its context nor keep in order.
+// beside this one: those that it would have to send but cannot (their source becomes this node, or
+// they go to a backend unchanged, and the way out is a driver without XDP or a neighbour that is
+// not known yet), what is to be answered, and packets whose checksum a local sender has left to the
+// hardware, which XDP can neither see in its context nor keep in order.
+//
+// Each family is a function of its own for the verifier, which need not know how many VLAN tags
+// stand before the IP header.
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "bpf/lib/kernel_types.h"
+
+typedef struct xdp_md context_t;
+#define IS_TC false
+#define STAGE static __always_inline
+
 #include "bpf/lib/balance.h"
 #include "bpf/lib/csum.h"
 #include "bpf/lib/errors.h"
-#include "bpf/lib/kernel_types.h"
+#include "bpf/lib/frame.h"
 #include "bpf/lib/packet.h"
+#include "bpf/lib/scratch.h"
+#include "bpf/lib/tunnel.h"
 
 // Ports and checksum. False, with nothing written: the header is not there; the parser has seen
 // it, but the verifier has forgotten.
 static __always_inline bool write_l4(void* data, void* end, const struct packet* packet,
                                      __u8 protocol, const struct rewrite* rewrite,
                                      __u64 address_diff) {
+  if (protocol == IPPROTO_SCTP) return true;
   void* l4 = data + (packet->l4_offset & 0x7f);
   if (l4 + sizeof(struct udphdr) > end) return false;
   __be16* ports = l4;
@@ -70,79 +84,177 @@ static __always_inline bool write_error(void* data, void* end, const struct pack
   return true;
 }
 
-static __always_inline int handle_ipv4(void* data, void* end) {
-  struct packet packet;
-  const __u32 length = end - data;
-  const enum packet_kind kind = parse_ipv4(data, end, length, &packet);
-  if (kind == PACKET_FOREIGN || !is_candidate(&packet.key, false)) return XDP_PASS;
-  const __u8 protocol = packet.key.v4.protocol;
-  if (kind == PACKET_FLOW && packet.l4_check == csum_pseudo(&packet, false)) return XDP_PASS;
-  struct iphdr* ip = data + ETH_LEN;
-  if ((void*)(ip + 1) > end) return XDP_PASS;
-
-  struct rewrite rewrite;
-  switch (decide(&packet, kind, length, &rewrite, false, false)) {
-    case VERDICT_REWRITE:
-      break;
-    case VERDICT_DROP:
-      return XDP_DROP;
-    default:
-      return XDP_PASS;
-  }
+// False, with nothing written: as above.
+static __always_inline bool translate4(void* data, void* end, const struct packet* packet,
+                                       enum packet_kind kind, const struct rewrite* rewrite) {
+  struct iphdr* ip = data + (packet->l3_offset & 0x1f);
+  if ((void*)(ip + 1) > end) return false;
   const __be32 source =
-      kind == PACKET_ERROR && !hides_source(&rewrite) ? ip->saddr : rewrite.saddr[0];
-  const __u64 diff = csum_diff(ip->saddr, source) + csum_diff(ip->daddr, rewrite.daddr[0]);
+      kind == PACKET_ERROR && !hides_source(rewrite) ? ip->saddr : rewrite->saddr[0];
+  const __u64 diff = csum_diff(ip->saddr, source) + csum_diff(ip->daddr, rewrite->daddr[0]);
   if (kind == PACKET_ERROR) {
-    if (!write_error(data, end, &packet, &rewrite, diff, false)) return XDP_PASS;
+    if (!write_error(data, end, packet, rewrite, diff, false)) return false;
   } else if (kind == PACKET_FLOW) {
-    if (!write_l4(data, end, &packet, protocol, &rewrite, diff)) return XDP_PASS;
+    if (!write_l4(data, end, packet, ip->protocol, rewrite, diff)) return false;
   }
   ip->saddr = source;
-  ip->daddr = rewrite.daddr[0];
+  ip->daddr = rewrite->daddr[0];
   ip->check = csum_apply(ip->check, diff);
-  return XDP_PASS;
+  return true;
 }
 
-static __always_inline int handle_ipv6(void* data, void* end) {
-  struct packet packet;
-  const __u32 length = end - data;
-  const enum packet_kind kind = parse_ipv6(data, end, length, &packet);
-  if (kind == PACKET_FOREIGN || !is_candidate(&packet.key, true)) return XDP_PASS;
-  const __u8 protocol = packet.key.v6.protocol;
-  if (kind == PACKET_FLOW && packet.l4_check == csum_pseudo(&packet, true)) return XDP_PASS;
-  struct ipv6hdr* ip = data + ETH_LEN;
-  if ((void*)(ip + 1) > end) return XDP_PASS;
+static __always_inline bool translate6(void* data, void* end, const struct packet* packet,
+                                       enum packet_kind kind, const struct rewrite* rewrite) {
+  struct ipv6hdr* ip = data + (packet->l3_offset & 0x1f);
+  if ((void*)(ip + 1) > end) return false;
+  const bool keeps_source = kind == PACKET_ERROR && !hides_source(rewrite);
+  __u64 diff = csum_diff16(ip->daddr, rewrite->daddr);
+  if (!keeps_source) diff += csum_diff16(ip->saddr, rewrite->saddr);
+  if (kind == PACKET_ERROR) {
+    if (!write_error(data, end, packet, rewrite, diff, true)) return false;
+  } else if (kind == PACKET_FLOW) {
+    if (!write_l4(data, end, packet, packet->key.v6.protocol, rewrite, diff)) return false;
+  }
+  if (!keeps_source) __builtin_memcpy(ip->saddr, rewrite->saddr, sizeof(ip->saddr));
+  __builtin_memcpy(ip->daddr, rewrite->daddr, sizeof(ip->daddr));
+  return true;
+}
 
-  struct rewrite rewrite;
-  switch (decide(&packet, kind, length, &rewrite, true, false)) {
+// One hop less to live.
+static __always_inline bool count_down(void* data, void* end, const bool v6) {
+  if (v6) {
+    struct ipv6hdr* ip = data + ETH_LEN;
+    if ((void*)(ip + 1) > end) return false;
+    ip->hop_limit--;
+    return true;
+  }
+  struct iphdr* ip = data + ETH_LEN;
+  if ((void*)(ip + 1) > end) return false;
+  ip->check = csum_apply(ip->check, csum_diff(bpf_htons(0x100), 0));
+  ip->ttl--;
+  return true;
+}
+
+// Puts the packet into another one.
+static __always_inline bool push_outer(struct xdp_md* context, const struct packet* packet,
+                                       const struct rewrite* rewrite, const bool v6) {
+  const bool outer_v6 = rewrite->outer_v6;
+  const int length = outer_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+  if (bpf_xdp_adjust_head(context, -length)) return false;
+  void* data = (void*)(long)context->data;
+  void* end = (void*)(long)context->data_end;
+  void* ip = data + ETH_LEN;
+  if (outer_v6) {
+    if (ip + sizeof(struct ipv6hdr) > end) return false;
+    fill_outer6(packet, rewrite, flow_label(packet, v6), v6, ip);
+  } else {
+    if (ip + sizeof(struct iphdr) > end) return false;
+    fill_outer4(packet, rewrite, v6, ip);
+  }
+  return true;
+}
+
+// Addresses the frame to the next hop and sends it.
+static __always_inline int send(struct xdp_md* context, const struct packet* packet,
+                                const struct rewrite* rewrite, const struct route* route,
+                                const bool v6) {
+  void* data = (void*)(long)context->data;
+  void* end = (void*)(long)context->data_end;
+  if (!count_down(data, end, v6)) return XDP_DROP;
+  bool outer_v6 = v6;
+  if (rewrite->delivery == DELIVER_TUNNEL) {
+    outer_v6 = rewrite->outer_v6;
+    if (!push_outer(context, packet, rewrite, v6)) {
+      count_drop(PORTOLAN_DROP_NO_MEMORY, packet->l3_length);
+      return XDP_DROP;
+    }
+    data = (void*)(long)context->data;
+    end = (void*)(long)context->data_end;
+  }
+  struct ethhdr* ethernet = data;
+  if ((void*)(ethernet + 1) > end) return XDP_DROP;
+  __builtin_memcpy(ethernet->h_dest, route->fib.dmac, sizeof(ethernet->h_dest));
+  __builtin_memcpy(ethernet->h_source, route->fib.smac, sizeof(ethernet->h_source));
+  ethernet->h_proto = outer_v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+  return bpf_redirect(route->fib.ifindex, 0);
+}
+
+// Is the frame addressed to the interface that it came in on? What a switch floods is not ours.
+static __always_inline bool is_for_us(void* data, void* end, __u32 ifindex) {
+  const struct portolan_interface* interface = find_interface(ifindex);
+  const struct ethhdr* ethernet = data;
+  // The compiler must not take the check from elsewhere: the verifier does not follow it.
+  asm volatile("" : "+r"(ethernet));
+  if (!interface || (void*)(ethernet + 1) > end) return false;
+  return *(const __u32*)ethernet->h_dest == *(const __u32*)interface->mac &&
+         *(const __u16*)(ethernet->h_dest + 4) == *(const __u16*)(interface->mac + 4);
+}
+
+static __always_inline int deliver(struct xdp_md* context, enum packet_kind kind, const bool v6) {
+  void* data = (void*)(long)context->data;
+  void* end = (void*)(long)context->data_end;
+  struct scratch* know = get_scratch();
+  if (!know) return XDP_PASS;
+  const struct packet* packet = &know->packet;
+  const struct rewrite* rewrite = &know->rewrite;
+  if (rewrite->delivery == DELIVER_TRANSLATED) {
+    const bool done = v6 ? translate6(data, end, packet, kind, rewrite)
+                         : translate4(data, end, packet, kind, rewrite);
+    if (!done) return XDP_PASS;
+  }
+  return know->route.sends ? send(context, packet, rewrite, &know->route, v6) : XDP_PASS;
+}
+
+static __always_inline int portolan_xdp_deliver4(struct xdp_md* context, __u32 kind) {
+  return deliver(context, kind, false);
+}
+
+static __always_inline int portolan_xdp_deliver6(struct xdp_md* context, __u32 kind) {
+  return deliver(context, kind, true);
+}
+
+static __always_inline int handle(struct xdp_md* context, __u32 l3, const bool v6) {
+  void* data = (void*)(long)context->data;
+  void* end = (void*)(long)context->data_end;
+  struct scratch* know = get_scratch();
+  if (!know || l3 < ETH_LEN || l3 > ETH_LEN + VLAN_TAGS * sizeof(struct vlanhdr)) return XDP_PASS;
+  struct packet* packet = &know->packet;
+  const __u32 length = end - data;
+  const enum packet_kind kind =
+      v6 ? parse_ipv6(data, end, l3, length, packet) : parse_ipv4(data, end, l3, length, packet);
+  if (kind == PACKET_FOREIGN || !is_candidate(&packet->key, v6)) return XDP_PASS;
+  if (!is_for_us(data, end, context->ingress_ifindex)) return XDP_PASS;
+  if (kind == PACKET_FLOW && has_partial_checksum(packet, v6)) return XDP_PASS;
+  know->arrival.ifindex = context->ingress_ifindex;
+  know->arrival.length = length;
+  know->arrival.l3_length = packet->l3_length;
+  know->arrival.tagged = l3 != ETH_LEN;
+  switch (decide(context, know, kind, v6)) {
     case VERDICT_REWRITE:
-      break;
+      return v6 ? portolan_xdp_deliver6(context, kind) : portolan_xdp_deliver4(context, kind);
     case VERDICT_DROP:
       return XDP_DROP;
     default:
       return XDP_PASS;
   }
-  const bool keeps_source = kind == PACKET_ERROR && !hides_source(&rewrite);
-  __u64 diff = csum_diff16(ip->daddr, rewrite.daddr);
-  if (!keeps_source) diff += csum_diff16(ip->saddr, rewrite.saddr);
-  if (kind == PACKET_ERROR) {
-    if (!write_error(data, end, &packet, &rewrite, diff, true)) return XDP_PASS;
-  } else if (kind == PACKET_FLOW) {
-    if (!write_l4(data, end, &packet, protocol, &rewrite, diff)) return XDP_PASS;
-  }
-  if (!keeps_source) __builtin_memcpy(ip->saddr, rewrite.saddr, sizeof(ip->saddr));
-  __builtin_memcpy(ip->daddr, rewrite.daddr, sizeof(ip->daddr));
-  return XDP_PASS;
+}
+
+__attribute__((noinline)) int portolan_xdp_ipv4(struct xdp_md* context, __u32 l3) {
+  return handle(context, l3, false);
+}
+
+__attribute__((noinline)) int portolan_xdp_ipv6(struct xdp_md* context, __u32 l3) {
+  return handle(context, l3, true);
 }
 
 SEC("xdp")
 int portolan_lb_xdp(struct xdp_md* context) {
-  void* data = (void*)(long)context->data;
-  void* end = (void*)(long)context->data_end;
-  struct ethhdr* ethernet = data;
-  if ((void*)(ethernet + 1) > end) return XDP_PASS;
-  if (ethernet->h_proto == bpf_htons(ETH_P_IP)) return handle_ipv4(data, end);
-  if (ethernet->h_proto == bpf_htons(ETH_P_IPV6)) return handle_ipv6(data, end);
+  struct frame frame;
+  if (!parse_frame((void*)(long)context->data, (void*)(long)context->data_end, &frame)) {
+    return XDP_PASS;
+  }
+  if (frame.protocol == bpf_htons(ETH_P_IP)) return portolan_xdp_ipv4(context, frame.l3_offset);
+  if (frame.protocol == bpf_htons(ETH_P_IPV6)) return portolan_xdp_ipv6(context, frame.l3_offset);
   return XDP_PASS;
 }
 

@@ -42,6 +42,9 @@ absl::StatusOr<bpf_object*> OpenObject(const Object& bytes, const Harness::Sizes
   return object;
 }
 
+// What packets of the tests are addressed to.
+constexpr uint8_t kMac[6] = {0x02, 0, 0, 0, 0, 1};
+
 portolan_settings FirstSettings() {
   portolan_settings settings{};
   settings.layout_version = PORTOLAN_LAYOUT_VERSION;
@@ -88,12 +91,18 @@ absl::Status Harness::Open(const Sizes& sizes) {
   xdp_fd_ = bpf_program__fd(bpf_object__find_program_by_name(xdp_, "portolan_lb_xdp"));
   sizes_ = sizes;
   SetSettings(FirstSettings());
+  set_ifindex(ifindex_);
   return absl::OkStatus();
+}
+
+void Harness::set_ifindex(uint32_t ifindex) {
+  ifindex_ = ifindex;
+  SetInterface(ifindex, kMac, PORTOLAN_INTERFACE_ATTACHED);
 }
 
 void Harness::Reset() {
   for (const char* name : {"flows4", "flows6", "frontends", "addresses", "sources", "affinity",
-                           "fragments", "interfaces", "neighbours"}) {
+                           "fragments", "neighbours"}) {
     unsigned char key[sizeof(portolan_flow_key6)];
     while (bpf_map_get_next_key(map(name), nullptr, key) == 0) {
       bpf_map_delete_elem(map(name), key);
@@ -108,12 +117,14 @@ void Harness::Reset() {
             sizeof(portolan_counter) * libbpf_num_possible_cpus());
   ZeroArray(map("answers"), PORTOLAN_ANSWERS,
             sizeof(portolan_counter) * libbpf_num_possible_cpus());
+  ZeroArray(map("interfaces"), PORTOLAN_INTERFACES, sizeof(portolan_interface));
   ZeroArray(map("leases"), PORTOLAN_LEASES, sizeof(portolan_lease));
   ZeroArray(map("refusals"), 1, sizeof(portolan_refusals) * libbpf_num_possible_cpus());
   ZeroArray(map("backends"), sizes_.backends + 1, sizeof(portolan_backend));
   ZeroArray(map("maglev"), sizes_.chunks, sizeof(portolan_table_chunk));
   ZeroArray(map("address_filter"), 1, sizeof(portolan_address_filter));
   SetSettings(FirstSettings());
+  set_ifindex(ifindex_);
 }
 
 Harness::~Harness() {
@@ -124,15 +135,21 @@ Harness::~Harness() {
 Outcome Harness::Run(Program program, const Bytes& packet, uint32_t repeat) {
   Outcome outcome;
   outcome.packet.resize(packet.size() + 256);
-  __sk_buff context{};
-  context.ifindex = ifindex_;
+  __sk_buff buffer{};
+  buffer.ifindex = ifindex_;
+  xdp_md frame{};
+  frame.data_end = packet.size();
+  frame.ingress_ifindex = ifindex_;
   LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet.data(), .data_out = outcome.packet.data(),
               .data_size_in = static_cast<__u32>(packet.size()),
               .data_size_out = static_cast<__u32>(outcome.packet.size()),
               .repeat = static_cast<int>(repeat));
   if (program == Program::kTc) {
-    run.ctx_in = &context;
-    run.ctx_size_in = sizeof(context);
+    run.ctx_in = &buffer;
+    run.ctx_size_in = sizeof(buffer);
+  } else {
+    run.ctx_in = &frame;
+    run.ctx_size_in = sizeof(frame);
   }
   if (bpf_prog_test_run_opts(this->program(program), &run) != 0) {
     outcome.packet.clear();
@@ -148,6 +165,15 @@ void Harness::SetSettings(const portolan_settings& settings) {
   settings_ = settings;
   const uint32_t zero = 0;
   bpf_map_update_elem(map("settings_map"), &zero, &settings_, BPF_ANY);
+}
+
+void Harness::SetInterface(uint32_t ifindex, const uint8_t mac[6], uint16_t flags) {
+  portolan_interface interface {};
+  interface.ifindex = ifindex;
+  memcpy(interface.mac, mac, sizeof(interface.mac));
+  interface.flags = flags;
+  const uint32_t slot = portolan_interface_slot(ifindex);
+  bpf_map_update_elem(map("interfaces"), &slot, &interface, BPF_ANY);
 }
 
 void Harness::AddFilter(bool ipv6, const std::string& address, uint8_t bits) {
@@ -166,8 +192,9 @@ void Harness::SetBackend(uint32_t id, const BackendSpec& spec) {
   const uint16_t epoch = backend.epoch + 1;
   backend = {};
   backend.epoch = epoch;
-  backend.flags = PORTOLAN_BACKEND_ALIVE | (spec.source.empty() ? 0 : PORTOLAN_BACKEND_SNAT) |
-                  (spec.rests ? PORTOLAN_BACKEND_RESTS : 0);
+  const bool snat = !spec.source.empty() && !spec.keeps_client && spec.flags == 0;
+  backend.flags = PORTOLAN_BACKEND_ALIVE | (snat ? PORTOLAN_BACKEND_SNAT : 0) |
+                  (spec.rests ? PORTOLAN_BACKEND_RESTS : 0) | spec.flags;
   backend.port = htons(spec.port);
   backend.family = spec.ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
   backend.protocol = spec.protocol;
@@ -240,6 +267,8 @@ void Harness::SetFrontend(uint32_t id, bool ipv6, const std::string& address, ui
   frontend.epoch = info.epoch;
   frontend.table_offset = chunk * PORTOLAN_CHUNK_SLOTS;
   frontend.table_size = slots.size();
+  frontend.internal_offset = frontend.table_offset;
+  frontend.internal_size = frontend.table_size;
   bpf_map_update_elem(map("frontends"), &key, &frontend, BPF_ANY);
   AddFilter(ipv6, address, PORTOLAN_FILTER_FRONTEND);
 }
@@ -283,6 +312,33 @@ void Harness::SetSources(uint32_t id, bool ipv6, const std::string& address, uin
   portolan_frontend frontend{};
   bpf_map_lookup_elem(map("frontends"), &key, &frontend);
   frontend.flags = flags;
+  bpf_map_update_elem(map("frontends"), &key, &frontend, BPF_ANY);
+}
+
+void Harness::SetSilent(bool ipv6, const std::string& address) {
+  portolan_address_key key{};
+  AddressWords(ipv6, address, key.address);
+  key.family = ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+  portolan_address value{};
+  bpf_map_lookup_elem(map("addresses"), &key, &value);
+  value.silent = 1;
+  bpf_map_update_elem(map("addresses"), &key, &value, BPF_ANY);
+}
+
+void Harness::SetIdle(uint32_t id, uint32_t seconds) {
+  portolan_frontend_info info{};
+  bpf_map_lookup_elem(map("frontend_info"), &id, &info);
+  info.idle_s = seconds;
+  bpf_map_update_elem(map("frontend_info"), &id, &info, BPF_ANY);
+}
+
+void Harness::SetInternalTable(bool ipv6, const std::string& address, uint16_t port,
+                               uint8_t protocol, uint32_t chunk, uint32_t slots) {
+  const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
+  portolan_frontend frontend{};
+  bpf_map_lookup_elem(map("frontends"), &key, &frontend);
+  frontend.internal_offset = chunk * PORTOLAN_CHUNK_SLOTS;
+  frontend.internal_size = slots;
   bpf_map_update_elem(map("frontends"), &key, &frontend, BPF_ANY);
 }
 

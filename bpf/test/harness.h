@@ -32,8 +32,10 @@ struct BackendSpec {
   std::string address;
   uint16_t port = 0;
   uint8_t protocol = 6;
-  std::string source;  // not empty: source translation
-  bool rests = false;  // takes no new flows
+  std::string source;         // not empty: source translation
+  bool keeps_client = false;  // `source` is only known, for hairpins
+  bool rests = false;         // takes no new flows
+  uint16_t flags = 0;         // PORTOLAN_BACKEND_DSR, PORTOLAN_BACKEND_TUNNEL
 };
 
 // Who may come: a prefix and whether.
@@ -60,8 +62,10 @@ class Harness {
   void Reset();
 
   Outcome Run(Program program, const Bytes& packet, uint32_t repeat = 1);
-  // The interface that tc packets seem to come from; its MAC must be that of the packets.
-  void set_ifindex(uint32_t ifindex) { ifindex_ = ifindex; }
+  // The interface that packets seem to come from; its MAC must be that of the packets.
+  void set_ifindex(uint32_t ifindex);
+  // What the programs know of an interface; PORTOLAN_INTERFACE_*.
+  void SetInterface(uint32_t ifindex, const uint8_t mac[6], uint16_t flags);
 
   portolan_settings settings() const { return settings_; }
   void SetSettings(const portolan_settings& settings);
@@ -81,6 +85,13 @@ class Harness {
                    uint32_t seconds);
   void SetSources(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
                   uint8_t protocol, const std::vector<SourceSpec>& sources);
+
+  // What a frontend has beside its table: PORTOLAN_FRONTEND_SILENT, its own idle time, and a table
+  // for the inside.
+  void SetSilent(bool ipv6, const std::string& address);
+  void SetIdle(uint32_t id, uint32_t seconds);
+  void SetInternalTable(bool ipv6, const std::string& address, uint16_t port, uint8_t protocol,
+                        uint32_t chunk, uint32_t slots);
 
   // Instructions that the verifier went through.
   uint32_t VerifiedInstructions(Program program) const;

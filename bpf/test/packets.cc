@@ -54,12 +54,15 @@ Bytes BuildL4(const PacketSpec& spec) {
     Append16(l4, spec.window);
     l4.insert(l4.end(), {0, 0, 0, 0});
     check_at = 16;
+  } else if (spec.protocol == 132) {
+    l4.insert(l4.end(), {1, 2, 3, 4, 0xc3, 0x2c, 0xc3, 0x2c, spec.chunk, 0});
+    Append16(l4, 4 + spec.payload_length);
   } else {
     Append16(l4, 8 + spec.payload_length);
     Append16(l4, 0);
   }
   for (int i = 0; i < spec.payload_length; i++) l4.push_back(spec.payload_byte + i);
-  if (spec.protocol == 17 && spec.zero_checksum) return l4;
+  if (spec.protocol == 132 || (spec.protocol == 17 && spec.zero_checksum)) return l4;
   uint32_t sum = spec.protocol + l4.size();
   const Bytes source = AddressBytes(spec, spec.source);
   const Bytes destination = AddressBytes(spec, spec.destination);
@@ -113,6 +116,10 @@ Bytes Frame(const PacketSpec& spec, const Bytes& payload) {
   const Bytes ip = BuildIp(spec, payload.size());
   Bytes frame(spec.destination_mac, spec.destination_mac + 6);
   frame.insert(frame.end(), spec.source_mac, spec.source_mac + 6);
+  for (uint16_t vlan : spec.vlans) {
+    Append16(frame, 0x8100);
+    Append16(frame, vlan);
+  }
   Append16(frame, spec.ethertype != 0 ? spec.ethertype : spec.ipv6 ? 0x86dd : 0x0800);
   frame.insert(frame.end(), ip.begin(), ip.end());
   frame.insert(frame.end(), payload.begin(), payload.end());
@@ -150,6 +157,11 @@ Bytes BuildIcmp(PacketSpec outer, uint8_t type, uint8_t code, const Bytes& body)
   }
   Put16(&message[2], ~Fold(Sum(message.data(), message.size(), sum)));
   return Frame(outer, message);
+}
+
+Bytes BuildAround(PacketSpec outer, uint8_t protocol, const Bytes& payload) {
+  outer.protocol = protocol;
+  return Frame(outer, payload);
 }
 
 Bytes Quote(const PacketSpec& packet, size_t l4) {

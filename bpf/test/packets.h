@@ -26,7 +26,9 @@ struct PacketSpec {
   uint16_t fragment_id = 0x1234;
   bool zero_checksum = false;     // UDP: the sender has not summed
   bool partial_checksum = false;  // only the pseudo-header is summed, as a local sender leaves it
+  uint8_t chunk = 1;              // SCTP: type of the first chunk; INIT
   uint16_t ethertype = 0;         // 0: by the family
+  std::vector<uint16_t> vlans;    // tags of the frame, the outer one first
   uint8_t payload_byte = 0x5a;
   int payload_length = 32;
   // Of the frame; the destination is what the tests' interface has.
@@ -40,6 +42,9 @@ Bytes Build(const PacketSpec& spec);
 
 // The packet in two fragments, the first with `first` octets behind the IP header; a multiple of 8.
 std::pair<Bytes, Bytes> BuildFragments(PacketSpec spec, size_t first);
+
+// A frame with the addresses and IP header of `outer`, around `payload` of `protocol`.
+Bytes BuildAround(PacketSpec outer, uint8_t protocol, const Bytes& payload);
 
 // An ICMP or ICMPv6 message with the addresses, options and TTL of `outer`; `body` is what stands
 // behind the checksum.

@@ -21,6 +21,7 @@ namespace portolan::bpf {
 using ProgramsCase = std::tuple<Program, bool, uint8_t>;
 
 constexpr int kTcRedirect = 7;
+constexpr int kXdpRedirect = 4;
 constexpr uint8_t kTcp = 6;
 constexpr uint8_t kUdp = 17;
 constexpr uint8_t kSyn = 0x02;

@@ -36,6 +36,18 @@ bool IsEthernet(const std::string& name) {
          request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
 }
 
+HardwareAddress HardwareAddressOf(const std::string& name) {
+  HardwareAddress mac{};
+  const FileDescriptor fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  if (name.size() >= sizeof(request.ifr_name)) return mac;
+  memcpy(request.ifr_name, name.data(), name.size());
+  if (ioctl(fd.get(), SIOCGIFHWADDR, &request) == 0) {
+    memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
+  }
+  return mac;
+}
+
 std::string DriverOf(const std::string& name) {
   const FileDescriptor fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ethtool_drvinfo info{};

@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "bpf/include/datapath_maps.h"
 #include "services/datapath-loader/shell/host.h"
 #include "services/datapath-loader/shell/pins.h"
+#include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
 namespace {
@@ -31,8 +33,9 @@ InterfaceReport Failed(const std::string& name, std::string reason, std::string 
 std::vector<InterfaceReport> Interfaces::Reconcile() {
   DropUnwanted();
   std::vector<InterfaceReport> reports;
-  for (const auto& [name, mode] : wanted_) reports.push_back(Carry(name, mode));
+  for (const auto& [name, wanted] : wanted_) reports.push_back(Carry(name, wanted.mode));
   RemoveForeignPins();
+  ForgetOthers();
   return reports;
 }
 
@@ -48,6 +51,7 @@ void Interfaces::DropUnwanted() {
     }
     if (carried.xdp.has_value()) carried.xdp->Detach().IgnoreError();
     carried.tc->Detach().IgnoreError();
+    map_.Remove(carried.ifindex);
     it = carried_.erase(it);
   }
 }
@@ -64,6 +68,21 @@ void Interfaces::RemoveForeignPins() const {
   }
 }
 
+void Interfaces::ForgetOthers() {
+  if (forgot_others_) return;
+  forgot_others_ = true;
+  std::set<uint32_t> ours;
+  for (const auto& [name, carried] : carried_) ours.insert(carried.ifindex);
+  map_.RemoveOthers(ours);
+}
+
+absl::Status Interfaces::Tell(const std::string& name, uint32_t ifindex) {
+  InterfaceEntry entry{.mac = HardwareAddressOf(name), .flags = PORTOLAN_INTERFACE_ATTACHED};
+  if (wanted_[name].inside) entry.flags |= PORTOLAN_INTERFACE_INTERNAL;
+  if (TakesXdpFrames(ifindex)) entry.flags |= PORTOLAN_INTERFACE_TARGET;
+  return map_.Put(ifindex, entry);
+}
+
 InterfaceReport Interfaces::Carry(const std::string& name, const std::string& mode) {
   const uint32_t ifindex = InterfaceIndex(name);
   if (ifindex == 0) {
@@ -74,6 +93,7 @@ InterfaceReport Interfaces::Carry(const std::string& name, const std::string& mo
   }
   const auto carried = carried_.find(name);
   if (carried != carried_.end() && carried->second.wanted_mode == mode) {
+    Tell(name, ifindex).IgnoreError();  // it was told when it was attached
     return Describe(name, carried->second);
   }
   return Attach(name, mode, ifindex);
@@ -95,17 +115,19 @@ InterfaceReport Interfaces::Attach(const std::string& name, const std::string& m
                   "see the log of datapath-loader; it is tried again by itself");
   }
   next.tc = *std::move(tc);
+  const absl::Status told = Tell(name, ifindex);
   if (mode == "auto" && DriverOf(name) == "veth") {
     next.why_not_xdp = "XDP would copy every packet of a veth";
   } else if (mode != "tc") {
+    const absl::Status& obstacle = told.ok() ? objects_.xdp_error() : told;
     absl::StatusOr<Attachment> xdp =
-        objects_.xdp_error().ok()
-            ? Attachment::AttachXdp(directory_, ifindex, objects_.xdp_program())
-            : objects_.xdp_error();
+        obstacle.ok() ? Attachment::AttachXdp(directory_, ifindex, objects_.xdp_program())
+                      : obstacle;
     if (xdp.ok()) {
       next.xdp = *std::move(xdp);
     } else if (mode == "xdp") {
       next.tc->Detach().IgnoreError();
+      map_.Remove(ifindex);
       carried_.erase(name);
       return Failed(name, "no-xdp",
                     absl::StrCat("interface ", name, ": ", std::string(xdp.status().message())),
@@ -128,8 +150,8 @@ InterfaceReport Interfaces::Describe(const std::string& name, const Carried& car
   if (carried.xdp.has_value()) {
     report.mode = "xdp";
     report.message = absl::StrCat("native XDP, and ", tc,
-                                  " for flows to backends of other nodes and for packets "
-                                  "whose checksum is left to the hardware");
+                                  " for what XDP cannot send itself and for packets whose "
+                                  "checksum is left to the hardware");
   } else {
     report.mode = "tc";
     report.message = tc;

@@ -14,9 +14,17 @@
 
 #include "services/datapath-loader/core/engine.h"
 #include "services/datapath-loader/shell/attachment.h"
+#include "services/datapath-loader/shell/interface_map.h"
 #include "services/datapath-loader/shell/objects.h"
 
 namespace portolan::datapath {
+
+// As configured.
+struct WantedInterface {
+  std::string mode = "auto";  // "auto", "xdp", "tc"
+  bool inside = false;        // what comes in there is from the inside
+  friend bool operator==(const WantedInterface&, const WantedInterface&) = default;
+};
 
 struct InterfaceReport {
   std::string name;
@@ -32,10 +40,10 @@ class Interfaces {
  public:
   // `objects` must outlive this.
   Interfaces(std::string pin_directory, const Objects& objects)
-      : directory_(std::move(pin_directory)), objects_(objects) {}
+      : directory_(std::move(pin_directory)), objects_(objects), map_(objects.map("interfaces")) {}
 
-  // Mode ("auto", "xdp", "tc") by name; replaces what was wanted before.
-  void Want(std::map<std::string, std::string> modes) { wanted_ = std::move(modes); }
+  // By name; replaces what was wanted before.
+  void Want(std::map<std::string, WantedInterface> wanted) { wanted_ = std::move(wanted); }
   // Does what can be done now; one report per wanted interface, by name.
   std::vector<InterfaceReport> Reconcile();
   // Interfaces that carry the datapath, as of the last Reconcile().
@@ -52,13 +60,18 @@ class Interfaces {
 
   void DropUnwanted();
   void RemoveForeignPins() const;
+  void ForgetOthers();
+  // Tells the programs of an interface: before they are attached to it, and when it has changed.
+  absl::Status Tell(const std::string& name, uint32_t ifindex);
   InterfaceReport Carry(const std::string& name, const std::string& mode);
   InterfaceReport Attach(const std::string& name, const std::string& mode, uint32_t ifindex);
   InterfaceReport Describe(const std::string& name, const Carried& carried) const;
 
   const std::string directory_;
   const Objects& objects_;
-  std::map<std::string, std::string> wanted_;
+  InterfaceMap map_;
+  bool forgot_others_ = false;  // once, after a start
+  std::map<std::string, WantedInterface> wanted_;
   std::map<std::string, Carried> carried_;
 };
 

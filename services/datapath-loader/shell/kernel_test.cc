@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "bpf/include/datapath_maps.h"
 #include "services/datapath-loader/core/programmer.h"
 #include "services/datapath-loader/shell/attachment.h"
 #include "services/datapath-loader/shell/host.h"
@@ -16,6 +18,7 @@
 #include "services/datapath-loader/shell/layout.h"
 #include "services/datapath-loader/shell/objects.h"
 #include "services/datapath-loader/shell/pins.h"
+#include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
 namespace {
@@ -224,7 +227,7 @@ TEST_F(KernelTest, ClsactWorksWhereThereIsNoTcx) {
 TEST_F(KernelTest, AnInterfaceIsAttachedWhenItComesAndAgainWhenItComesBack) {
   auto objects = Load();
   Interfaces interfaces(directory_, *objects);
-  interfaces.Want({{"late", "auto"}});
+  interfaces.Want({{"late", {.mode = "auto"}}});
   std::vector<InterfaceReport> reports = interfaces.Reconcile();
   ASSERT_EQ(reports.size(), 1u);
   EXPECT_EQ(reports[0].state, State::kFailed);
@@ -246,15 +249,65 @@ TEST_F(KernelTest, AnInterfaceIsAttachedWhenItComesAndAgainWhenItComesBack) {
 TEST_F(KernelTest, AutoTakesTcOnAVethAndXdpWhenAsked) {
   auto objects = Load();
   Interfaces interfaces(directory_, *objects);
-  interfaces.Want({{"t0", "auto"}});
+  interfaces.Want({{"t0", {.mode = "auto"}}});
   const std::vector<InterfaceReport> reports = interfaces.Reconcile();
   EXPECT_EQ(reports[0].state, State::kReady) << reports[0].message;
   EXPECT_EQ(reports[0].mode, "tc");
   EXPECT_TRUE(absl::StrContains(reports[0].message, "veth")) << reports[0].message;
-  interfaces.Want({{"t0", "xdp"}});
+  interfaces.Want({{"t0", {.mode = "xdp"}}});
   EXPECT_EQ(interfaces.Reconcile()[0].mode, "xdp");
   interfaces.Want({});
   interfaces.Reconcile();
+}
+
+TEST_F(KernelTest, TheProgramsAreToldOfAnInterfaceForAsLongAsItIsTheirs) {
+  auto objects = Load();
+  const uint32_t ifindex = InterfaceIndex("t0");
+  const uint32_t slot = portolan_interface_slot(ifindex);
+  const uint32_t left = (slot + 1) % PORTOLAN_INTERFACES;  // from an earlier life
+  const int fd = objects->map("interfaces");
+  portolan_interface value{};
+  value.ifindex = ifindex + 1;
+  ASSERT_EQ(bpf_map_update_elem(fd, &left, &value, BPF_ANY), 0);
+  Interfaces interfaces(directory_, *objects);
+  interfaces.Want({{"t0", {.mode = "xdp", .inside = true}}});
+  interfaces.Reconcile();
+  ASSERT_EQ(bpf_map_lookup_elem(fd, &slot, &value), 0);
+  EXPECT_EQ(value.ifindex, ifindex);
+  EXPECT_EQ(memcmp(value.mac, HardwareAddressOf("t0").data(), sizeof(value.mac)), 0);
+  EXPECT_TRUE(value.flags & PORTOLAN_INTERFACE_INTERNAL);
+  ASSERT_EQ(bpf_map_lookup_elem(fd, &left, &value), 0);
+  EXPECT_EQ(value.ifindex, 0u);
+  ASSERT_TRUE(Shell("ip link set t0 address 02:00:00:00:77:01"));
+  interfaces.Reconcile();
+  ASSERT_EQ(bpf_map_lookup_elem(fd, &slot, &value), 0);
+  EXPECT_EQ(value.mac[4], 0x77);
+  interfaces.Want({});
+  interfaces.Reconcile();
+  ASSERT_EQ(bpf_map_lookup_elem(fd, &slot, &value), 0);
+  EXPECT_EQ(value.ifindex, 0u);
+}
+
+TEST_F(KernelTest, AVethTakesFramesFromXdpWhileItsPeerHasAProgram) {
+  auto objects = Load();
+  const uint32_t ifindex = InterfaceIndex("t0");
+  EXPECT_FALSE(TakesXdpFrames(ifindex));
+  EXPECT_FALSE(TakesXdpFrames(0));
+  auto peer = Attachment::AttachXdp(directory_, InterfaceIndex("t1"), objects->xdp_program());
+  ASSERT_TRUE(peer.ok()) << peer.status();
+  EXPECT_TRUE(TakesXdpFrames(ifindex));
+  EXPECT_TRUE(peer->Detach().ok());
+}
+
+TEST_F(KernelTest, TwoInterfacesOnOneSlotAreTold) {
+  auto objects = Load();
+  InterfaceMap map(objects->map("interfaces"));
+  ASSERT_TRUE(map.Put(7, {}).ok());
+  const absl::Status status = map.Put(7 + PORTOLAN_INTERFACES, {});
+  EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_TRUE(absl::StrContains(status.message(), "create one of them anew"));
+  map.Remove(7);
+  EXPECT_TRUE(map.Put(7 + PORTOLAN_INTERFACES, {}).ok());
 }
 
 TEST_F(KernelTest, AutoFallsBackToTcAndXdpFailsWithNothingAttached) {
@@ -267,12 +320,12 @@ TEST_F(KernelTest, AutoFallsBackToTcAndXdpFailsWithNothingAttached) {
   ASSERT_TRUE(PreparePinDirectory(other).ok());
   auto theirs = Attachment::AttachXdp(other, InterfaceIndex("used"), foreign->xdp_program());
   ASSERT_TRUE(theirs.ok()) << theirs.status();
-  interfaces.Want({{"used", "xdp"}});
+  interfaces.Want({{"used", {.mode = "xdp"}}});
   std::vector<InterfaceReport> reports = interfaces.Reconcile();
   EXPECT_EQ(reports[0].state, State::kFailed);
   EXPECT_EQ(reports[0].reason, "no-xdp");
   EXPECT_TRUE(ListLinkPins(directory_).empty());
-  interfaces.Want({{"used", "auto"}});
+  interfaces.Want({{"used", {.mode = "auto"}}});
   reports = interfaces.Reconcile();
   EXPECT_EQ(reports[0].mode, "tc");
   EXPECT_TRUE(absl::StrContains(reports[0].message, "another program")) << reports[0].message;
@@ -287,9 +340,9 @@ TEST_F(KernelTest, AutoFallsBackToTcAndXdpFailsWithNothingAttached) {
 TEST_F(KernelTest, ChangingTheModeLeavesNoGapInTc) {
   auto objects = Load();
   Interfaces interfaces(directory_, *objects);
-  interfaces.Want({{"t0", "xdp"}});
+  interfaces.Want({{"t0", {.mode = "xdp"}}});
   EXPECT_EQ(interfaces.Reconcile()[0].mode, "xdp");
-  interfaces.Want({{"t0", "tc"}});
+  interfaces.Want({{"t0", {.mode = "tc"}}});
   EXPECT_EQ(interfaces.Reconcile()[0].mode, "tc");
   EXPECT_EQ(ListLinkPins(directory_).size(), 1u);
   EXPECT_FALSE(Shell("ip link show t0 | grep -q 'prog/xdp'"));
@@ -299,7 +352,7 @@ TEST_F(KernelTest, WhatIsNotEthernetIsRefused) {
   auto objects = Load();
   Interfaces interfaces(directory_, *objects);
   ASSERT_TRUE(Shell("ip tuntap add mode tun name tun0"));
-  interfaces.Want({{"tun0", "auto"}});
+  interfaces.Want({{"tun0", {.mode = "auto"}}});
   EXPECT_EQ(interfaces.Reconcile()[0].reason, "not-ethernet");
   Shell("ip link del tun0");
 }
@@ -307,7 +360,7 @@ TEST_F(KernelTest, WhatIsNotEthernetIsRefused) {
 TEST_F(KernelTest, StrictReversePathIsNamed) {
   auto objects = Load();
   Interfaces interfaces(directory_, *objects);
-  interfaces.Want({{"t0", "tc"}});
+  interfaces.Want({{"t0", {.mode = "tc"}}});
   ASSERT_TRUE(Shell("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.t0.rp_filter=1"));
   EXPECT_EQ(interfaces.Reconcile()[0].reason, "strict-reverse-path");
   ASSERT_TRUE(Shell("sysctl -qw net.ipv4.conf.t0.rp_filter=0"));

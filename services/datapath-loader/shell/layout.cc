@@ -51,6 +51,8 @@ portolan_frontend ToKernel(const FrontendEntry& entry) {
   kernel.epoch = entry.epoch;
   kernel.flags = entry.restricted ? PORTOLAN_FRONTEND_SOURCES : 0;
   kernel.affinity_s = entry.affinity_s;
+  kernel.internal_offset = entry.table_offset;
+  kernel.internal_size = entry.table_size;
   return kernel;
 }
 

@@ -26,6 +26,11 @@ constexpr char kCommitMark[] = "settings_map";
 constexpr uint64_t kBpfFIpv6 = 1 << 7;  // flag of bpf_l4_csum_replace(), Linux 6.16
 constexpr size_t kLogTail = 600;
 
+// Maps that both programs and every later life share; the scratch pad is each program's own.
+bool IsShared(const bpf_map* map) {
+  return !bpf_map__is_internal(map) && strcmp(bpf_map__name(map), "scratch") != 0;
+}
+
 // What libbpf says while an object is loaded, the verifier's log included.
 thread_local std::string* captured = nullptr;
 
@@ -235,7 +240,7 @@ absl::Status Objects::LoadTc(const std::string& directory, const Sizes& sizes) {
   if (adopted_) {
     bpf_map* map;
     bpf_object__for_each_map(map, tc_) {
-      if (!bpf_map__is_internal(map)) RETURN_IF_ERROR(AdoptMap(map, directory));
+      if (IsShared(map)) RETURN_IF_ERROR(AdoptMap(map, directory));
     }
   }
   RETURN_IF_ERROR(LoadObject(tc_, "lb_tc"));
@@ -247,7 +252,7 @@ absl::Status Objects::LoadXdp(const Sizes& sizes) {
   ASSIGN_OR_RETURN(xdp_, Open(bpf::LbXdp(), sizes));
   bpf_map* map;
   bpf_object__for_each_map(map, xdp_) {
-    if (!bpf_map__is_internal(map)) bpf_map__reuse_fd(map, this->map(bpf_map__name(map)));
+    if (IsShared(map)) bpf_map__reuse_fd(map, this->map(bpf_map__name(map)));
   }
   RETURN_IF_ERROR(LoadObject(xdp_, "lb_xdp"));
   xdp_program_ = bpf_program__fd(bpf_object__find_program_by_name(xdp_, "portolan_lb_xdp"));
@@ -269,7 +274,7 @@ absl::Status Objects::PinMaps(const std::string& directory) {
     return KernelError(absl::StrCat("cannot pin ", path), errno);
   };
   bpf_object__for_each_map(map, tc_) {
-    if (bpf_map__is_internal(map) || strcmp(bpf_map__name(map), kCommitMark) == 0) continue;
+    if (!IsShared(map) || strcmp(bpf_map__name(map), kCommitMark) == 0) continue;
     RETURN_IF_ERROR(pin(bpf_map__name(map)));
   }
   return pin(kCommitMark);

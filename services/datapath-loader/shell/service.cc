@@ -238,11 +238,11 @@ void DatapathService::ResolveSources(BackendSet& set) const {
 
 void DatapathService::OnInterfaces() {
   if (interfaces_ == nullptr) return;
-  std::map<std::string, std::string> modes;
+  std::map<std::string, WantedInterface> wanted;
   for (const auto& [name, interface] : interfaces_config_) {
-    if (Concerns(interface, context_.node)) modes[name] = interface.mode();
+    if (Concerns(interface, context_.node)) wanted[name].mode = interface.mode();
   }
-  interfaces_->Want(std::move(modes));
+  interfaces_->Want(std::move(wanted));
   publisher_.Interfaces(interfaces_->Reconcile());
   Send(HostChanged{.attached_interfaces = interfaces_->attached(),
                    .ipv4_forwarding = IsForwarding(net::Family::kIpv4),

@@ -1,0 +1,107 @@
+// How a packet leaves this node: by the kernel's routes and neighbours, asked before anything is
+// remembered of the packet, so that a program that cannot send it leaves no trace.
+//
+// XDP sends only to interfaces whose driver takes frames from XDP and only to neighbours that the
+// kernel knows; everything else is left to tc, or rewritten and routed by the kernel.
+#pragma once
+
+#include "bpf/lib/counters.h"
+#include "bpf/lib/flow.h"
+#include "bpf/lib/maps.h"
+#include "bpf/lib/packet.h"
+#include "bpf/lib/scratch.h"
+
+enum verdict {
+  VERDICT_PASS,     // not ours
+  VERDICT_REWRITE,  // ours: rewrite as told, and send it when it has a route
+  VERDICT_LEAVE,    // ours, but only the tc program can do it; nothing was changed
+  VERDICT_DROP,     // ours, and cannot be served; counted
+  VERDICT_REFUSE,   // the same, and the sender is to be told
+  VERDICT_TOO_BIG,  // the same, and the sender is to be told the length that would go
+  VERDICT_ECHO,     // ours: to be answered
+  VERDICT_KNOWN,    // of a flow that is there already
+};
+
+static __always_inline enum verdict drop_as(enum portolan_drop reason, __u32 length) {
+  count_drop(reason, length);
+  return VERDICT_DROP;
+}
+
+// NULL: nothing is known of it.
+static __always_inline const struct portolan_interface* find_interface(__u32 ifindex) {
+  __u32 slot = portolan_interface_slot(ifindex);
+  const struct portolan_interface* interface = bpf_map_lookup_elem(&interfaces, &slot);
+  return interface && interface->ifindex == ifindex ? interface : NULL;
+}
+
+static __always_inline bool is_target(__u32 ifindex) {
+  const struct portolan_interface* interface = find_interface(ifindex);
+  return interface && (interface->flags & PORTOLAN_INTERFACE_TARGET);
+}
+
+static __always_inline __u32 outer_length(const struct rewrite* rewrite) {
+  if (rewrite->delivery != DELIVER_TUNNEL) return 0;
+  return rewrite->outer_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+}
+
+// The kernel splits what may be split if it can have the packet; others' senders are told.
+static __always_inline enum verdict too_big(const struct scratch* know, bool must_send) {
+  if (!IS_TC) return VERDICT_LEAVE;
+  const bool may_be_split = know->packet.may_be_split;
+  if (may_be_split && !must_send) return VERDICT_REWRITE;
+  count_drop(PORTOLAN_DROP_TOO_BIG, know->arrival.length);
+  return may_be_split && know->rewrite.delivery != DELIVER_TUNNEL ? VERDICT_DROP : VERDICT_TOO_BIG;
+}
+
+static __always_inline void fill_lookup(struct scratch* know, const bool v6) {
+  const struct rewrite* rewrite = &know->rewrite;
+  struct bpf_fib_lookup* fib = &know->route.fib;
+  const bool outer_v6 = rewrite->delivery == DELIVER_TUNNEL ? rewrite->outer_v6 : v6;
+  fib->family = outer_v6 ? AF_INET6 : AF_INET;
+  fib->l4_protocol = know->packet.protocol;
+  fib->tot_len = know->arrival.l3_length + outer_length(rewrite);
+  fib->ifindex = know->arrival.ifindex;
+  fib->tos_or_flowinfo = 0;
+  const bool translated = rewrite->delivery == DELIVER_TRANSLATED;
+  fib->sport = translated ? rewrite->sport : 0;
+  fib->dport = translated ? rewrite->dport : 0;
+  if (outer_v6) {
+    __builtin_memcpy(fib->src, rewrite->saddr, sizeof(fib->src));
+    __builtin_memcpy(fib->dst, rewrite->daddr, sizeof(fib->dst));
+  } else {
+    fib->src[0] = rewrite->saddr[0];
+    fib->dst[0] = rewrite->daddr[0];
+  }
+}
+
+static __always_inline bool is_neighbour(const struct scratch* know, const bool v6) {
+  const struct bpf_fib_lookup* fib = &know->route.fib;
+  if (v6) return same_address(fib->dst, know->rewrite.daddr);
+  return fib->family == AF_INET && fib->dst[0] == know->rewrite.daddr[0];
+}
+
+// REWRITE: go on, with or without a route. Everything else is the packet's fate.
+static __always_inline enum verdict find_way(context_t* context, struct scratch* know,
+                                             const bool v6) {
+  const struct rewrite* rewrite = &know->rewrite;
+  const struct arrival* in = &know->arrival;
+  const bool must_send = rewrite->snat || rewrite->delivery != DELIVER_TRANSLATED;
+  know->route.sends = false;
+  // The kernel says "time exceeded".
+  if (know->packet.ttl <= 1) return must_send ? VERDICT_PASS : VERDICT_REWRITE;
+  if (!IS_TC && in->tagged) return must_send ? VERDICT_LEAVE : VERDICT_REWRITE;
+  fill_lookup(know, v6);
+  struct bpf_fib_lookup* fib = &know->route.fib;
+  const long answer = bpf_fib_lookup(context, fib, sizeof(*fib), 0);
+  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED) return too_big(know, must_send);
+  if (answer != BPF_FIB_LKUP_RET_SUCCESS && !(IS_TC && answer == BPF_FIB_LKUP_RET_NO_NEIGH)) {
+    if (!must_send) return VERDICT_REWRITE;
+    return IS_TC ? drop_as(PORTOLAN_DROP_NO_ROUTE, in->length) : VERDICT_LEAVE;
+  }
+  if (rewrite->delivery == DELIVER_ON_LINK && !is_neighbour(know, v6)) {
+    return IS_TC ? drop_as(PORTOLAN_DROP_NOT_ON_LINK, in->length) : VERDICT_LEAVE;
+  }
+  if (!IS_TC && !is_target(fib->ifindex)) return must_send ? VERDICT_LEAVE : VERDICT_REWRITE;
+  know->route.sends = true;
+  return VERDICT_REWRITE;
+}

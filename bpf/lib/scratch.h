@@ -1,0 +1,56 @@
+// What a program knows of the packet in its hands. Too large for the stack, so it stands in a map:
+// one for each CPU, on which no two packets are handled at a time.
+#pragma once
+
+#include "bpf/lib/flow.h"
+#include "bpf/lib/packet.h"
+
+enum delivery {
+  DELIVER_TRANSLATED,  // with other addresses and ports
+  DELIVER_ON_LINK,     // unchanged, to the neighbour `daddr`
+  DELIVER_TUNNEL,      // unchanged, in a packet from `saddr` to `daddr`
+};
+
+struct rewrite {
+  __be32 saddr[4];  // IPv4: word 0
+  __be32 daddr[4];
+  __be16 sport;
+  __be16 dport;
+  __u8 delivery;  // enum delivery
+  bool outer_v6;  // of a tunnel
+  bool snat;      // the source is this node: the kernel would take the packet for a martian
+  bool reverse;   // backend to client
+};
+
+// How a packet came.
+struct arrival {
+  __u32 ifindex;
+  __u32 length;     // of the frame, for counters
+  __u32 l3_length;  // of the packet, or of the longest one that this one will be cut into
+  bool tagged;      // XDP: behind a VLAN tag
+};
+
+struct route {
+  struct bpf_fib_lookup fib;  // filled when `sends`; `tot_len` when it is too big
+  bool sends;                 // else the kernel routes
+};
+
+struct scratch {
+  struct packet packet;
+  struct arrival arrival;
+  struct rewrite rewrite;
+  struct route route;
+  struct flow_work work;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct scratch);
+} scratch SEC(".maps");
+
+static __always_inline struct scratch* get_scratch(void) {
+  __u32 zero = 0;
+  return bpf_map_lookup_elem(&scratch, &zero);
+}
