@@ -82,6 +82,8 @@ PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_address) == 8, "map layout");
 // ---- map "sources": LPM_TRIE, portolan_source_key -> portolan_source ----
 // Who may come to the frontends of a group: the longest prefix counts, none means no.
 
+#define PORTOLAN_SOURCE_TUNNELS 0  // no group: whose tunnels end at this node
+
 #define PORTOLAN_SOURCE_FIXED_BITS 64  // of prefix_length; the rest is the address's prefix
 
 struct portolan_source_key {
@@ -354,11 +356,13 @@ enum portolan_drop {
   PORTOLAN_DROP_STRAY = 7,        // an ICMP error about no flow that we know
   PORTOLAN_DROP_SOURCE = 8,       // from a source that the service does not let in
   PORTOLAN_DROP_NOT_ON_LINK = 9,  // direct server return to a backend that is behind a router
-  PORTOLAN_DROP_REASONS = 10,
+  PORTOLAN_DROP_CONGESTED =
+      10,  // out of a tunnel that met congestion, and cannot be told (RFC 6040)
+  PORTOLAN_DROP_REASONS = 11,
 };
 
 // ---- map "answers": PERCPU_ARRAY, enum portolan_answer -> portolan_counter ----
-// What the programs have said by themselves.
+// What the programs have said, and done, by themselves.
 
 enum portolan_answer {
   PORTOLAN_ANSWER_ARP = 0,
@@ -366,7 +370,8 @@ enum portolan_answer {
   PORTOLAN_ANSWER_ECHO = 2,
   PORTOLAN_ANSWER_REFUSAL = 3,
   PORTOLAN_ANSWER_TOO_BIG = 4,
-  PORTOLAN_ANSWERS = 5,
+  PORTOLAN_ANSWER_OPENED = 5,  // packets taken out of a tunnel
+  PORTOLAN_ANSWERS = 6,
 };
 
 // ---- map "events": RINGBUF of portolan_event ----

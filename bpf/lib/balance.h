@@ -5,9 +5,9 @@
 // address that has a frontend goes to a backend, or nowhere: the kernel would route it, and perhaps
 // back to where it came from. Everything else is passed. No packet is touched here.
 //
-// The program that includes this first says what it is: its context_t, IS_TC, and STAGE: how a stage
-// on the way of every packet is compiled. Functions of their own cost a call and are checked by the
-// verifier only once; they also have a stack of their own, of which a chain has 512 bytes.
+// The program that includes this first says what it is: its context_t, IS_TC, and STAGE: how a
+// stage on the way of every packet is compiled. Functions of their own cost a call and are checked
+// by the verifier only once; they also have a stack of their own, of which a chain has 512 bytes.
 #pragma once
 
 #include "bpf/lib/admission.h"

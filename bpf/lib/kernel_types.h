@@ -48,6 +48,7 @@ enum { BPF_F_PSEUDO_HDR = 1 << 4, BPF_F_MARK_MANGLED_0 = 1 << 5 };
 // Answers of bpf_fib_lookup().
 enum {
   BPF_FIB_LKUP_RET_SUCCESS = 0,
+  BPF_FIB_LKUP_RET_NOT_FWDED = 4,
   BPF_FIB_LKUP_RET_NO_NEIGH = 7,
   BPF_FIB_LKUP_RET_FRAG_NEEDED = 8,
 };
@@ -132,6 +133,8 @@ enum {
   BPF_F_ADJ_ROOM_FIXED_GSO = 1 << 0,
   BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 = 1 << 1,
   BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 = 1 << 2,
+  BPF_F_ADJ_ROOM_DECAP_L3_IPV4 = 1 << 7,  // Linux 6.3
+  BPF_F_ADJ_ROOM_DECAP_L3_IPV6 = 1 << 8,
 };
 
 struct bpf_redir_neigh {

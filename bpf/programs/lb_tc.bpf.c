@@ -19,6 +19,7 @@ typedef struct __sk_buff context_t;
 #include "bpf/lib/answers.h"
 #include "bpf/lib/balance.h"
 #include "bpf/lib/csum.h"
+#include "bpf/lib/decap.h"
 #include "bpf/lib/errors.h"
 #include "bpf/lib/packet.h"
 #include "bpf/lib/scratch.h"
@@ -230,6 +231,14 @@ __attribute__((noinline)) int portolan_tc_answer6(struct __sk_buff* skb, __u32 v
   return answer(skb, verdict, true);
 }
 
+__attribute__((noinline)) int portolan_tc_open4(struct __sk_buff* skb) {
+  return open_tunnel(skb, false);
+}
+
+__attribute__((noinline)) int portolan_tc_open6(struct __sk_buff* skb) {
+  return open_tunnel(skb, true);
+}
+
 // The length of the longest packet that this one will be cut into.
 static __always_inline __u32 segment_length(const struct __sk_buff* skb,
                                             const struct packet* packet) {
@@ -248,7 +257,12 @@ static __always_inline int handle(struct __sk_buff* skb, const bool v6) {
   struct packet* packet = &know->packet;
   const enum packet_kind kind = v6 ? parse_ipv6(data, end, ETH_LEN, skb->len, packet)
                                    : parse_ipv4(data, end, ETH_LEN, skb->len, packet);
-  if (kind == PACKET_FOREIGN || !is_candidate(&packet->key, v6)) return CONTINUE;
+  if (kind == PACKET_FOREIGN) return CONTINUE;
+  if (is_tunnel(packet)) {
+    const int action = v6 ? portolan_tc_open6(skb) : portolan_tc_open4(skb);
+    if (action != CONTINUE) return action;
+  }
+  if (!is_candidate(&packet->key, v6)) return CONTINUE;
   know->arrival.ifindex = skb->ifindex;
   know->arrival.length = skb->len;
   know->arrival.l3_length = segment_length(skb, packet);

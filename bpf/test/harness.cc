@@ -45,6 +45,9 @@ absl::StatusOr<bpf_object*> OpenObject(const Object& bytes, const Harness::Sizes
 // What packets of the tests are addressed to.
 constexpr uint8_t kMac[6] = {0x02, 0, 0, 0, 0, 1};
 
+// Of every frontend and backend here.
+constexpr uint32_t kGroup = 1;
+
 portolan_settings FirstSettings() {
   portolan_settings settings{};
   settings.layout_version = PORTOLAN_LAYOUT_VERSION;
@@ -198,6 +201,7 @@ void Harness::SetBackend(uint32_t id, const BackendSpec& spec) {
   backend.port = htons(spec.port);
   backend.family = spec.ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
   backend.protocol = spec.protocol;
+  backend.group = kGroup;
   AddressWords(spec.ipv6, spec.address, backend.address);
   if (!spec.source.empty()) AddressWords(spec.ipv6, spec.source, backend.source);
   bpf_map_update_elem(map("backends"), &id, &backend, BPF_ANY);
@@ -258,12 +262,14 @@ void Harness::SetFrontend(uint32_t id, bool ipv6, const std::string& address, ui
   portolan_frontend_info info{};
   bpf_map_lookup_elem(map("frontend_info"), &id, &info);
   info.flags = PORTOLAN_FRONTEND_ALIVE;
+  info.group = kGroup;
   bpf_map_update_elem(map("frontend_info"), &id, &info, BPF_ANY);
   const portolan_frontend_key key = FrontendKey(ipv6, address, port, protocol);
   portolan_frontend frontend{};
   if (bpf_map_lookup_elem(map("frontends"), &key, &frontend) != 0) CountAddress(ipv6, address, 1);
   frontend = {};
   frontend.id = id;
+  frontend.group = kGroup;
   frontend.epoch = info.epoch;
   frontend.table_offset = chunk * PORTOLAN_CHUNK_SLOTS;
   frontend.table_size = slots.size();
@@ -296,7 +302,8 @@ void Harness::SetAffinity(bool ipv6, const std::string& address, uint16_t port, 
 void Harness::SetSources(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
                          uint8_t protocol, const std::vector<SourceSpec>& sources) {
   for (const SourceSpec& source : sources) {
-    portolan_source_key key{};  // group 0, that of every frontend here
+    portolan_source_key key{};
+    key.group = kGroup;
     key.prefix_length = PORTOLAN_SOURCE_FIXED_BITS + source.prefix_length;
     key.family = ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
     AddressWords(ipv6, source.address, key.address);
@@ -313,6 +320,16 @@ void Harness::SetSources(uint32_t id, bool ipv6, const std::string& address, uin
   bpf_map_lookup_elem(map("frontends"), &key, &frontend);
   frontend.flags = flags;
   bpf_map_update_elem(map("frontends"), &key, &frontend, BPF_ANY);
+}
+
+void Harness::OpenTunnelsFrom(bool ipv6, const SourceSpec& source) {
+  portolan_source_key key{};
+  key.group = PORTOLAN_SOURCE_TUNNELS;
+  key.prefix_length = PORTOLAN_SOURCE_FIXED_BITS + source.prefix_length;
+  key.family = ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+  AddressWords(ipv6, source.address, key.address);
+  const portolan_source value{.allowed = source.allowed ? 1u : 0u};
+  bpf_map_update_elem(map("sources"), &key, &value, BPF_ANY);
 }
 
 void Harness::SetSilent(bool ipv6, const std::string& address) {

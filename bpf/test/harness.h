@@ -86,6 +86,9 @@ class Harness {
   void SetSources(uint32_t id, bool ipv6, const std::string& address, uint16_t port,
                   uint8_t protocol, const std::vector<SourceSpec>& sources);
 
+  // Opens tunnels that come from there.
+  void OpenTunnelsFrom(bool ipv6, const SourceSpec& source);
+
   // What a frontend has beside its table: PORTOLAN_FRONTEND_SILENT, its own idle time, and a table
   // for the inside.
   void SetSilent(bool ipv6, const std::string& address);

@@ -41,6 +41,8 @@ std::pair<const char*, const char*> NameOf(portolan_drop reason) {
       return {"source", "the service does not let this source in"};
     case PORTOLAN_DROP_NOT_ON_LINK:
       return {"not-on-link", "the backend of a direct-return service is behind a router"};
+    case PORTOLAN_DROP_CONGESTED:
+      return {"congested", "out of a tunnel that met congestion, and the flow knows no ECN"};
     default:
       return {"no-memory", "the kernel had no memory for a flow or a packet's headers"};
   }
