@@ -280,8 +280,9 @@ PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_lease) == 8, "map layout");
 
 // ---- map "settings": ARRAY, one element ----
 
-#define PORTOLAN_SETTING_ECHO 1    // answer echo requests to addresses that have a frontend
-#define PORTOLAN_SETTING_REFUSE 2  // tell senders of what is not served; else drop silently
+#define PORTOLAN_SETTING_ECHO 1         // answer echo requests to addresses that have a frontend
+#define PORTOLAN_SETTING_KEEP_ROUTES 4  // addresses alone decide on routes: answers may be kept
+#define PORTOLAN_SETTING_REFUSE 2       // tell senders of what is not served; else drop silently
 
 struct portolan_settings {
   __u32 layout_version;

@@ -299,7 +299,7 @@ static __always_inline enum verdict start_flow(context_t* context, bool unasked,
   union flow_value* value = &know->work.value;
   new_flow(&know->packet, frontend, backend, life, id, now, value, v6);
   fill_rewrite(value, backend, &know->rewrite, v6);
-  enum verdict verdict = find_way(context, know, v6);
+  enum verdict verdict = v6 ? portolan_way6(context) : portolan_way4(context);
   if (verdict != VERDICT_REWRITE) return verdict;
   verdict = remember_flow(know, settings, hash, unasked, v6);
   if (verdict != VERDICT_REWRITE) return verdict;
@@ -334,7 +334,7 @@ static __always_inline enum verdict carry(context_t* context, struct scratch* kn
     return drop_as(PORTOLAN_DROP_SOURCE, length);
   }
   fill_rewrite(value, life->backend, &know->rewrite, v6);
-  const enum verdict verdict = find_way(context, know, v6);
+  const enum verdict verdict = v6 ? portolan_way6(context) : portolan_way4(context);
   if (verdict != VERDICT_REWRITE) return verdict;
   if (tcp_flags & TCP_FIN) {
     flags |= reverse ? PORTOLAN_FLOW_FIN_REVERSE : PORTOLAN_FLOW_FIN_FORWARD;
@@ -361,7 +361,7 @@ static __always_inline enum verdict carry_known(context_t* context, enum packet_
   if (kind != PACKET_ERROR) return carry(context, know, value, &life, now, v6);
   // What anybody can send keeps no flow alive and is not counted.
   fill_rewrite(value, life.backend, &know->rewrite, v6);
-  return find_way(context, know, v6);
+  return v6 ? portolan_way6(context) : portolan_way4(context);
 }
 
 STAGE int portolan_carry4(context_t* context, __u32 kind) {

@@ -10,6 +10,7 @@
 #include "bpf/lib/maps.h"
 #include "bpf/lib/packet.h"
 #include "bpf/lib/scratch.h"
+#include "bpf/lib/ways.h"
 
 enum verdict {
   VERDICT_PASS,     // not ours
@@ -53,18 +54,19 @@ static __always_inline enum verdict too_big(const struct scratch* know, bool mus
   return may_be_split && know->rewrite.delivery != DELIVER_TUNNEL ? VERDICT_DROP : VERDICT_TOO_BIG;
 }
 
-static __always_inline void fill_lookup(struct scratch* know, const bool v6) {
+// With `keep` the question is one for many packets: without ports, and for a class of clients.
+static __always_inline void fill_lookup(struct scratch* know, bool keep, const bool v6) {
   const struct rewrite* rewrite = &know->rewrite;
   struct bpf_fib_lookup* fib = &know->route.fib;
+  const bool translated = rewrite->delivery == DELIVER_TRANSLATED;
   const bool outer_v6 = rewrite->delivery == DELIVER_TUNNEL ? rewrite->outer_v6 : v6;
   fib->family = outer_v6 ? AF_INET6 : AF_INET;
   fib->l4_protocol = know->packet.protocol;
-  fib->tot_len = know->arrival.l3_length + outer_length(rewrite);
+  fib->tot_len = 1;  // so that the kernel says what the way can carry
   fib->ifindex = know->arrival.ifindex;
   fib->tos_or_flowinfo = 0;
-  const bool translated = rewrite->delivery == DELIVER_TRANSLATED;
-  fib->sport = translated ? rewrite->sport : 0;
-  fib->dport = translated ? rewrite->dport : 0;
+  fib->sport = translated && !keep ? rewrite->sport : 0;
+  fib->dport = translated && !keep ? rewrite->dport : 0;
   if (outer_v6) {
     __builtin_memcpy(fib->src, rewrite->saddr, sizeof(fib->src));
     __builtin_memcpy(fib->dst, rewrite->daddr, sizeof(fib->dst));
@@ -72,6 +74,10 @@ static __always_inline void fill_lookup(struct scratch* know, const bool v6) {
     fib->src[0] = rewrite->saddr[0];
     fib->dst[0] = rewrite->daddr[0];
   }
+  if (!keep || !translated || rewrite->snat || rewrite->reverse) return;
+  fib->src[0] =
+      bpf_htonl(1 + client_class(v6 ? rewrite->saddr[3] ^ rewrite->saddr[1] : rewrite->saddr[0]));
+  if (v6) fib->src[1] = fib->src[2] = fib->src[3] = 0;
 }
 
 static __always_inline bool is_neighbour(const struct scratch* know, const bool v6) {
@@ -81,8 +87,11 @@ static __always_inline bool is_neighbour(const struct scratch* know, const bool 
 }
 
 // REWRITE: go on, with or without a route. Everything else is the packet's fate.
-static __always_inline enum verdict find_way(context_t* context, struct scratch* know,
-                                             const bool v6) {
+static __always_inline enum verdict find_way(context_t* context, const bool v6) {
+  __u32 zero = 0;
+  struct scratch* know = get_scratch();
+  const struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
+  if (!know || !settings) return VERDICT_PASS;
   const struct rewrite* rewrite = &know->rewrite;
   const struct arrival* in = &know->arrival;
   const bool must_send = rewrite->snat || rewrite->delivery != DELIVER_TRANSLATED;
@@ -90,10 +99,19 @@ static __always_inline enum verdict find_way(context_t* context, struct scratch*
   // The kernel says "time exceeded".
   if (know->packet.ttl <= 1) return must_send ? VERDICT_PASS : VERDICT_REWRITE;
   if (!IS_TC && in->tagged) return must_send ? VERDICT_LEAVE : VERDICT_REWRITE;
-  fill_lookup(know, v6);
+  const bool keep = settings->flags & PORTOLAN_SETTING_KEEP_ROUTES;
+  fill_lookup(know, keep, v6);
   struct bpf_fib_lookup* fib = &know->route.fib;
-  const long answer = bpf_fib_lookup(context, fib, sizeof(*fib), 0);
-  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED) return too_big(know, must_send);
+  const __u32 length = in->l3_length + outer_length(rewrite);
+  long answer = ask_routes(context, fib, keep);
+  if (IS_TC && answer == BPF_FIB_LKUP_RET_NO_NEIGH) {
+    // The kernel says what fits only with a neighbour, but not when it does not fit.
+    fill_lookup(know, false, v6);
+    fib->tot_len = length;
+    answer = bpf_fib_lookup(context, fib, sizeof(*fib), 0);
+  }
+  const bool fits = answer != BPF_FIB_LKUP_RET_SUCCESS || length <= fib->tot_len;
+  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED || !fits) return too_big(know, must_send);
   if (answer != BPF_FIB_LKUP_RET_SUCCESS && !(IS_TC && answer == BPF_FIB_LKUP_RET_NO_NEIGH)) {
     if (!must_send) return VERDICT_REWRITE;
     return IS_TC ? drop_as(PORTOLAN_DROP_NO_ROUTE, in->length) : VERDICT_LEAVE;
@@ -105,3 +123,7 @@ static __always_inline enum verdict find_way(context_t* context, struct scratch*
   know->route.sends = true;
   return VERDICT_REWRITE;
 }
+
+// Functions of their own for the verifier.
+__attribute__((noinline)) int portolan_way4(context_t* context) { return find_way(context, false); }
+__attribute__((noinline)) int portolan_way6(context_t* context) { return find_way(context, true); }

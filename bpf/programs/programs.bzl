@@ -16,7 +16,7 @@ _EMBED = "(echo '// Generated.'; " + \
          "echo 'Object {function}() {{ return {{\"{name}\", kBytes, sizeof(kBytes)}}; }}'; " + \
          "echo '}}  // namespace portolan::bpf') > $@"
 
-def bpf_program(name, src, function):
+def bpf_program(name, src, function, hdrs = [], testonly = False):
     """`src` becomes NAME.bpf.o and a library that defines `bpf::Object FUNCTION()`."""
     native.genrule(
         name = name + "_object",
@@ -24,9 +24,10 @@ def bpf_program(name, src, function):
             src,
             "//bpf/include:datapath_maps.h",
             "//bpf/lib:headers",
-        ],
+        ] + hdrs,
         outs = [name + ".bpf.o"],
         cmd = _COMPILE.format(name = name, src = src),
+        testonly = testonly,
         visibility = ["//bpf:__subpackages__"],
     )
     native.genrule(
@@ -34,10 +35,12 @@ def bpf_program(name, src, function):
         srcs = [name + ".bpf.o"],
         outs = [name + ".bpf.cc"],
         cmd = _EMBED.format(name = name, function = function),
+        testonly = testonly,
     )
     cc_library(
         name = name,
         srcs = [name + ".bpf.cc"],
-        deps = [":object"],
+        testonly = testonly,
+        deps = ["//bpf/programs:object"],
         alwayslink = True,
     )

@@ -1,34 +1,46 @@
-// Nanoseconds per packet of the XDP program, hot cache, one JSON object per line and figure.
+// Nanoseconds per packet of the XDP program, one JSON object per line and figure.
 //
-// The packet's two frontends point at each other (A's backend is B, B's backend is A), so every
-// repetition of BPF_PROG_RUN, which feeds the program its own last output, is again a request that
-// needs the whole work; the test before the run proves it. Beside each figure stands the empty
-// program under the same call. `value` is the best of the rounds, `median` their median.
-//
-// With many flows every packet is another one, so a call runs the program once; what a single run
-// costs beyond the program (cold caches, the clock) is measured with the empty program, taken off,
-// and the floor of repeated runs put back. The flows are visited in an order that no cache
-// foresees.
+// BPF_PROG_RUN runs a feeder (feeder.bpf.c) that fills the frame anew and hands it to the program,
+// so every run is a new packet and none the program's own output. The feeder alone, with an empty
+// program behind it, is the floor; it is taken off, and an empty program under plain repetition put
+// back (printed as floor_ns), so that a figure is what the program would show by itself. The
+// program has its whole work: the packet leaves by redirect to a neighbour that is known. Before a
+// figure is taken a single run proves that what is measured happens. `value` is the best of the
+// rounds, `median` their median.
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <linux/bpf.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bpf/programs/object.h"
+#include "bpf/test/feeder.h"
 #include "bpf/test/harness.h"
+#include "bpf/test/network.h"
 #include "bpf/test/packets.h"
 
 namespace portolan::bpf {
+
+Object Feeder();
+
 namespace {
 
 constexpr int kRounds = 7;
 constexpr uint32_t kRepeat = 1'000'000;
-constexpr uint32_t kManyFlows = 1'000'000;
+constexpr uint32_t kManyFlows = 1 << 20;
+constexpr uint32_t kFarStride = 2654435761;  // odd: every flow once before one comes again
+constexpr uint8_t kSyn = 0x02;
 constexpr uint8_t kAck = 0x10;
+constexpr uint32_t kPass = 2;
+constexpr uint32_t kRedirect = 4;
 
 struct Sample {
   double best = 0;
@@ -40,82 +52,137 @@ Sample Summary(std::vector<double> values) {
   return {values.front(), values[values.size() / 2]};
 }
 
-// XDP_PASS and nothing else.
-int LoadEmptyProgram() {
-  const bpf_insn instructions[] = {
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 2},
-      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-  };
-  return bpf_prog_load(BPF_PROG_TYPE_XDP, "empty", "Dual BSD/GPL", instructions, 2, nullptr);
-}
-
-double RunEmpty(int fd, const Bytes& packet) {
-  Bytes out(packet.size() + 256);
-  LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet.data(), .data_out = out.data(),
-              .data_size_in = static_cast<__u32>(packet.size()),
-              .data_size_out = static_cast<__u32>(out.size()), .repeat = static_cast<int>(kRepeat));
-  return bpf_prog_test_run_opts(fd, &run) == 0 ? run.duration : -1;
-}
-
-void Print(const char* figure, const Sample& ours, const Sample& empty) {
-  printf(
-      "{\"figure\":\"%s\",\"value\":%.0f,\"median\":%.0f,\"unit\":\"ns\","
-      "\"rival\":\"empty program\",\"rival_value\":%.0f}\n",
-      figure, ours.best, ours.median, empty.best);
-  fflush(stdout);
-}
-
-bool Measure(Harness& harness, int empty_fd, const char* figure, const Bytes& packet) {
-  std::vector<double> ours, empty;
-  for (int round = 0; round < kRounds; round++) {
-    const Outcome outcome = harness.Run(Program::kXdp, packet, kRepeat);
-    if (outcome.verdict != 2) return false;
-    ours.push_back(outcome.nanoseconds);
-    empty.push_back(RunEmpty(empty_fd, packet));
+class Bench {
+ public:
+  static std::unique_ptr<Bench> Open() {
+    std::unique_ptr<Bench> bench(new Bench);
+    auto harness = Harness::Load({.flows = 2 * kManyFlows + kManyFlows / 4,
+                                  .flows6 = 4096,
+                                  .frontends = 4096,
+                                  .backends = 16384,
+                                  .chunks = 65536});
+    if (!harness.ok()) {
+      fprintf(stderr, "datapath_bench: %s\n", harness.status().ToString().c_str());
+      return nullptr;
+    }
+    bench->harness_ = *std::move(harness);
+    const Object bytes = Feeder();
+    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = bytes.name);
+    bench->feeder_ = bpf_object__open_mem(bytes.data, bytes.size, &options);
+    if (bench->feeder_ == nullptr || bpf_object__load(bench->feeder_) != 0) {
+      fprintf(stderr, "datapath_bench: cannot load the feeder\n");
+      return nullptr;
+    }
+    bench->ifindex_ = if_nametoindex("t0");
+    bench->harness_->set_ifindex(bench->ifindex_);
+    const uint8_t mac[6] = {0x02, 0, 0, 0, 0, 1};
+    bench->harness_->SetInterface(bench->ifindex_, mac,
+                                  PORTOLAN_INTERFACE_ATTACHED | PORTOLAN_INTERFACE_TARGET);
+    return bench;
   }
-  Print(figure, Summary(ours), Summary(empty));
-  return true;
-}
 
-// The average of one run for each of `packets` different ones: the flow number mixed by an odd
-// factor.
-double AverageOfSingleRuns(int fd, Bytes packet, uint32_t flows, uint32_t packets) {
-  Bytes out(packet.size() + 256);
-  double sum = 0;
-  for (uint32_t i = 0; i < packets; i++) {
-    const uint32_t flow = static_cast<uint64_t>(i) * 2654435761u % flows;
-    packet[27] = flow >> 16;  // of the source address; the checksum need not fit for XDP
-    packet[34] = flow >> 8;   // and port
-    packet[35] = flow;
+  Harness& harness() { return *harness_; }
+
+  void MeasureFloor() {
+    std::vector<double> values;
+    for (int round = 0; round < kRounds; round++) {
+      values.push_back(Run(empty(), Bytes(FEEDER_FRAME), kRepeat).second);
+    }
+    floor_ = Summary(values);
+    Print("floor_ns", floor_);
+  }
+
+  // `rounds` times `packets` packets of `flows` flows; false when the verdict is not `verdict`.
+  bool Measure(const char* figure, PacketSpec spec, uint32_t flows, uint32_t packets, int rounds,
+               uint32_t verdict) {
+    spec.source_port = 0;
+    spec.payload_length = FEEDER_FRAME - 14 - (spec.ipv6 ? 40 : 20) - (spec.protocol == 6 ? 20 : 8);
+    const Bytes frame = Build(spec);
+    std::vector<double> ours, alone;
+    for (int round = 0; round < rounds; round++) {
+      Plan(frame, flows);
+      Feed(harness_->program(Program::kXdp));
+      const auto [last, nanoseconds] = Run(feed(), frame, packets);
+      if (last != verdict) {
+        fprintf(stderr, "datapath_bench: %s: verdict %u, expected %u\n", figure, last, verdict);
+        return false;
+      }
+      ours.push_back(nanoseconds);
+      Plan(frame, flows);
+      Feed(empty());
+      alone.push_back(Run(feed(), frame, std::min(packets, kRepeat)).second);
+    }
+    const double taken_off = Summary(alone).best - floor_.best;
+    const Sample sample = Summary(ours);
+    Print(figure, {sample.best - taken_off, sample.median - taken_off});
+    return true;
+  }
+
+ private:
+  int feed() const { return ProgramOf("feeder_feed"); }
+  int empty() const { return ProgramOf("feeder_nothing"); }
+  int ProgramOf(const char* name) const {
+    return bpf_program__fd(bpf_object__find_program_by_name(feeder_, name));
+  }
+
+  void Plan(const Bytes& frame, uint32_t flows) {
+    feeder_plan plan{};
+    memcpy(plan.frame, frame.data(), sizeof(plan.frame));
+    plan.flows = flows;
+    plan.stride = kFarStride;
+    const uint32_t zero = 0;
+    bpf_map_update_elem(bpf_object__find_map_fd_by_name(feeder_, "plan"), &zero, &plan, BPF_ANY);
+  }
+
+  void Feed(int program) {
+    const uint32_t zero = 0;
+    const int fed = bpf_object__find_map_fd_by_name(feeder_, "fed");
+    if (bpf_map_update_elem(fed, &zero, &program, BPF_ANY) != 0) abort();
+  }
+
+  // The last run's verdict, and the average.
+  std::pair<uint32_t, double> Run(int program, const Bytes& packet, uint32_t repeat) const {
+    Bytes out(packet.size() + 256);
+    xdp_md frame{};
+    frame.data_end = packet.size();
+    frame.ingress_ifindex = ifindex_;
     LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet.data(), .data_out = out.data(),
                 .data_size_in = static_cast<__u32>(packet.size()),
-                .data_size_out = static_cast<__u32>(out.size()), .repeat = 1);
-    if (bpf_prog_test_run_opts(fd, &run) != 0) return -1;
-    sum += run.duration;
+                .data_size_out = static_cast<__u32>(out.size()), .ctx_in = &frame,
+                .ctx_size_in = sizeof(frame), .repeat = static_cast<int>(repeat));
+    if (bpf_prog_test_run_opts(program, &run) != 0) return {UINT32_MAX, -1};
+    return {run.retval, run.duration};
   }
-  return sum / packets;
+
+  void Print(const char* figure, const Sample& sample) const {
+    printf(
+        "{\"figure\":\"%s\",\"value\":%.0f,\"median\":%.0f,\"unit\":\"ns\","
+        "\"rival\":\"empty program\",\"rival_value\":%.0f}\n",
+        figure, sample.best, sample.median, floor_.best);
+    fflush(stdout);
+  }
+
+  std::unique_ptr<Harness> harness_;
+  bpf_object* feeder_ = nullptr;
+  uint32_t ifindex_ = 0;
+  Sample floor_;
+};
+
+void Serve(Harness& harness, bool ipv6, uint32_t id, const std::string& vip) {
+  harness.SetBackend(id, {.ipv6 = ipv6,
+                          .address = ipv6 ? "2001:db8:244::1" : "10.244.1.1",
+                          .port = 8080,
+                          .protocol = 6});
+  harness.SetFrontend(id, ipv6, vip, 80, 6, id * 16, std::vector<uint32_t>(251, id));
 }
 
-// `flows` new ones, then packets of all of them, through a frontend with a backend of this node.
-bool MeasureMany(Harness& harness, int empty_fd, uint32_t flows, double floor) {
-  harness.SetBackend(5, {.address = "10.244.1.1", .port = 8080, .protocol = 6});
-  harness.SetFrontend(5, false, "20.0.10.5", 80, 6, 5 * 16, std::vector<uint32_t>(251, 5));
-  const Bytes syn = Build({.source = "10.0.0.1", .destination = "20.0.10.5"});
-  const Bytes ack = Build({.source = "10.0.0.1", .destination = "20.0.10.5", .tcp_flags = kAck});
-  const int fd = harness.program(Program::kXdp);
-  const double insert = AverageOfSingleRuns(fd, syn, flows, flows);
-  if (harness.FlowCount(false) < static_cast<int>(flows)) return false;
-  std::vector<double> hits, empty;
-  for (int round = 0; round < 3; round++) {
-    hits.push_back(AverageOfSingleRuns(fd, ack, flows, flows));
-    empty.push_back(AverageOfSingleRuns(empty_fd, ack, flows, flows / 4));
-  }
-  const double single = Summary(empty).best;
-  const Sample base{floor, floor};
-  const Sample hit = Summary(hits);
-  Print("dnat_1m_flows_ns", {hit.best - single + floor, hit.median - single + floor}, base);
-  Print("syn_insert_ns", {insert - single + floor, insert - single + floor}, base);
-  return true;
+PacketSpec Request4(const std::string& vip, uint8_t flags) {
+  return {.source = "198.18.0.0", .destination = vip, .tcp_flags = flags};
+}
+
+PacketSpec Request6(uint8_t flags) {
+  return {
+      .ipv6 = true, .source = "2001:db8:c::", .destination = "2001:db8:20::1", .tcp_flags = flags};
 }
 
 void PrintVerified(const Harness& harness) {
@@ -126,62 +193,36 @@ void PrintVerified(const Harness& harness) {
   }
 }
 
-// Two frontends that are each other's backend.
-void PingPong(Harness& harness, bool ipv6, const std::string& a, const std::string& b,
-              uint32_t first_id) {
-  for (uint32_t i = 0; i < 2; i++) {
-    harness.SetBackend(first_id + i,
-                       {.ipv6 = ipv6, .address = i == 0 ? b : a, .port = 80, .protocol = 6});
-    harness.SetFrontend(first_id + i, ipv6, i == 0 ? a : b, 80, 6, (first_id + i) * 16,
-                        std::vector<uint32_t>(251, first_id + i));
-  }
-}
-
-// One step leads to the other frontend, and the next one back.
-bool ReallyPingPongs(Harness& harness, const Bytes& packet) {
-  const Outcome there = harness.Run(Program::kXdp, packet);
-  const Outcome back = harness.Run(Program::kXdp, there.packet);
-  return there.packet != packet && back.packet == packet;
-}
-
 int Main() {
   if (geteuid() != 0) {
     fprintf(stderr, "datapath_bench: needs root to load BPF programs\n");
     return 1;
   }
-  auto loaded = Harness::Load({.flows = 2 * kManyFlows + kManyFlows / 4,
-                               .flows6 = 4096,
-                               .frontends = 4096,
-                               .backends = 16384,
-                               .chunks = 65536});
-  const int empty = LoadEmptyProgram();
-  if (!loaded.ok() || empty < 0) {
-    fprintf(stderr, "datapath_bench: %s\n", loaded.status().ToString().c_str());
+  if (!EnterTestNetwork()) {
+    fprintf(stderr, "datapath_bench: cannot make a network namespace\n");
     return 1;
   }
-  Harness& harness = **loaded;
-  PingPong(harness, false, "20.0.10.1", "20.0.10.2", 1);
-  PingPong(harness, true, "2001:db8:20::1", "2001:db8:20::2", 3);
-  const Bytes hot4 = Build({.tcp_flags = kAck});
-  const Bytes hot6 = Build({.ipv6 = true,
-                            .source = "2001:db8:c::7",
-                            .destination = "2001:db8:20::1",
-                            .tcp_flags = kAck});
-  const Bytes other = Build({.destination = "198.51.100.9", .tcp_flags = kAck});
-  if (!ReallyPingPongs(harness, hot4) || !ReallyPingPongs(harness, hot6)) {
-    fprintf(stderr, "datapath_bench: the packet does not come back; figures would be wrong\n");
-    return 1;
-  }
-  std::vector<double> floor;
-  floor.reserve(kRounds);
-  for (int round = 0; round < kRounds; round++) floor.push_back(RunEmpty(empty, hot4));
-  Print("floor_ns", Summary(floor), Summary(floor));
-  const bool ok = Measure(harness, empty, "dnat_hot_ns", hot4) &&
-                  Measure(harness, empty, "dnat_hot_ipv6_ns", hot6) &&
-                  Measure(harness, empty, "no_vip_ns", other) &&
-                  MeasureMany(harness, empty, kManyFlows, Summary(floor).best);
+  const std::unique_ptr<Bench> bench = Bench::Open();
+  if (bench == nullptr) return 1;
+  Harness& harness = bench->harness();
+  Serve(harness, false, 1, "20.0.10.1");
+  Serve(harness, true, 2, "2001:db8:20::1");
+  Serve(harness, false, 3, "20.0.10.3");
+  bench->MeasureFloor();
+  const bool measured =
+      bench->Measure("dnat_hot_ns", Request4("20.0.10.1", kAck), 1, kRepeat, kRounds, kRedirect) &&
+      bench->Measure("dnat_hot_ipv6_ns", Request6(kAck), 1, kRepeat, kRounds, kRedirect) &&
+      bench->Measure("dnat_4k_flows_ns", Request4("20.0.10.1", kAck), 4096, kRepeat, kRounds,
+                     kRedirect) &&
+      bench->Measure("no_vip_ns", Request4("198.51.100.9", kAck), 1, kRepeat, kRounds, kPass) &&
+      bench->Measure("syn_insert_ns", Request4("20.0.10.3", kSyn), kManyFlows, kManyFlows, 1,
+                     kRedirect) &&
+      harness.FlowCount(false) >= static_cast<int>(2 * kManyFlows) &&
+      bench->Measure("dnat_1m_flows_ns", Request4("20.0.10.3", kAck), kManyFlows, kManyFlows, 3,
+                     kRedirect);
+  if (!measured) return 1;
   PrintVerified(harness);
-  return ok ? 0 : 1;
+  return 0;
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ portolan_settings FirstSettings() {
   settings.port_first = 61000;
   settings.port_count = 4536;
   settings.ticks_per_256s = 256;
-  settings.flags = PORTOLAN_SETTING_ECHO | PORTOLAN_SETTING_REFUSE;
+  settings.flags = PORTOLAN_SETTING_ECHO | PORTOLAN_SETTING_REFUSE | PORTOLAN_SETTING_KEEP_ROUTES;
   return settings;
 }
 

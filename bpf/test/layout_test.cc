@@ -123,6 +123,12 @@ Layouts Memory() {
        {sizeof(portolan_counter),
         {FIELD(portolan_counter, packets), FIELD(portolan_counter, bytes),
          FIELD(portolan_counter, flows)}}},
+  };
+}
+
+// Of links and neighbours.
+Layouts Links() {
+  return {
       {"portolan_interface",
        {sizeof(portolan_interface),
         {FIELD(portolan_interface, ifindex), FIELD(portolan_interface, mac),
@@ -149,6 +155,7 @@ TEST(LayoutTest, EveryStructOfTheProgramsIsTheOneThatUserSpaceCompiles) {
     ASSERT_NE(types, nullptr) << bytes.name << " has no BTF";
     Layouts expected = Destinations();
     expected.merge(Memory());
+    expected.merge(Links());
     for (const auto& [name, layout] : expected) {
       const int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_STRUCT);
       ASSERT_GT(id, 0) << name << " is not in " << bytes.name;

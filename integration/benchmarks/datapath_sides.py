@@ -1,8 +1,10 @@
-"""One side of the datapath benchmark: datapath_sides portolan TRAFFIC PROGRAM | nftables TRAFFIC | routing TRAFFIC.
+"""One side of the datapath benchmark.
+
+    datapath_sides portolan TRAFFIC BLAST PROGRAM | nftables TRAFFIC BLAST | routing TRAFFIC
 
 The laboratory is the one of the datapath's interop tests; the backend of node a is replaced by the sink. Prints
 forward_udp_ns (time for a datagram, sender and path together, one core), forward_udp_lost (in a thousand) and
-tcp_connects_per_s.
+connections_per_s; then what PROGRAM prints, and the figures of forwarding_sides.
 """
 
 import importlib
@@ -11,6 +13,7 @@ import os
 import subprocess
 import sys
 
+from integration.benchmarks import forwarding_sides
 from integration.topology import wait_until
 
 # Forty parts of whole batches of 64.
@@ -58,7 +61,7 @@ def print_figures(lab, traffic, target):
     for figure, value, unit in (
         ("forward_udp_ns", for_datagram * 1e9, "ns"),
         ("forward_udp_lost", (sent - taken["datagrams"]) / sent * 1000, "per mille"),
-        ("tcp_connects_per_s", 1 / for_connection, "1/s"),
+        ("connections_per_s", 1 / for_connection, "1/s"),
     ):
         print(json.dumps({"figure": figure, "value": value, "unit": unit}))
 
@@ -95,12 +98,14 @@ SIDES = {"portolan": use_portolan, "nftables": use_nftables, "routing": use_rout
 
 
 def main(arguments):
-    if len(arguments) < 2 or arguments[0] not in SIDES or len(arguments) != (3 if arguments[0] == "portolan" else 2):
+    if not arguments or len(arguments) != {"portolan": 4, "nftables": 3, "routing": 2}.get(arguments[0]):
         print(__doc__, file=sys.stderr)
         return 2
-    traffic = os.path.abspath(arguments[1])
-    if arguments[0] == "portolan":
-        print(subprocess.run([arguments[2]], check=True, capture_output=True, text=True).stdout, end="")
+    traffic, *others = (os.path.abspath(path) for path in arguments[1:])
+    for program in others[1:]:
+        print(subprocess.run([program], check=True, capture_output=True, text=True).stdout, end="")
+    for blast in others[:1]:
+        forwarding_sides.print_figures(arguments[0], blast)
     interop = importlib.import_module("services.datapath-loader.interop.laboratory")
     # The interop laboratory finds its programs relative to the tree of built ones.
     os.chdir(traffic.removesuffix("/integration/benchmarks/traffic"))

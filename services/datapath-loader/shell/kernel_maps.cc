@@ -241,6 +241,7 @@ portolan_counter KernelMaps::Drops(portolan_drop reason) const {
 // ---- writing ----
 
 absl::Status KernelMaps::Write(const ProgramSettings& settings) {
+  if (settings_ == settings) return absl::OkStatus();
   const uint32_t zero = 0;
   portolan_settings kernel{};
   if (bpf_map_lookup_elem(objects_.map("settings_map"), &zero, &kernel) != 0) {
@@ -254,10 +255,13 @@ absl::Status KernelMaps::Write(const ProgramSettings& settings) {
   kernel.closing_idle = ticks.Count(kClosingIdle);
   kernel.ticks_per_256s = ticks.In256Seconds();
   kernel.flags = (settings.answer_echo ? PORTOLAN_SETTING_ECHO : 0) |
-                 (settings.refuse_unserved ? PORTOLAN_SETTING_REFUSE : 0);
+                 (settings.refuse_unserved ? PORTOLAN_SETTING_REFUSE : 0) |
+                 (settings.keep_routes ? PORTOLAN_SETTING_KEEP_ROUTES : 0);
   kernel.port_first = settings.port_first;
   kernel.port_count = settings.port_last - settings.port_first + 1;
-  return Update(objects_, "settings_map", &zero, &kernel);
+  RETURN_IF_ERROR(Update(objects_, "settings_map", &zero, &kernel));
+  settings_ = settings;
+  return absl::OkStatus();
 }
 
 std::vector<absl::Status> KernelMaps::Execute(const MapBatch& batch) {

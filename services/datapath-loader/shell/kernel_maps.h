@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,6 +28,7 @@ struct ProgramSettings {
   uint16_t port_last = 65535;
   bool answer_echo = true;
   bool refuse_unserved = true;
+  bool keep_routes = false;  // addresses alone decide on routes
   friend bool operator==(const ProgramSettings&, const ProgramSettings&) = default;
 };
 
@@ -37,6 +39,7 @@ class KernelMaps {
 
   // Everything that is there, and the filter made to fit it. Once, before the first batch.
   absl::StatusOr<MapImage> Read();
+  // Nothing when they are as last written.
   absl::Status Write(const ProgramSettings& settings);
   // One result per operation; after a failure the rest of that group is ABORTED. Messages begin
   // with "map NAME: ".
@@ -81,6 +84,7 @@ class KernelMaps {
   portolan_counter Sum(int fd, uint32_t index) const;
 
   const Objects& objects_;
+  std::optional<ProgramSettings> settings_;  // as written
   uint32_t* row_ = nullptr;  // the mapped tables
   portolan_address_filter* filter_bits_ = nullptr;
   std::unique_ptr<Filter> filter_;

@@ -18,6 +18,7 @@
 #include "services/datapath-loader/shell/layout.h"
 #include "services/datapath-loader/shell/objects.h"
 #include "services/datapath-loader/shell/pins.h"
+#include "services/datapath-loader/shell/policy_rules.h"
 #include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
@@ -365,6 +366,22 @@ TEST_F(KernelTest, StrictReversePathIsNamed) {
   EXPECT_EQ(interfaces.Reconcile()[0].reason, "strict-reverse-path");
   ASSERT_TRUE(Shell("sysctl -qw net.ipv4.conf.t0.rp_filter=0"));
   EXPECT_EQ(interfaces.Reconcile()[0].reason, "attached");
+}
+
+TEST_F(KernelTest, RoutesAreKeptOnlyWhileAddressesAloneDecide) {
+  EXPECT_FALSE(HasPolicyRules());
+  for (const char* rule : {"-4 rule %s from 192.0.2.0/24 table 7", "-6 rule %s dport 53 table 7",
+                           "-4 rule %s to 192.0.2.1 unreachable"}) {
+    const std::string text = rule;
+    const size_t at = text.find("%s");
+    const auto change = [&](const char* verb) {
+      return Shell(absl::StrCat("ip ", text.substr(0, at), verb, text.substr(at + 2)));
+    };
+    ASSERT_TRUE(change("add")) << rule;
+    EXPECT_TRUE(HasPolicyRules()) << rule;
+    ASSERT_TRUE(change("del")) << rule;
+    EXPECT_FALSE(HasPolicyRules()) << rule;
+  }
 }
 
 TEST_F(KernelTest, TheRoutesChooseTheSource) {

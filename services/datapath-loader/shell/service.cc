@@ -23,6 +23,7 @@
 #include "services/datapath-loader/shell/kernel_maps.h"
 #include "services/datapath-loader/shell/objects.h"
 #include "services/datapath-loader/shell/pins.h"
+#include "services/datapath-loader/shell/policy_rules.h"
 #include "services/datapath-loader/shell/publisher.h"
 
 namespace portolan::datapath {
@@ -92,6 +93,9 @@ class DatapathService : public process::Service {
 
   void OnSynced(const std::string& type);
   void OnSettings(const DatapathSettings& settings);
+  void WriteSettings();
+  // As configured, and as the machine's routes allow.
+  ProgramSettings CurrentSettings() const;
   void OnBackends(const intent::v1alpha1::BackendSet& message);
   void ResolveSources(BackendSet& set) const;
   void OnInterfaces();
@@ -213,11 +217,21 @@ void DatapathService::OnSettings(const DatapathSettings& settings) {
   settings_ = settings;
   Send(SettingsChanged{EngineSettings(settings_)});
   if (maps_ == nullptr) return;
-  const absl::Status status = maps_->Write(ToProgramSettings(settings_));
+  WriteSettings();
+  SayNode();
+}
+
+void DatapathService::WriteSettings() {
+  const absl::Status status = maps_->Write(CurrentSettings());
   if (!status.ok()) {
     context_.log->Error("settings not written", {{"error", std::string(status.message())}});
   }
-  SayNode();
+}
+
+ProgramSettings DatapathService::CurrentSettings() const {
+  ProgramSettings settings = ToProgramSettings(settings_);
+  settings.keep_routes = !HasPolicyRules();
+  return settings;
 }
 
 void DatapathService::OnBackends(const intent::v1alpha1::BackendSet& message) {
@@ -251,6 +265,7 @@ void DatapathService::OnInterfaces() {
 
 void DatapathService::OnHost() {
   OnInterfaces();
+  if (maps_ != nullptr) WriteSettings();
   for (auto& [key, set] : backend_sets_) {
     BackendSet resolved = set;
     ResolveSources(resolved);
@@ -300,7 +315,7 @@ absl::Status DatapathService::Load() {
   loaded_sizes_ = ToSizes(settings_);
   ASSIGN_OR_RETURN(objects_, Objects::Load(pin_directory_, loaded_sizes_, *context_.log));
   ASSIGN_OR_RETURN(maps_, KernelMaps::Open(*objects_));
-  RETURN_IF_ERROR(maps_->Write(ToProgramSettings(settings_)));
+  RETURN_IF_ERROR(maps_->Write(CurrentSettings()));
   ASSIGN_OR_RETURN(MapImage image, maps_->Read());
   context_.log->Info("datapath loaded", {{"pins", pin_directory_},
                                          {"adopted", objects_->adopted() ? "yes" : "no"},
