@@ -42,8 +42,14 @@ datapath::v1alpha1::InterfaceState ToState(const InterfaceReport& report, const 
 datapath::v1alpha1::FrontendState ToProto(const FrontendView& view, const portolan_counter& counter,
                                           const std::string& node);
 
+datapath::v1alpha1::BackendState ToProto(const std::string& service, const BackendView& view,
+                                         const portolan_counter& counter, const std::string& node);
+
 // "datapath/NODE/KIND/KEY"
 std::string StatusKey(const status::v1alpha1::ObjectStatus& status);
+// "NODE/SERVICE/PROTOCOL/PORT/FAMILY/BACKEND"
+std::string BackendStateKey(const std::string& service, const BackendView& view,
+                            const std::string& node);
 // "NODE/ADDRESS/PROTOCOL/PORT"
 std::string FrontendStateKey(const FrontendKey& key, const std::string& node);
 

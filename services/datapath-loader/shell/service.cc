@@ -92,11 +92,16 @@ class DatapathService : public process::Service {
 
   void OnSynced(const std::string& type);
   void OnSettings(const DatapathSettings& settings);
+  void OnService(const intent::v1alpha1::ServiceIntent& message);
+  void Refuses(const std::string& key, bool refuses);
+  ProgramSettings ProgramSettingsNow() const;
+  void WriteSettings();
   void OnBackends(const intent::v1alpha1::BackendSet& message);
   void ResolveSources(BackendSet& set) const;
   void OnInterfaces();
   void OnHost();
   void OnTick();
+  void Sweep();
 
   void TryLoad();
   absl::Status Load();
@@ -113,11 +118,13 @@ class DatapathService : public process::Service {
   Engine engine_;
   std::set<std::string> unsynced_;  // streams
   bool inputs_synced_ = false;
-  int batches_ = 0;  // on their way to the engine
+  int batches_ = 0;        // on their way to the engine
+  bool sweeping_ = false;  // through the counters
 
   DatapathSettings settings_;
   std::map<std::string, DatapathInterface> interfaces_config_;
   std::map<std::string, BackendSet> backend_sets_;  // as last sent to the engine
+  std::set<std::string> refusing_;                  // services that say so
 
   std::unique_ptr<Objects> objects_;
   std::unique_ptr<KernelMaps> maps_;
@@ -165,7 +172,13 @@ void DatapathService::FollowObjects(const wire::Channels& channel) {
 }
 
 absl::Status DatapathService::Start(const process::Upstreams& upstreams) {
-  FollowObjects<intent::v1alpha1::ServiceIntent, ServiceChanged, ServiceRemoved>(upstreams.intent);
+  Follow<intent::v1alpha1::ServiceIntent>(
+      upstreams.intent,
+      [this](const intent::v1alpha1::ServiceIntent& message) { OnService(message); },
+      [this](const std::string& key) {
+        Refuses(key, false);
+        Send(ServiceRemoved{key});
+      });
   FollowObjects<allocation::v1alpha1::Allocation, AllocationChanged, AllocationRemoved>(
       upstreams.allocation);
   FollowObjects<config::v1alpha1::Node, NodeChanged, NodeRemoved>(upstreams.config);
@@ -212,12 +225,40 @@ void DatapathService::OnSynced(const std::string& type) {
 void DatapathService::OnSettings(const DatapathSettings& settings) {
   settings_ = settings;
   Send(SettingsChanged{EngineSettings(settings_)});
-  if (maps_ == nullptr) return;
-  const absl::Status status = maps_->Write(ToProgramSettings(settings_));
-  if (!status.ok()) {
-    context_.log->Error("settings not written", {{"error", std::string(status.message())}});
+  WriteSettings();
+  if (maps_ != nullptr) SayNode();
+}
+
+void DatapathService::OnService(const intent::v1alpha1::ServiceIntent& message) {
+  Problems problems;
+  datapath::Service service = FromProto(message, problems);
+  publisher_.Log(problems);
+  Refuses(service.key, service.traffic.silent == false);
+  Send(ServiceChanged{std::move(service)});
+}
+
+// The programs refuse nothing at all as long as nobody asks for it.
+void DatapathService::Refuses(const std::string& key, bool refuses) {
+  const bool before = !refusing_.empty();
+  if (refuses) {
+    refusing_.insert(key);
+  } else {
+    refusing_.erase(key);
   }
-  SayNode();
+  if (before != !refusing_.empty()) WriteSettings();
+}
+
+ProgramSettings DatapathService::ProgramSettingsNow() const {
+  ProgramSettings settings = ToProgramSettings(settings_);
+  settings.refuse_unserved = settings.refuse_unserved || !refusing_.empty();
+  return settings;
+}
+
+void DatapathService::WriteSettings() {
+  if (maps_ == nullptr) return;
+  const absl::Status status = maps_->Write(ProgramSettingsNow());
+  if (status.ok()) return;
+  context_.log->Error("settings not written", {{"error", std::string(status.message())}});
 }
 
 void DatapathService::OnBackends(const intent::v1alpha1::BackendSet& message) {
@@ -230,10 +271,7 @@ void DatapathService::OnBackends(const intent::v1alpha1::BackendSet& message) {
 }
 
 void DatapathService::ResolveSources(BackendSet& set) const {
-  for (Backend& backend : set.backends) {
-    if (backend.node == context_.node) continue;
-    backend.local_source = SourceTowards(backend.address);
-  }
+  for (Backend& backend : set.backends) backend.local_source = SourceTowards(backend.address);
 }
 
 void DatapathService::OnInterfaces() {
@@ -264,8 +302,17 @@ void DatapathService::OnTick() {
   tick_timer_ = context_.loop->RunAfter(kTick, [this] { OnTick(); });
   OnInterfaces();
   if (maps_ == nullptr) return;
-  publisher_.Counters(*maps_);
+  if (!sweeping_) Sweep();
   SayNode();
+}
+
+// In pieces, so that other events have their turn.
+void DatapathService::Sweep() {
+  sweeping_ = maps_ != nullptr && publisher_.Sweep(*maps_);
+  if (!sweeping_) return;
+  context_.loop->Post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) Sweep();
+  });
 }
 
 // ---- the kernel ----
@@ -300,7 +347,7 @@ absl::Status DatapathService::Load() {
   loaded_sizes_ = ToSizes(settings_);
   ASSIGN_OR_RETURN(objects_, Objects::Load(pin_directory_, loaded_sizes_, *context_.log));
   ASSIGN_OR_RETURN(maps_, KernelMaps::Open(*objects_));
-  RETURN_IF_ERROR(maps_->Write(ToProgramSettings(settings_)));
+  RETURN_IF_ERROR(maps_->Write(ProgramSettingsNow()));
   ASSIGN_OR_RETURN(MapImage image, maps_->Read());
   context_.log->Info("datapath loaded", {{"pins", pin_directory_},
                                          {"adopted", objects_->adopted() ? "yes" : "no"},
@@ -363,7 +410,7 @@ void DatapathService::SayNode() {
     report.drops[drop] = maps_->Drops(drop);
   }
   report.local_ports = LocalPortRange();
-  report.settings = ToProgramSettings(settings_);
+  report.settings = ProgramSettingsNow();
   report.ipv4_forwarding = IsForwarding(net::Family::kIpv4);
   report.ipv6_forwarding = IsForwarding(net::Family::kIpv6);
   publisher_.Node(report);
