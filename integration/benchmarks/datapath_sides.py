@@ -1,4 +1,4 @@
-"""One side of the datapath benchmark: datapath_sides portolan TRAFFIC PROGRAM | nftables TRAFFIC | routing TRAFFIC.
+"""One side of the datapath benchmark: datapath_sides portolan TRAFFIC PROGRAM... | nftables TRAFFIC | routing TRAFFIC.
 
 The laboratory is the one of the datapath's interop tests; the backend of node a is replaced by the sink. Prints
 forward_udp_ns (time for a datagram, sender and path together, one core), forward_udp_lost (in a thousand) and
@@ -95,12 +95,12 @@ SIDES = {"portolan": use_portolan, "nftables": use_nftables, "routing": use_rout
 
 
 def main(arguments):
-    if len(arguments) < 2 or arguments[0] not in SIDES or len(arguments) != (3 if arguments[0] == "portolan" else 2):
+    if len(arguments) < 2 or arguments[0] not in SIDES or (len(arguments) > 2) != (arguments[0] == "portolan"):
         print(__doc__, file=sys.stderr)
         return 2
     traffic = os.path.abspath(arguments[1])
-    if arguments[0] == "portolan":
-        print(subprocess.run([arguments[2]], check=True, capture_output=True, text=True).stdout, end="")
+    for program in arguments[2:]:
+        print(subprocess.run([program], check=True, capture_output=True, text=True).stdout, end="")
     interop = importlib.import_module("services.datapath-loader.interop.laboratory")
     # The interop laboratory finds its programs relative to the tree of built ones.
     os.chdir(traffic.removesuffix("/integration/benchmarks/traffic"))

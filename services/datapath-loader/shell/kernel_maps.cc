@@ -45,6 +45,31 @@ struct Ticks {
   }
 };
 
+// Entries of an array map, zeroes for what cannot be read; `values_per_entry` each.
+template <typename Value>
+std::vector<Value> ReadRange(int fd, uint32_t first, uint32_t count, size_t values_per_entry = 1) {
+  std::vector<Value> values(count * values_per_entry);
+  std::vector<uint32_t> keys(count);
+  uint32_t before = first - 1;  // a batch begins after a key, and those of an array are its indices
+  uint32_t next = 0;
+  uint32_t read = count;
+  const int error = bpf_map_lookup_batch(fd, first == 0 ? nullptr : &before, &next, keys.data(),
+                                         values.data(), &read, nullptr);
+  // ENOENT: the map ended. Everything else: this kernel reads this map one by one only.
+  if (error != 0 && errno != ENOENT) read = 0;
+  for (uint32_t i = read; i < count; i++) {
+    const uint32_t key = first + i;
+    if (bpf_map_lookup_elem(fd, &key, &values[i * values_per_entry]) != 0) break;
+  }
+  return values;
+}
+
+// All of it, up to the index `last`.
+template <typename Value>
+std::vector<Value> ReadArray(int fd, uint32_t last) {
+  return ReadRange<Value>(fd, 0, last + 1);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<KernelMaps>> KernelMaps::Open(const Objects& objects) {
@@ -166,24 +191,19 @@ absl::Status KernelMaps::ReadFrontends(MapImage& image) const {
       image.tables[entry.internal_offset] = {row_ + entry.internal_offset, row_ + internal_end};
     }
   }
-  image.frontend_epochs.resize(objects_.limits().frontends + 1);
-  for (uint32_t id = 1; id <= objects_.limits().frontends; id++) {
-    portolan_frontend_info info{};
-    bpf_map_lookup_elem(objects_.map("frontend_info"), &id, &info);
-    image.frontend_epochs[id] = info.epoch;
-  }
+  const std::vector<portolan_frontend_info> infos =
+      ReadArray<portolan_frontend_info>(objects_.map("frontend_info"), objects_.limits().frontends);
+  for (const portolan_frontend_info& info : infos) image.frontend_epochs.push_back(info.epoch);
   return absl::OkStatus();
 }
 
 absl::Status KernelMaps::ReadBackends(MapImage& image) const {
-  image.backend_epochs.resize(objects_.limits().backends + 1);
-  const int fd = objects_.map("backends");
-  for (uint32_t id = 1; id <= objects_.limits().backends; id++) {
-    portolan_backend value{};
-    if (bpf_map_lookup_elem(fd, &id, &value) != 0) return MapError("backends", errno);
-    image.backend_epochs[id] = value.epoch;
-    if (!(value.flags & PORTOLAN_BACKEND_ALIVE)) continue;
-    ASSIGN_OR_RETURN(image.backends[id], FromKernel(value));
+  const std::vector<portolan_backend> backends =
+      ReadArray<portolan_backend>(objects_.map("backends"), objects_.limits().backends);
+  for (uint32_t id = 0; id < backends.size(); id++) {
+    image.backend_epochs.push_back(backends[id].epoch);
+    if (!(backends[id].flags & PORTOLAN_BACKEND_ALIVE)) continue;
+    ASSIGN_OR_RETURN(image.backends[id], FromKernel(backends[id]));
   }
   return absl::OkStatus();
 }
@@ -219,25 +239,12 @@ void KernelMaps::BackendCounters(uint32_t first, uint32_t count,
   ReadCounters("backend_counters", first, count, counters);
 }
 
-// The batch begins after a key; an array's keys are its indices.
 void KernelMaps::ReadCounters(const char* map, uint32_t first, uint32_t count,
                               std::vector<portolan_counter>& counters) const {
   const int fd = objects_.map(map);
   const size_t cpus = libbpf_num_possible_cpus();
   counters.assign(count, {});
-  std::vector<portolan_counter> values(count * cpus);
-  std::vector<uint32_t> keys(count);
-  uint32_t before = first - 1;
-  uint32_t next = 0;
-  uint32_t read = count;
-  const int error = bpf_map_lookup_batch(fd, first == 0 ? nullptr : &before, &next, keys.data(),
-                                         values.data(), &read, nullptr);
-  // ENOENT: the map ended. Everything else: this kernel reads this map one by one only.
-  if (error != 0 && errno != ENOENT) read = 0;
-  for (uint32_t i = read; i < count; i++) {
-    const uint32_t key = first + i;
-    if (bpf_map_lookup_elem(fd, &key, &values[i * cpus]) != 0) break;
-  }
+  const std::vector<portolan_counter> values = ReadRange<portolan_counter>(fd, first, count, cpus);
   for (uint32_t i = 0; i < count; i++) {
     for (size_t cpu = 0; cpu < cpus; cpu++) {
       const portolan_counter& value = values[i * cpus + cpu];
