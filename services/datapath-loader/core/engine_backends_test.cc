@@ -130,6 +130,16 @@ TEST_F(EngineBackendsTest, ADrainingOneThatServesIsBetterThanAnActiveOneThatFail
   EXPECT_EQ(Behind(), (std::set<std::string>{"10.0.0.2"}));
 }
 
+TEST_F(EngineBackendsTest, ACheckThatCannotBeDoneIsAFindingAndTheServiceWorks) {
+  Put({Condition::kActive});
+  Service service{"ns/web", 1, {{"http", kTcp, 80}}};
+  service.health_problem = "there is no health check \"x\"";
+  Send(ServiceChanged{service});
+  EXPECT_EQ(status().state, State::kDegraded);
+  EXPECT_EQ(status().reason, "health-check");
+  EXPECT_EQ(status().addresses, Ips({kVip}));
+}
+
 TEST_F(EngineBackendsTest, WhatFailedIsForgottenWithTheBackend) {
   Put({Condition::kActive, Condition::kActive});
   Fail("10.0.0.2");

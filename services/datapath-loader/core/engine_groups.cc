@@ -279,6 +279,9 @@ void Engine::Refresh(const std::string& key, Record& record, absl::Time now) {
   record.elsewhere = false;
   std::vector<WantedGroup> groups;
   if (record.service.has_value()) {
+    if (!record.service->health_problem.empty()) {
+      record.findings.push_back({"health-check", "health-check", record.service->health_problem});
+    }
     const std::set<net::IpAddress> addresses = AddressesOf(record);
     CheckFamilies(record, addresses);
     std::set<std::pair<uint8_t, uint16_t>> seen;

@@ -82,6 +82,7 @@ struct Service {
   std::vector<ServicePort> ports;
   Admission admission;
   Traffic traffic;
+  std::string health_problem;  // why its backends are not asked although they should be
   friend bool operator==(const Service&, const Service&) = default;
 };
 

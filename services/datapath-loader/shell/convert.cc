@@ -8,6 +8,7 @@ namespace portolan::datapath {
 namespace {
 
 constexpr char kComponent[] = "datapath";
+constexpr uint32_t kLeastTimeMs = 10;       // between checks, whoever asks for less
 constexpr uint32_t kHashSeed = 1347375700;  // of portolan-datapath
 
 std::optional<net::IpAddress> Address(const std::string& text, const std::string& where,
@@ -132,6 +133,23 @@ Service FromProto(const intent::v1alpha1::ServiceIntent& message, Problems& prob
     service.ports.push_back({port.name(), protocol, Port(port.port())});
   }
   return service;
+}
+
+std::optional<HealthPlan> HealthPlanOf(const intent::v1alpha1::ServiceIntent& message) {
+  if (!message.has_health_check()) return std::nullopt;
+  const intent::v1alpha1::HealthCheck& check = message.health_check();
+  return HealthPlan{.type = check.type(),
+                    .target = {.address = {},
+                               .port = Port(check.port()),
+                               .path = check.path(),
+                               .host = check.host(),
+                               .service_name = check.service_name(),
+                               .send = check.send(),
+                               .expect = check.expect()},
+                    .interval = absl::Milliseconds(std::max(check.interval_ms(), kLeastTimeMs)),
+                    .timeout = absl::Milliseconds(std::max(check.timeout_ms(), kLeastTimeMs)),
+                    .failures = std::max(check.failures(), 1u),
+                    .successes = std::max(check.successes(), 1u)};
 }
 
 BackendSet FromProto(const intent::v1alpha1::BackendSet& message, Problems& problems) {

@@ -49,6 +49,37 @@ TEST(ConvertTest, AServiceKeepsHowItsPacketsTravel) {
   EXPECT_TRUE(problems.empty());
 }
 
+TEST(ConvertTest, AHealthCheckKeepsWhatItAsks) {
+  intent::v1alpha1::ServiceIntent message;
+  EXPECT_FALSE(HealthPlanOf(message).has_value());
+  auto* check = message.mutable_health_check();
+  check->set_type("http");
+  EXPECT_EQ(HealthPlanOf(message)->interval, absl::Milliseconds(10)) << "never without a pause";
+  EXPECT_EQ(HealthPlanOf(message)->failures, 1u);
+  check->set_port(8081);
+  check->set_interval_ms(1000);
+  check->set_timeout_ms(500);
+  check->set_failures(3);
+  check->set_successes(2);
+  check->set_path("/ok");
+  check->set_host("web");
+  check->set_service_name("s");
+  check->set_send("ping");
+  check->set_expect("pong");
+  const HealthPlan plan = *HealthPlanOf(message);
+  EXPECT_EQ(plan.type, "http");
+  EXPECT_EQ(plan.target.port, 8081);
+  EXPECT_EQ(plan.target.path, "/ok");
+  EXPECT_EQ(plan.target.host, "web");
+  EXPECT_EQ(plan.target.service_name, "s");
+  EXPECT_EQ(plan.target.send, "ping");
+  EXPECT_EQ(plan.target.expect, "pong");
+  EXPECT_EQ(plan.interval, absl::Seconds(1));
+  EXPECT_EQ(plan.timeout, absl::Milliseconds(500));
+  EXPECT_EQ(plan.failures, 3u);
+  EXPECT_EQ(plan.successes, 2u);
+}
+
 TEST(ConvertTest, ABackendKeepsItsConditionAndDeadline) {
   namespace pb = intent::v1alpha1;
   pb::BackendSet message;

@@ -18,6 +18,7 @@
 #include "services/base/wire/reader.h"
 #include "services/datapath-loader/core/engine.h"
 #include "services/datapath-loader/shell/convert.h"
+#include "services/datapath-loader/shell/health_checker.h"
 #include "services/datapath-loader/shell/host.h"
 #include "services/datapath-loader/shell/interfaces.h"
 #include "services/datapath-loader/shell/kernel_maps.h"
@@ -72,7 +73,9 @@ class DatapathService : public process::Service {
         pin_directory_(ChoosePinDirectory(options.pin_directory, context.state_dir, context.node)),
         publisher_(context),
         engine_(context.node),
-        settings_(DefaultSettings()) {}
+        settings_(DefaultSettings()),
+        health_(context.loop, options.registry != nullptr ? *options.registry : no_checks_,
+                [this](const HealthChanged& change) { Send(change); }) {}
 
   ~DatapathService() override {
     for (const Loop::TimerId timer : {tick_timer_, engine_timer_, host_timer_, load_timer_}) {
@@ -124,7 +127,9 @@ class DatapathService : public process::Service {
   DatapathSettings settings_;
   std::map<std::string, DatapathInterface> interfaces_config_;
   std::map<std::string, BackendSet> backend_sets_;  // as last sent to the engine
-  std::set<std::string> refusing_;                  // services that say so
+  const plugin::Registry no_checks_;
+  HealthChecker health_;
+  std::set<std::string> refusing_;  // services that say so
 
   std::unique_ptr<Objects> objects_;
   std::unique_ptr<KernelMaps> maps_;
@@ -177,6 +182,7 @@ absl::Status DatapathService::Start(const process::Upstreams& upstreams) {
       [this](const intent::v1alpha1::ServiceIntent& message) { OnService(message); },
       [this](const std::string& key) {
         Refuses(key, false);
+        health_.SetPlan(key, std::nullopt).IgnoreError();
         Send(ServiceRemoved{key});
       });
   FollowObjects<allocation::v1alpha1::Allocation, AllocationChanged, AllocationRemoved>(
@@ -234,6 +240,8 @@ void DatapathService::OnService(const intent::v1alpha1::ServiceIntent& message) 
   datapath::Service service = FromProto(message, problems);
   publisher_.Log(problems);
   Refuses(service.key, service.traffic.silent == false);
+  const absl::Status checked = health_.SetPlan(service.key, HealthPlanOf(message));
+  if (!checked.ok()) service.health_problem = std::string(checked.message());
   Send(ServiceChanged{std::move(service)});
 }
 
@@ -369,6 +377,9 @@ void DatapathService::Run(const Effect& effect) {
     Run(*timer);
   } else {
     publisher_.Publish(effect);
+    if (const auto* backends = std::get_if<PublishBackends>(&effect)) {
+      health_.SetBackends(backends->key, backends->views);
+    }
   }
 }
 
