@@ -210,7 +210,6 @@ ProgramSettings ToProgramSettings(const config::v1alpha1::DatapathSettings& mess
   ProgramSettings settings;
   settings.hash_seed = message.hash_seed();
   settings.answer_echo = !message.ignore_echo();
-  settings.refuse_unserved = !message.drop_unserved();
   if (message.tcp_idle_timeout_s() != 0) {
     settings.tcp_idle = absl::Seconds(message.tcp_idle_timeout_s());
   }

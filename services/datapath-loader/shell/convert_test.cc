@@ -187,13 +187,12 @@ TEST(ConvertTest, NoSettingsMeansTheModulesDefaults) {
   EXPECT_EQ(ToProgramSettings(defaults).tcp_idle, absl::Seconds(8000));
   EXPECT_EQ(ToProgramSettings(defaults).udp_idle, absl::Seconds(300));
   EXPECT_TRUE(ToProgramSettings(defaults).answer_echo);
-  EXPECT_TRUE(ToProgramSettings(defaults).refuse_unserved);
+  EXPECT_FALSE(EngineSettings(defaults).drop_unserved);
   auto silent = defaults;
   silent.set_ignore_echo(true);
   silent.set_drop_unserved(true);
   EXPECT_TRUE(EngineSettings(silent).drop_unserved);
   EXPECT_FALSE(ToProgramSettings(silent).answer_echo);
-  EXPECT_FALSE(ToProgramSettings(silent).refuse_unserved);
 }
 
 TEST(ConvertTest, SettingsReachAllThreeReaders) {

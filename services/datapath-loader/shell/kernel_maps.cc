@@ -270,8 +270,8 @@ absl::Status KernelMaps::Write(const ProgramSettings& settings) {
   kernel.udp_idle = ticks.Count(settings.udp_idle);
   kernel.closing_idle = ticks.Count(kClosingIdle);
   kernel.ticks_per_256s = ticks.In256Seconds();
-  kernel.flags = (settings.answer_echo ? PORTOLAN_SETTING_ECHO : 0) |
-                 (settings.refuse_unserved ? PORTOLAN_SETTING_REFUSE : 0);
+  // Who is not to be told anything is known by address.
+  kernel.flags = (settings.answer_echo ? PORTOLAN_SETTING_ECHO : 0) | PORTOLAN_SETTING_REFUSE;
   kernel.port_first = settings.port_first;
   kernel.port_count = settings.port_last - settings.port_first + 1;
   if (bpf_map_update_elem(objects_.map("settings_map"), &zero, &kernel, BPF_ANY) != 0) {

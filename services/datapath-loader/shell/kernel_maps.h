@@ -29,7 +29,6 @@ struct ProgramSettings {
   uint16_t port_first = 61000;  // source ports of translated flows, inclusive
   uint16_t port_last = 65535;
   bool answer_echo = true;
-  bool refuse_unserved = true;
   friend bool operator==(const ProgramSettings&, const ProgramSettings&) = default;
 };
 

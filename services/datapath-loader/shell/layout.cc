@@ -11,6 +11,9 @@
 namespace portolan::datapath {
 namespace {
 
+// Offset of a table without slots.
+constexpr uint32_t kNowhere = UINT32_MAX;
+
 void PutAddress(const net::IpAddress& address, __be32 words[4]) {
   const std::string bytes = address.ToBytes();
   memset(words, 0, 16);
@@ -74,6 +77,9 @@ portolan_frontend ToKernel(const FrontendEntry& entry) {
   kernel.affinity_s = entry.affinity_s;
   kernel.internal_offset = entry.internal_offset;
   kernel.internal_size = entry.internal_size;
+  // The programs tell two tables apart by their offsets.
+  if (entry.table_size == 0 && entry.internal_size > 0) kernel.table_offset = kNowhere;
+  if (entry.internal_size == 0 && entry.table_size > 0) kernel.internal_offset = kNowhere;
   return kernel;
 }
 
@@ -129,12 +135,12 @@ FrontendEntry FromKernel(const portolan_frontend& kernel, const portolan_fronten
   return {.id = kernel.id,
           .epoch = kernel.epoch,
           .group = kernel.group,
-          .table_offset = kernel.table_offset,
+          .table_offset = kernel.table_size > 0 ? kernel.table_offset : 0,
           .table_size = kernel.table_size,
           .backends = kernel.backends,
           .restricted = (kernel.flags & PORTOLAN_FRONTEND_SOURCES) != 0,
           .affinity_s = kernel.affinity_s,
-          .internal_offset = kernel.internal_offset,
+          .internal_offset = kernel.internal_size > 0 ? kernel.internal_offset : 0,
           .internal_size = kernel.internal_size,
           .idle_s = info.idle_s,
           .silent = (kernel.flags & PORTOLAN_FRONTEND_SILENT) != 0};

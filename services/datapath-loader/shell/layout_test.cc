@@ -34,6 +34,17 @@ TEST(LayoutTest, FrontendsSurviveTheKernel) {
   EXPECT_EQ(FromKernel(ToKernel(other), InfoOf(other)), other);
 }
 
+// Found by reading the program: with equal offsets it takes the one for the other.
+TEST(LayoutTest, ATableThatIsMissingHasNotTheOffsetOfTheOther) {
+  const FrontendEntry outside_only{.id = 1, .table_offset = 0, .table_size = 251};
+  const FrontendEntry inside_only{.id = 1, .internal_offset = 0, .internal_size = 251};
+  for (const FrontendEntry& entry : {outside_only, inside_only}) {
+    const portolan_frontend kernel = ToKernel(entry);
+    EXPECT_NE(kernel.internal_offset, kernel.table_offset);
+    EXPECT_EQ(FromKernel(kernel, InfoOf(entry)), entry);
+  }
+}
+
 TEST(LayoutTest, WhatIsKnownOfAFrontendIsThatItLivesAndItsFlags) {
   const portolan_frontend_info info =
       InfoOf({.id = 7, .epoch = 3, .group = 4, .restricted = true, .idle_s = 5, .silent = true});

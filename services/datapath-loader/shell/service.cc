@@ -96,8 +96,6 @@ class DatapathService : public process::Service {
   void OnSynced(const std::string& type);
   void OnSettings(const DatapathSettings& settings);
   void OnService(const intent::v1alpha1::ServiceIntent& message);
-  void Refuses(const std::string& key, bool refuses);
-  ProgramSettings ProgramSettingsNow() const;
   void WriteSettings();
   void OnBackends(const intent::v1alpha1::BackendSet& message);
   void ResolveSources(BackendSet& set) const;
@@ -129,7 +127,6 @@ class DatapathService : public process::Service {
   std::map<std::string, BackendSet> backend_sets_;  // as last sent to the engine
   const plugin::Registry no_checks_;
   HealthChecker health_;
-  std::set<std::string> refusing_;  // services that say so
 
   std::unique_ptr<Objects> objects_;
   std::unique_ptr<KernelMaps> maps_;
@@ -181,7 +178,6 @@ absl::Status DatapathService::Start(const process::Upstreams& upstreams) {
       upstreams.intent,
       [this](const intent::v1alpha1::ServiceIntent& message) { OnService(message); },
       [this](const std::string& key) {
-        Refuses(key, false);
         health_.SetPlan(key, std::nullopt).IgnoreError();
         Send(ServiceRemoved{key});
       });
@@ -239,32 +235,14 @@ void DatapathService::OnService(const intent::v1alpha1::ServiceIntent& message) 
   Problems problems;
   datapath::Service service = FromProto(message, problems);
   publisher_.Log(problems);
-  Refuses(service.key, service.traffic.silent == false);
   const absl::Status checked = health_.SetPlan(service.key, HealthPlanOf(message));
   if (!checked.ok()) service.health_problem = std::string(checked.message());
   Send(ServiceChanged{std::move(service)});
 }
 
-// The programs refuse nothing at all as long as nobody asks for it.
-void DatapathService::Refuses(const std::string& key, bool refuses) {
-  const bool before = !refusing_.empty();
-  if (refuses) {
-    refusing_.insert(key);
-  } else {
-    refusing_.erase(key);
-  }
-  if (before != !refusing_.empty()) WriteSettings();
-}
-
-ProgramSettings DatapathService::ProgramSettingsNow() const {
-  ProgramSettings settings = ToProgramSettings(settings_);
-  settings.refuse_unserved = settings.refuse_unserved || !refusing_.empty();
-  return settings;
-}
-
 void DatapathService::WriteSettings() {
   if (maps_ == nullptr) return;
-  const absl::Status status = maps_->Write(ProgramSettingsNow());
+  const absl::Status status = maps_->Write(ToProgramSettings(settings_));
   if (status.ok()) return;
   context_.log->Error("settings not written", {{"error", std::string(status.message())}});
 }
@@ -286,7 +264,8 @@ void DatapathService::OnInterfaces() {
   if (interfaces_ == nullptr) return;
   std::map<std::string, WantedInterface> wanted;
   for (const auto& [name, interface] : interfaces_config_) {
-    if (Concerns(interface, context_.node)) wanted[name].mode = interface.mode();
+    if (!Concerns(interface, context_.node)) continue;
+    wanted[name] = {.mode = interface.mode(), .inside = interface.inside()};
   }
   interfaces_->Want(std::move(wanted));
   publisher_.Interfaces(interfaces_->Reconcile());
@@ -355,7 +334,7 @@ absl::Status DatapathService::Load() {
   loaded_sizes_ = ToSizes(settings_);
   ASSIGN_OR_RETURN(objects_, Objects::Load(pin_directory_, loaded_sizes_, *context_.log));
   ASSIGN_OR_RETURN(maps_, KernelMaps::Open(*objects_));
-  RETURN_IF_ERROR(maps_->Write(ProgramSettingsNow()));
+  RETURN_IF_ERROR(maps_->Write(ToProgramSettings(settings_)));
   ASSIGN_OR_RETURN(MapImage image, maps_->Read());
   context_.log->Info("datapath loaded", {{"pins", pin_directory_},
                                          {"adopted", objects_->adopted() ? "yes" : "no"},
@@ -421,7 +400,7 @@ void DatapathService::SayNode() {
     report.drops[drop] = maps_->Drops(drop);
   }
   report.local_ports = LocalPortRange();
-  report.settings = ProgramSettingsNow();
+  report.settings = ToProgramSettings(settings_);
   report.ipv4_forwarding = IsForwarding(net::Family::kIpv4);
   report.ipv6_forwarding = IsForwarding(net::Family::kIpv6);
   publisher_.Node(report);
