@@ -1,5 +1,5 @@
-// Asks a health check once and waits for what it says, at most ten seconds. For tests: each call has
-// a loop of its own, on the caller's thread.
+// Asks a health check once and waits for what it says, at most ten seconds. For tests: each call
+// has a loop of its own, on the caller's thread.
 #pragma once
 
 #include <gtest/gtest.h>

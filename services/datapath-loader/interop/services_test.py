@@ -57,6 +57,9 @@ class ServicesTest(unittest.TestCase):
         wait_until(lambda: self.backend("a1").get("flows") == "5", what="five flows are counted")
         self.assertGreater(int(self.backend("a1")["packets"]), 15)
         self.assertEqual(self.backend("a1")["state"], "active")
+        self.lab.set_backends(("b1",), families=(4,))
+        self.wait_for_state("b1", "active")
+        self.assertEqual(self.backend("a1"), {})
 
     def test_a_backend_that_fails_its_health_check_gets_nothing_until_it_serves_again(self):
         check = {"type": "http", "interval_ms": 100, "timeout_ms": 500, "failures": 2, "successes": 1, "path": "/"}

@@ -101,6 +101,7 @@ class DatapathService : public process::Service {
   void ResolveSources(BackendSet& set) const;
   void OnInterfaces();
   void OnHost();
+  void ResolveSome();
   void OnTick();
   void Sweep();
 
@@ -125,6 +126,8 @@ class DatapathService : public process::Service {
   DatapathSettings settings_;
   std::map<std::string, DatapathInterface> interfaces_config_;
   std::map<std::string, BackendSet> backend_sets_;  // as last sent to the engine
+  bool resolving_ = false;  // goes through the sets, after a change of the host
+  std::string resolved_;    // up to this one; empty: none yet
   const plugin::Registry no_checks_;
   HealthChecker health_;
 
@@ -276,13 +279,27 @@ void DatapathService::OnInterfaces() {
 
 void DatapathService::OnHost() {
   OnInterfaces();
-  for (auto& [key, set] : backend_sets_) {
-    BackendSet resolved = set;
-    ResolveSources(resolved);
-    if (resolved == set) continue;
-    set = resolved;
-    Send(BackendsChanged{std::move(resolved)});
+  resolved_.clear();
+  if (!resolving_) ResolveSome();
+}
+
+// A piece of all backend sets, so that other events have their turn.
+void DatapathService::ResolveSome() {
+  constexpr int kSets = 64;
+  auto next = resolved_.empty() ? backend_sets_.begin() : backend_sets_.upper_bound(resolved_);
+  for (int i = 0; i < kSets && next != backend_sets_.end(); i++, ++next) {
+    resolved_ = next->first;
+    BackendSet set = next->second;
+    ResolveSources(set);
+    if (set == next->second) continue;
+    next->second = set;
+    Send(BackendsChanged{std::move(set)});
   }
+  resolving_ = next != backend_sets_.end();
+  if (!resolving_) return;
+  context_.loop->Post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) ResolveSome();
+  });
 }
 
 void DatapathService::OnTick() {
