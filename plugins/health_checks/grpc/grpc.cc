@@ -12,7 +12,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "plugins/health_checks/grpc/health.grpc.pb.h"
+#include "api/proto/health/v1/health.grpc.pb.h"
 #include "plugins/sdk/health_check.h"
 #include "services/base/status/status_macros.h"
 

@@ -4,7 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include "plugins/health_checks/grpc/health.grpc.pb.h"
+#include "api/proto/health/v1/health.grpc.pb.h"
 #include "plugins/sdk/testing_health_check.h"
 
 namespace portolan::plugin {
@@ -23,7 +23,7 @@ class Server : public pb::Health::Service {
   }
   ::grpc::Status Check(::grpc::ServerContext*, const pb::HealthCheckRequest* request,
                        pb::HealthCheckResponse* response) override {
-    if (request->service() != "" && request->service() != "ill") {
+    if (!request->service().empty() && request->service() != "ill") {
       return {::grpc::StatusCode::NOT_FOUND, "no such service"};
     }
     response->set_status(request->service().empty() ? pb::HealthCheckResponse::SERVING

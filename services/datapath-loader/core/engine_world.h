@@ -96,6 +96,7 @@ class EngineTest : public testing::Test {
   }
   static std::vector<net::IpAddress> Ips(const std::vector<std::string>& texts) {
     std::vector<net::IpAddress> addresses;
+    addresses.reserve(texts.size());
     for (const std::string& text : texts) addresses.push_back(Ip(text));
     return addresses;
   }

@@ -30,7 +30,7 @@ void Programmer::Report(const MapBatch& batch, const std::vector<absl::Status>& 
     const auto group = groups_.find(name);
     if (group == groups_.end()) continue;
     std::erase_if(group->second.backends,
-                  [&](const auto& item) { return ids.contains(item.second.id.id); });
+                  [&gone = ids](const auto& item) { return gone.contains(item.second.id.id); });
   }
 }
 

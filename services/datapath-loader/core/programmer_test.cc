@@ -248,6 +248,7 @@ TEST_F(ProgrammerTest, MoreBackendsThanATableHoldsFailOneServiceAndTakeNoIds) {
 
 TEST_F(ProgrammerTest, IdsThatAServiceCannotUseAreThereForTheOthers) {
   std::vector<std::string> many;
+  many.reserve(300);
   for (int i = 0; i < 300; i++) many.push_back(absl::StrCat("10.1.", i / 250, ".", i % 250 + 1));
   programmer_.Want("ns/a", {Group({Vip("20.0.10.1")}, many)});
   Settle();
