@@ -217,6 +217,7 @@ absl::Status KernelMaps::ReadSources(MapImage& image) const {
     previous = &key;
     portolan_source value{};
     if (bpf_map_lookup_elem(fd, &key, &value) != 0) continue;
+    if (key.group == PORTOLAN_SOURCE_TUNNELS) continue;  // of no service
     ASSIGN_OR_RETURN(const net::Prefix prefix, FromKernel(key));
     image.sources[key.group][prefix] = value.allowed != 0;
   }

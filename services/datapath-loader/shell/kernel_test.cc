@@ -105,6 +105,10 @@ TEST_F(KernelTest, AddressesAndSourcesFollowTheFrontendsAlsoThroughARestart) {
                             {"ns/web", "g", WriteFrontend{tls, {.id = 2, .group = 1}}}};
     for (const absl::Status& status : maps->Execute(batch)) EXPECT_TRUE(status.ok()) << status;
     EXPECT_EQ(frontends_of(*objects), 2u);
+    // What is said of tunnels is no service's, and nobody's to prune.
+    const portolan_source_key tunnels = ToKernel(PORTOLAN_SOURCE_TUNNELS, office);
+    const portolan_source allowed{.allowed = 1};
+    ASSERT_EQ(bpf_map_update_elem(objects->map("sources"), &tunnels, &allowed, BPF_ANY), 0);
   }
   auto objects = Load();
   auto maps = *KernelMaps::Open(*objects);
