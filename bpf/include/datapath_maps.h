@@ -108,7 +108,8 @@ PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_source) == 4, "map layout");
 #define PORTOLAN_BACKEND_DSR 8  // it is a neighbour on the link: only the frame is addressed to it
 #define PORTOLAN_BACKEND_TUNNEL 16  // the packet travels in another one, from `source` to `address`
 
-// Written once while nothing refers to the id; afterwards only `epoch` and `flags` change.
+// Written once while nothing refers to the id; afterwards only `epoch` and `flags` change, and
+// `source` where it is neither of SNAT nor of TUNNEL.
 struct portolan_backend {
   __u16 epoch;
   __u16 flags;

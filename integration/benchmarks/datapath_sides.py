@@ -1,6 +1,6 @@
 """One side of the datapath benchmark.
 
-    datapath_sides portolan TRAFFIC BLAST PROGRAM | nftables TRAFFIC BLAST | routing TRAFFIC
+    datapath_sides portolan TRAFFIC BLAST PROGRAM... | nftables TRAFFIC BLAST | routing TRAFFIC
 
 The laboratory is the one of the datapath's interop tests; the backend of node a is replaced by the sink. Prints
 forward_udp_ns (time for a datagram, sender and path together, one core), forward_udp_lost (in a thousand) and
@@ -98,7 +98,8 @@ SIDES = {"portolan": use_portolan, "nftables": use_nftables, "routing": use_rout
 
 
 def main(arguments):
-    if not arguments or len(arguments) != {"portolan": 4, "nftables": 3, "routing": 2}.get(arguments[0]):
+    least = {"portolan": 4, "nftables": 3, "routing": 2}
+    if not arguments or len(arguments) < least.get(arguments[0], 9):
         print(__doc__, file=sys.stderr)
         return 2
     traffic, *others = (os.path.abspath(path) for path in arguments[1:])

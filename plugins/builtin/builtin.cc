@@ -10,6 +10,10 @@
 #include "plugins/address_pickers/lowest_free/lowest_free.h"
 #include "plugins/address_pickers/random/random.h"
 #include "plugins/address_pickers/stable_hash/stable_hash.h"
+#include "plugins/health_checks/grpc/grpc.h"
+#include "plugins/health_checks/http/http.h"
+#include "plugins/health_checks/tcp/tcp.h"
+#include "plugins/health_checks/udp/udp.h"
 #include "plugins/owner_elections/rendezvous/rendezvous.h"
 #include "plugins/pool_selectors/label/label.h"
 
@@ -33,6 +37,10 @@ Registry NewBuiltinRegistry() {
   Add(registry, NewLongestUnusedFactory());
   Add(registry, NewLabelFactory());
   Add(registry, NewRendezvousFactory());
+  Add(registry, NewTcpCheckFactory());
+  Add(registry, NewHttpCheckFactory());
+  Add(registry, NewGrpcCheckFactory());
+  Add(registry, NewUdpCheckFactory());
   return registry;
 }
 

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <string>
 
+#include "plugins/builtin/builtin.h"
 #include "services/datapath-loader/shell/service.h"
 
 namespace portolan::datapath {
@@ -32,7 +33,9 @@ int Main(int argc, char** argv) {
   for (int i = 1; i < argc; i++) {
     if (std::string(argv[i]) == "--detach") return DetachMain(argc, argv);
   }
+  const plugin::Registry registry = plugin::NewBuiltinRegistry();
   Options options;
+  options.registry = &registry;
   bool detach = false;
   return process::Main(
       argc, argv, "datapath-loader",

@@ -36,7 +36,9 @@ std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry,
                         return ipam::NewIpamService(c, &registry, ipam_rpc);
                       }});
   }
-  stages.push_back({"datapath", [](const Context& c) { return datapath::NewDatapathService(c); }});
+  stages.push_back({"datapath", [&registry](const Context& c) {
+                      return datapath::NewDatapathService(c, {.registry = &registry});
+                    }});
   stages.push_back({"l2", [&](const Context& c) { return l2::NewL2Service(c, registry); }});
   stages.push_back({"bgp", [](const Context& c) { return bgp::NewBgpService(c); }});
   return stages;

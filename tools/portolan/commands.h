@@ -18,6 +18,9 @@ int GetPools(const Places& places, Output output);
 // Every address that a Service holds; `pool` empty: of all pools and of none.
 int GetAddresses(const Places& places, const std::string& pool, Output output);
 int GetPeers(const Places& places, Output output);
+// What each node's datapath carries, with its counters: by frontend, and by backend of a Service.
+int GetFrontends(const Places& places, Output output);
+int GetBackends(const Places& places, Output output);
 int GetAnnouncements(const Places& places, Output output);
 // Every object of any kind that is not in force, with reason and remedy.
 int GetProblems(const Places& places, Output output);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "api/proto/datapath/v1alpha1/datapath.pb.h"
 #include "tools/portolan/client.h"
 #include "tools/portolan/commands.h"
 #include "tools/portolan/exit_code.h"
@@ -90,6 +91,45 @@ int GetPeers(const Places& places, Output output) {
                                  {absl::StrCat(peer.prefixes_sent())},
                                  CellOf(peer.last_error())};
       });
+}
+
+int GetFrontends(const Places& places, Output output) {
+  using datapath::v1alpha1::FrontendState;
+  return PrintTable<FrontendState>(
+      places, output,
+      {"NODE", "ADDRESS", "PROTOCOL", "PORT", "SERVICE", "BACKENDS", "FLOWS", "PACKETS", "BYTES"},
+      [](const FrontendState& frontend) {
+        return std::vector<Cell>{{frontend.node()},
+                                 {frontend.address()},
+                                 {frontend.protocol()},
+                                 {absl::StrCat(frontend.port())},
+                                 {frontend.service()},
+                                 {absl::StrCat(frontend.backends())},
+                                 {absl::StrCat(frontend.flows())},
+                                 {absl::StrCat(frontend.packets())},
+                                 {absl::StrCat(frontend.bytes())}};
+      });
+}
+
+int GetBackends(const Places& places, Output output) {
+  using datapath::v1alpha1::BackendState;
+  return PrintTable<BackendState>(places, output,
+                                  {"NODE", "SERVICE", "PROTOCOL", "PORT", "BACKEND", "ADDRESS",
+                                   "TARGET PORT", "WEIGHT", "STATE", "FLOWS", "PACKETS", "BYTES"},
+                                  [](const BackendState& backend) {
+                                    return std::vector<Cell>{{backend.node()},
+                                                             {backend.service()},
+                                                             {backend.protocol()},
+                                                             {absl::StrCat(backend.port())},
+                                                             {backend.backend()},
+                                                             {backend.address()},
+                                                             {absl::StrCat(backend.target_port())},
+                                                             {absl::StrCat(backend.weight())},
+                                                             {backend.state()},
+                                                             {absl::StrCat(backend.flows())},
+                                                             {absl::StrCat(backend.packets())},
+                                                             {absl::StrCat(backend.bytes())}};
+                                  });
 }
 
 int GetAnnouncements(const Places& places, Output output) {

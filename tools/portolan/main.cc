@@ -81,6 +81,8 @@ class CommandLine {
     addresses->callback(
         [this] { action_ = [this] { return GetAddresses(places_, argument_, Format()); }; });
     add("peers", "BGP peers and their sessions", GetPeers);
+    add("frontends", "what each node carries, with its counters", GetFrontends);
+    add("backends", "where each node sends it, with its counters", GetBackends);
     add("announcements", "addresses on the LAN and routes at peers", GetAnnouncements);
     add("problems", "whatever is not in force, why, and what to do", GetProblems);
   }

@@ -58,6 +58,7 @@ LIBRARY_HOMES = {
         r"services/standalone",
         r"plugins/sdk(/.*)?",
         r"plugins/examples(/.*)?",
+        r"plugins/health_checks/grpc",
         r"tools/portolan(/.*)?",
     ),
     "prometheus": (r"services/base/metrics",),

@@ -177,6 +177,7 @@ struct DatapathInterface {
   std::string name;
   std::string mode;
   std::vector<std::string> nodes;
+  bool inside = false;
   friend bool operator==(const DatapathInterface&, const DatapathInterface&) = default;
 };
 
@@ -216,16 +217,37 @@ struct Port {
   friend bool operator==(const Port&, const Port&) = default;
 };
 
+enum class BackendCondition : uint8_t { kActive, kDraining, kDown };
+
 struct Backend {
   std::string id;
   std::string address;
   uint32_t weight = 0;
   std::string node;
+  BackendCondition condition = BackendCondition::kActive;
+  int64_t drain_deadline_unix_ms = 0;  // 0: none
   friend bool operator==(const Backend&, const Backend&) = default;
 };
 
 enum class FamilyPolicy : uint8_t { kSingleStack, kPreferDualStack, kRequireDualStack };
 enum class TrafficPolicy : uint8_t { kCluster, kLocal };
+enum class ForwardingMode : uint8_t { kAuto, kFullNat, kDestinationNat, kDirectReturn, kTunnel };
+enum class UnservedTraffic : uint8_t { kAsSettings, kRefuse, kDrop };
+
+struct HealthCheck {
+  std::string type;
+  uint32_t port = 0;  // 0: that of the first port
+  uint32_t interval_ms = 0;
+  uint32_t timeout_ms = 0;
+  uint32_t failures = 0;
+  uint32_t successes = 0;
+  std::string path;
+  std::string host;
+  std::string service_name;
+  std::string send;
+  std::string expect;
+  friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
+};
 
 struct Sharing {
   std::string key;
@@ -257,6 +279,12 @@ struct Service {
   std::vector<std::string> allowed_sources;
   std::vector<std::string> denied_sources;
   uint32_t client_affinity_s = 0;  // 0: none
+  ForwardingMode forwarding_mode = ForwardingMode::kAuto;
+  TrafficPolicy traffic_policy = TrafficPolicy::kCluster;
+  TrafficPolicy internal_traffic_policy = TrafficPolicy::kCluster;
+  uint32_t idle_timeout_s = 0;  // 0: as the settings say
+  UnservedTraffic unserved_traffic = UnservedTraffic::kAsSettings;
+  std::optional<HealthCheck> health_check;
   std::vector<Backend> backends;
   friend bool operator==(const Service&, const Service&) = default;
 };

@@ -87,12 +87,69 @@ intent_pb::FamilyPolicy ToProto(FamilyPolicy policy) {
   return intent_pb::FAMILY_POLICY_UNSPECIFIED;
 }
 
+intent_pb::TrafficPolicy ToProto(TrafficPolicy policy) {
+  return policy == TrafficPolicy::kLocal ? intent_pb::TRAFFIC_POLICY_LOCAL
+                                         : intent_pb::TRAFFIC_POLICY_CLUSTER;
+}
+
+intent_pb::ForwardingMode ToProto(ForwardingMode mode) {
+  switch (mode) {
+    case ForwardingMode::kAuto:
+      return intent_pb::FORWARDING_MODE_AUTO;
+    case ForwardingMode::kFullNat:
+      return intent_pb::FORWARDING_MODE_FULL_NAT;
+    case ForwardingMode::kDestinationNat:
+      return intent_pb::FORWARDING_MODE_DESTINATION_NAT;
+    case ForwardingMode::kDirectReturn:
+      return intent_pb::FORWARDING_MODE_DIRECT_RETURN;
+    case ForwardingMode::kTunnel:
+      return intent_pb::FORWARDING_MODE_TUNNEL;
+  }
+  return intent_pb::FORWARDING_MODE_UNSPECIFIED;
+}
+
+intent_pb::UnservedTraffic ToProto(UnservedTraffic unserved) {
+  switch (unserved) {
+    case UnservedTraffic::kAsSettings:
+      return intent_pb::UNSERVED_TRAFFIC_UNSPECIFIED;
+    case UnservedTraffic::kRefuse:
+      return intent_pb::UNSERVED_TRAFFIC_REFUSE;
+    case UnservedTraffic::kDrop:
+      return intent_pb::UNSERVED_TRAFFIC_DROP;
+  }
+  return intent_pb::UNSERVED_TRAFFIC_UNSPECIFIED;
+}
+
+intent_pb::BackendCondition ToProto(BackendCondition condition) {
+  switch (condition) {
+    case BackendCondition::kActive:
+      return intent_pb::BACKEND_CONDITION_ACTIVE;
+    case BackendCondition::kDraining:
+      return intent_pb::BACKEND_CONDITION_DRAINING;
+    case BackendCondition::kDown:
+      return intent_pb::BACKEND_CONDITION_DOWN;
+  }
+  return intent_pb::BACKEND_CONDITION_UNSPECIFIED;
+}
+
+void CopyHealthCheck(const HealthCheck& from, intent_pb::HealthCheck* to) {
+  to->set_type(from.type);
+  to->set_port(from.port);
+  to->set_interval_ms(from.interval_ms);
+  to->set_timeout_ms(from.timeout_ms);
+  to->set_failures(from.failures);
+  to->set_successes(from.successes);
+  to->set_path(from.path);
+  to->set_host(from.host);
+  to->set_service_name(from.service_name);
+  to->set_send(from.send);
+  to->set_expect(from.expect);
+}
+
 void CopySharing(const Sharing& from, intent_pb::Sharing* to) {
   to->set_key(from.key);
   Copy(from.namespaces, to->mutable_namespaces());
-  to->set_traffic_policy(from.traffic_policy == TrafficPolicy::kLocal
-                             ? intent_pb::TRAFFIC_POLICY_LOCAL
-                             : intent_pb::TRAFFIC_POLICY_CLUSTER);
+  to->set_traffic_policy(ToProto(from.traffic_policy));
   to->set_backend_selector(from.backend_selector);
   to->set_different_backends(from.different_backends);
 }
@@ -248,6 +305,7 @@ v1alpha1::DatapathInterface ToProto(const DatapathInterface& interface) {
   proto.set_name(interface.name);
   proto.set_mode(interface.mode);
   Copy(interface.nodes, proto.mutable_nodes());
+  proto.set_inside(interface.inside);
   return proto;
 }
 
@@ -363,6 +421,14 @@ intent_pb::ServiceIntent ToIntent(const Service& service, uint64_t generation) {
   Copy(service.allowed_sources, proto.mutable_allowed_sources());
   Copy(service.denied_sources, proto.mutable_denied_sources());
   proto.set_client_affinity_s(service.client_affinity_s);
+  proto.set_forwarding_mode(ToProto(service.forwarding_mode));
+  proto.set_traffic_policy(ToProto(service.traffic_policy));
+  proto.set_internal_traffic_policy(ToProto(service.internal_traffic_policy));
+  proto.set_idle_timeout_s(service.idle_timeout_s);
+  proto.set_unserved_traffic(ToProto(service.unserved_traffic));
+  if (service.health_check.has_value()) {
+    CopyHealthCheck(*service.health_check, proto.mutable_health_check());
+  }
   return proto;
 }
 
@@ -381,6 +447,8 @@ intent_pb::BackendSet ToBackends(const Service& service, uint64_t generation) {
     }
     out->set_weight(backend.weight);
     out->set_node(backend.node);
+    out->set_condition(ToProto(backend.condition));
+    out->set_drain_deadline_unix_ms(backend.drain_deadline_unix_ms);
   }
   return proto;
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace portolan::config {
 namespace {
@@ -190,16 +191,83 @@ FamilyPolicy ReadFamilyPolicy(const std::string& text) {
                                       : FamilyPolicy::kSingleStack;
 }
 
-std::optional<Sharing> ReadSharing(const Data& data) {
+TrafficPolicy ReadTrafficPolicy(const Data& parent, const char* leaf) {
+  return Text(parent, leaf) == "local" ? TrafficPolicy::kLocal : TrafficPolicy::kCluster;
+}
+
+ForwardingMode ReadForwardingMode(const std::string& text) {
+  if (text == "full-nat") return ForwardingMode::kFullNat;
+  if (text == "destination-nat") return ForwardingMode::kDestinationNat;
+  if (text == "direct-return") return ForwardingMode::kDirectReturn;
+  return text == "tunnel" ? ForwardingMode::kTunnel : ForwardingMode::kAuto;
+}
+
+UnservedTraffic ReadUnserved(const std::string& text) {
+  if (text == "refuse") return UnservedTraffic::kRefuse;
+  return text == "drop" ? UnservedTraffic::kDrop : UnservedTraffic::kAsSettings;
+}
+
+std::optional<HealthCheck> ReadHealthCheck(const Data& data) {
+  if (!data) return std::nullopt;
+  return HealthCheck{.type = Text(data, "type"),
+                     .port = Number(data, "port"),
+                     .interval_ms = Number(data, "interval"),
+                     .timeout_ms = Number(data, "timeout"),
+                     .failures = Number(data, "failures"),
+                     .successes = Number(data, "successes"),
+                     .path = Text(data, "path"),
+                     .host = Text(data, "host"),
+                     .service_name = Text(data, "service-name"),
+                     .send = Text(data, "send"),
+                     .expect = Text(data, "expect")};
+}
+
+// What the service says of itself counts where its sharing says nothing.
+std::optional<Sharing> ReadSharing(const Data& data, TrafficPolicy own) {
   if (!data) return std::nullopt;
   return Sharing{
       .key = Text(data, "key"),
       .namespaces = SortedTexts(data, "namespace"),
       .traffic_policy =
-          Text(data, "traffic-policy") == "local" ? TrafficPolicy::kLocal : TrafficPolicy::kCluster,
+          data.Child("traffic-policy") ? ReadTrafficPolicy(data, "traffic-policy") : own,
       .backend_selector = Text(data, "backend-selector"),
       .different_backends = Flag(data, "different-backends"),
   };
+}
+
+int64_t ReadTime(const std::string& text) {
+  absl::Time time;
+  std::string error;
+  return absl::ParseTime(absl::RFC3339_full, text, &time, &error) ? absl::ToUnixMillis(time) : 0;
+}
+
+Backend ReadBackend(const Data& data) {
+  Backend backend{.id = Text(data, "id"),
+                  .address = Text(data, "address"),
+                  .weight = Number(data, "weight"),
+                  .node = Text(data, "node")};
+  const std::string state = Text(data, "state");
+  if (state == "down") backend.condition = BackendCondition::kDown;
+  if (state == "draining") {
+    backend.condition = BackendCondition::kDraining;
+    backend.drain_deadline_unix_ms = ReadTime(Text(data, "drain-deadline"));
+  }
+  return backend;
+}
+
+void ReadTraffic(const Data& data, Service* service) {
+  service->forwarding_mode = ReadForwardingMode(Text(data, "forwarding-mode"));
+  service->traffic_policy = ReadTrafficPolicy(data, "traffic-policy");
+  service->internal_traffic_policy = ReadTrafficPolicy(data, "internal-traffic-policy");
+  service->sharing = ReadSharing(data.Child("sharing"), service->traffic_policy);
+  service->allowed_sources = SortedTexts(data, "allowed-source");
+  service->denied_sources = SortedTexts(data, "denied-source");
+  if (Text(data, "session-affinity") == "client-address") {
+    service->client_affinity_s = Number(data, "session-affinity-timeout");
+  }
+  service->idle_timeout_s = Number(data, "idle-timeout");
+  service->unserved_traffic = ReadUnserved(Text(data, "unserved-traffic"));
+  service->health_check = ReadHealthCheck(data.Child("health-check"));
 }
 
 void ReadServices(const Data& services, Snapshot* snapshot) {
@@ -229,18 +297,10 @@ void ReadServices(const Data& services, Snapshot* snapshot) {
     service.requested_pool = Text(data, "requested-pool");
     service.addresses_per_family = Number(data, "addresses-per-family");
     service.addresses_in_use = Texts(data, "address-in-use");
-    service.sharing = ReadSharing(data.Child("sharing"));
-    service.allowed_sources = SortedTexts(data, "allowed-source");
-    service.denied_sources = SortedTexts(data, "denied-source");
-    if (Text(data, "session-affinity") == "client-address") {
-      service.client_affinity_s = Number(data, "session-affinity-timeout");
-    }
+    ReadTraffic(data, &service);
     const std::vector<Data> backends = data.Children("backend");
     service.backends.reserve(backends.size());
-    for (const Data& entry : backends) {
-      service.backends.push_back({Text(entry, "id"), Text(entry, "address"),
-                                  Number(entry, "weight"), Text(entry, "node")});
-    }
+    for (const Data& entry : backends) service.backends.push_back(ReadBackend(entry));
     SortBy(&service.backends, &Backend::id);
     snapshot->services[absl::StrCat(service.name_space, "/", service.name)] = std::move(service);
   }
@@ -330,7 +390,8 @@ void ReadDatapath(const Data& datapath, Snapshot* snapshot) {
   };
   for (const Data& data : datapath.Child("interfaces").Children("interface")) {
     const std::string name = Text(data, "name");
-    snapshot->datapath_interfaces[name] = {name, Text(data, "mode"), SortedTexts(data, "node")};
+    snapshot->datapath_interfaces[name] = {name, Text(data, "mode"), SortedTexts(data, "node"),
+                                           Text(data, "side") == "inside"};
   }
 }
 

@@ -6,26 +6,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace portolan::datapath {
-namespace {
-
-// Rules of one family, complete: none when everybody may come. A list of the other family that is
-// the only one to let anybody in shuts this one.
-SourceRules RulesFor(const Admission& admission, net::Family family) {
-  SourceRules rules;
-  const bool restricted = admission.only_allowed || !admission.denied.empty();
-  if (!restricted) return rules;
-  rules[net::Prefix::Of(net::IpAddress::FromValue(family, 0), 0)] = !admission.only_allowed;
-  for (const net::Prefix& prefix : admission.allowed) {
-    if (prefix.family() == family) rules[prefix] = true;
-  }
-  for (const net::Prefix& prefix : admission.denied) {
-    if (prefix.family() == family) rules[prefix] = false;
-  }
-  return rules;
-}
-
-}  // namespace
-
 std::vector<Effect> Engine::Handle(const Event& event, absl::Time now) {
   std::vector<Effect> effects;
   std::visit([&](const auto& e) { On(e, now); }, event);
@@ -68,6 +48,10 @@ void Engine::On(const BackendsChanged& event, absl::Time) {
   Record& record = records_[event.set.key];
   record.backends = event.set;
   record.backends_until = absl::InfiniteFuture();
+  std::erase_if(record.failing, [&](const auto& failing) {
+    return std::none_of(event.set.backends.begin(), event.set.backends.end(),
+                        [&](const Backend& backend) { return backend.id == failing.first; });
+  });
   Touch(event.set.key);
 }
 
@@ -75,7 +59,7 @@ void Engine::On(const BackendsRemoved& event, absl::Time now) {
   const auto it = records_.find(event.key);
   if (it == records_.end()) return;
   it->second.backends_until = now + settings_.removal_delay;
-  timed_.insert(event.key);
+  Schedule(event.key, it->second);
 }
 
 void Engine::On(const AllocationChanged& event, absl::Time now) {
@@ -99,6 +83,7 @@ void Engine::On(const NodeRemoved& event, absl::Time) {
 }
 
 void Engine::On(const SettingsChanged& event, absl::Time) {
+  if (event.settings.drop_unserved != settings_.drop_unserved) TouchAll();
   settings_ = event.settings;
   if (programmer_.has_value()) programmer_->SetHashSeed(settings_.hash_seed);
 }
@@ -125,8 +110,25 @@ void Engine::On(const KernelUnavailable& event, absl::Time) {
 }
 
 void Engine::On(const HostChanged& event, absl::Time) {
+  if (event == host_) return;
   host_ = event;
   for (const auto& [key, record] : records_) unreported_.insert(key);
+}
+
+void Engine::On(const HealthChanged& event, absl::Time) {
+  const auto it = records_.find(event.key);
+  if (it == records_.end()) return;
+  std::map<std::string, std::string>& failing = it->second.failing;
+  const auto before = failing.find(event.backend);
+  if (!event.failure.has_value()) {
+    if (before == failing.end()) return;
+    failing.erase(before);
+  } else if (before != failing.end() && before->second == *event.failure) {
+    return;
+  } else {
+    failing[event.backend] = *event.failure;
+  }
+  Touch(event.key);
 }
 
 void Engine::On(const BatchDone& event, absl::Time now) {
@@ -154,10 +156,10 @@ void Engine::SetAllocation(const std::string& key, std::optional<Allocation> all
     for (const Grant& grant : record.allocation->grants) {
       if (held.contains(grant.address) || !owners_.ClaimsOn(key, grant.address)) continue;
       record.lingering[grant.address] = now + settings_.removal_delay;
-      timed_.insert(key);
     }
   }
   record.allocation = std::move(allocation);
+  Schedule(key, record);
   UpdateClaims(key, record);
   Touch(key);
 }
@@ -184,112 +186,30 @@ bool Engine::Owns(const std::string& key, const FrontendKey& frontend) const {
   return owner != nullptr && *owner == key;
 }
 
+void Engine::Schedule(const std::string& key, Record& record) {
+  absl::Time due = std::min(record.backends_until, record.next_deadline);
+  for (const auto& [address, until] : record.lingering) due = std::min(due, until);
+  if (due == record.due) return;
+  timeline_.erase({record.due, key});
+  if (due != absl::InfiniteFuture()) timeline_.insert({due, key});
+  record.due = due;
+}
+
 void Engine::Expire(absl::Time now) {
-  for (auto next = timed_.begin(); next != timed_.end();) {
-    const std::string key = *next;
-    const auto found = records_.find(key);
-    if (found == records_.end()) {
-      next = timed_.erase(next);
-      continue;
-    }
-    Record& record = found->second;
+  while (!timeline_.empty() && timeline_.begin()->first <= now) {
+    const std::string key = timeline_.begin()->second;
+    Record& record = records_.at(key);
     const size_t expired =
         std::erase_if(record.lingering, [&](const auto& entry) { return entry.second <= now; });
-    if (expired > 0) {
-      UpdateClaims(key, record);
-      Touch(key);
-    }
+    if (expired > 0) UpdateClaims(key, record);
     if (record.backends_until <= now) {
       record.backends.reset();
       record.backends_until = absl::InfiniteFuture();
-      Touch(key);
     }
-    const bool done = record.lingering.empty() && record.backends_until == absl::InfiniteFuture();
-    next = done ? timed_.erase(next) : std::next(next);
+    if (record.next_deadline <= now) record.next_deadline = absl::InfiniteFuture();
+    Schedule(key, record);
+    Touch(key);
   }
-}
-
-// ---- desired state ----
-
-std::optional<net::IpAddress> Engine::SourceFor(const Backend& backend) const {
-  const std::optional<net::IpAddress>& configured =
-      backend.address.is_ipv4() ? self_.ipv4 : self_.ipv6;
-  return configured.has_value() ? configured : backend.local_source;
-}
-
-std::vector<WantedBackend> Engine::BackendsFor(Record& record, const ServicePort& port,
-                                               net::Family family) const {
-  std::vector<WantedBackend> wanted;
-  if (!record.backends.has_value()) return wanted;
-  const auto skip = [&](const Backend& backend, const char* reason, std::string message) {
-    record.findings.push_back({absl::StrCat("backend/", backend.id), reason, std::move(message)});
-  };
-  for (const Backend& backend : record.backends->backends) {
-    if (backend.address.family() != family) continue;
-    const auto target = backend.ports.find(port.name);
-    if (target == backend.ports.end() || target->second == 0) {
-      skip(backend, "no-target-port",
-           absl::StrCat("says no port for service port '", port.name, "'"));
-      continue;
-    }
-    // Only where the replies are known to pass this node may the client's address stay.
-    const bool remote = backend.node != node_;
-    const std::optional<net::IpAddress> source = remote ? SourceFor(backend) : std::nullopt;
-    if (remote && !source.has_value()) {
-      skip(backend, "no-source-address",
-           absl::StrCat("is not on this node, which has no ", net::FamilyName(family),
-                        " address to reach it from; set it at ",
-                        "/portolan-system:system/nodes/node[name='", node_, "']"));
-      continue;
-    }
-    const auto same = std::find_if(wanted.begin(), wanted.end(), [&](const WantedBackend& other) {
-      return other.address == backend.address && other.port == target->second;
-    });
-    if (same != wanted.end()) {
-      same->weight = std::max(same->weight, backend.weight);
-      continue;
-    }
-    wanted.push_back({backend.address, target->second, backend.weight, source});
-  }
-  return wanted;
-}
-
-void Engine::Refresh(const std::string& key, Record& record) {
-  record.findings.clear();
-  std::vector<WantedGroup> groups;
-  std::set<net::IpAddress> addresses;
-  for (const auto& [address, until] : record.lingering) addresses.insert(address);
-  if (record.allocation.has_value()) {
-    for (const Grant& grant : record.allocation->grants) addresses.insert(grant.address);
-  }
-  if (record.service.has_value()) {
-    for (const ServicePort& port : record.service->ports) {
-      const std::string subject =
-          absl::StrCat("port/", ProtocolName(port.protocol), "/", port.port);
-      if (!IsCarried(port)) {
-        record.findings.push_back({subject, "port-not-carried",
-                                   "the datapath carries TCP and UDP ports from 1 to 65535"});
-        continue;
-      }
-      for (const net::Family family : {net::Family::kIpv4, net::Family::kIpv6}) {
-        WantedGroup group;
-        group.name = absl::StrCat(subject, "/", net::FamilyName(family));
-        group.protocol = port.protocol;
-        for (const net::IpAddress& address : addresses) {
-          const FrontendKey frontend{address, port.port, port.protocol};
-          if (address.family() == family && Owns(key, frontend)) group.frontends.insert(frontend);
-        }
-        const bool twice = std::any_of(groups.begin(), groups.end(),
-                                       [&](const WantedGroup& g) { return g.name == group.name; });
-        if (group.frontends.empty() || twice) continue;
-        group.backends = BackendsFor(record, port, family);
-        group.sources = RulesFor(record.service->admission, family);
-        group.affinity_s = record.service->admission.affinity_s;
-        groups.push_back(std::move(group));
-      }
-    }
-  }
-  programmer_->Want(key, std::move(groups));
 }
 
 // ---- forward ----
@@ -298,7 +218,7 @@ void Engine::Advance(absl::Time now, std::vector<Effect>& effects) {
   if (!programmer_.has_value() || !inputs_synced_) return;
   for (const std::string& key : std::exchange(stale_, {})) {
     const auto it = records_.find(key);
-    if (it != records_.end()) Refresh(key, it->second);
+    if (it != records_.end()) Refresh(key, it->second, now);
   }
   if (!std::exchange(pruned_, true)) programmer_->Prune();
   if (in_flight_ != nullptr) return;
@@ -311,13 +231,7 @@ void Engine::Advance(absl::Time now, std::vector<Effect>& effects) {
 absl::Time Engine::NextTimer() const {
   absl::Time next = absl::InfiniteFuture();
   if (programmer_.has_value() && in_flight_ == nullptr) next = programmer_->NextRetry();
-  for (const std::string& key : timed_) {
-    const auto found = records_.find(key);
-    if (found == records_.end()) continue;
-    const Record& record = found->second;
-    next = std::min(next, record.backends_until);
-    for (const auto& [address, until] : record.lingering) next = std::min(next, until);
-  }
+  if (!timeline_.empty()) next = std::min(next, timeline_.begin()->first);
   return next;
 }
 

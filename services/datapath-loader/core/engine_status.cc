@@ -23,6 +23,9 @@ std::string JoinAddresses(const std::vector<net::IpAddress>& addresses) {
 }
 
 std::string RemedyFor(const absl::Status& status) {
+  if (absl::IsOutOfRange(status)) {
+    return "split the service in several, or give it fewer backends";
+  }
   if (!absl::IsResourceExhausted(status)) {
     return "it is tried again by itself; see the log of datapath-loader";
   }
@@ -53,6 +56,7 @@ void Engine::Report(absl::Time, std::vector<Effect>& effects) {
     }
     next = unreported_.erase(next);
     ReportFrontends(key, record, effects);
+    ReportBackends(key, record, effects);
     const bool gone =
         (!record.service.has_value() || record.service_gone) && !record.allocation.has_value();
     if (!gone) {
@@ -66,6 +70,7 @@ void Engine::Report(absl::Time, std::vector<Effect>& effects) {
     record.status.reset();
     if (record.lingering.empty() && record.views.empty() &&
         (!record.backends.has_value() || record.service_gone)) {
+      timeline_.erase({record.due, key});
       records_.erase(it);
     }
   }
@@ -91,8 +96,24 @@ void Engine::ReportFrontends(const std::string& key, Record& record, std::vector
   record.views = std::move(views);
 }
 
+void Engine::ReportBackends(const std::string& key, Record& record, std::vector<Effect>& effects) {
+  std::vector<BackendView> views;
+  views.reserve(record.chosen.size());
+  for (const Chosen& chosen : record.chosen) {
+    BackendView& view = views.emplace_back(chosen.view);
+    const bool used = view.state != BackendState::kDown && view.state != BackendState::kUnused;
+    if (used && programmer_.has_value()) {
+      view.id = programmer_->IdOf(key, chosen.group, chosen.wanted);
+    }
+  }
+  if (views == record.backend_views) return;
+  effects.push_back(PublishBackends{key, views});
+  record.backend_views = std::move(views);
+}
+
 // Addresses of the allocation on which every frontend of the service is in force, and whose family
-// is forwarded. What another service has does not count.
+// is forwarded. What another service has does not count. Under the traffic policy local one without
+// a backend of this node is for other nodes to carry.
 std::vector<net::IpAddress> Engine::Programmed(const std::string& key, const Record& record) const {
   std::vector<net::IpAddress> addresses;
   if (!programmer_.has_value() || !record.service.has_value()) return addresses;
@@ -101,14 +122,17 @@ std::vector<net::IpAddress> Engine::Programmed(const std::string& key, const Rec
     const net::IpAddress& address = grant.address;
     size_t owned = 0;
     bool whole = true;
+    bool served = !record.service->traffic.local;
     for (const ServicePort& port : record.service->ports) {
       const FrontendKey frontend{address, port.port, port.protocol};
       if (!Owns(key, frontend)) continue;
       owned++;
-      whole = whole && published.contains(frontend);
+      const auto entry = published.find(frontend);
+      whole = whole && entry != published.end();
+      served = served || (entry != published.end() && entry->second.table_size > 0);
     }
     const bool forwarded = address.is_ipv4() ? host_.ipv4_forwarding : host_.ipv6_forwarding;
-    if (owned > 0 && whole && forwarded) addresses.push_back(address);
+    if (owned > 0 && whole && served && forwarded) addresses.push_back(address);
   }
   std::sort(addresses.begin(), addresses.end());
   return addresses;
@@ -178,6 +202,24 @@ std::vector<Finding> Engine::FindingsOf(const std::string& key, const Record& re
   return findings;
 }
 
+// Under the traffic policy local, and no backend of this node takes flows.
+ServiceStatus Engine::StatusWithoutBackends(ServiceStatus status, const Record& record) const {
+  if (record.elsewhere || std::any_of(record.chosen.begin(), record.chosen.end(),
+                                      [](const Chosen& each) { return each.wanted.inside; })) {
+    status.state = State::kReady;
+    status.reason = "no-local-backend";
+    status.message = absl::StrCat("no backend of node ", node_,
+                                  " takes new flows, and the traffic-policy is local: other nodes "
+                                  "carry its addresses");
+    return status;
+  }
+  status.state = State::kDegraded;
+  status.reason = "no-backends";
+  status.message = "no backend takes new flows, and the traffic-policy is local";
+  status.remedy = "give the service a backend with a weight above 0, and say its node";
+  return status;
+}
+
 ServiceStatus Engine::StatusOfProgrammed(ServiceStatus status, const Record& record) const {
   status.findings = record.findings;
   std::optional<Finding> why;  // an address is missing
@@ -187,6 +229,9 @@ ServiceStatus Engine::StatusOfProgrammed(ServiceStatus status, const Record& rec
         std::binary_search(status.addresses.begin(), status.addresses.end(), grant.address);
     if (!carried && !findings.empty() && !why.has_value()) why = findings.back();
     status.findings.insert(status.findings.end(), findings.begin(), findings.end());
+  }
+  if (record.service->traffic.local && status.addresses.empty() && !why.has_value()) {
+    return StatusWithoutBackends(std::move(status), record);
   }
   if (!why.has_value() && !status.findings.empty()) why = status.findings.back();
   if (status.addresses.size() < record.allocation->grants.size()) {

@@ -18,6 +18,9 @@ TEST_F(EngineTest, AServiceWithAnAddressAndBackendsIsCarried) {
   EXPECT_EQ(statuses_["ns/web"].message, "carries 20.0.10.1 to 2 backends");
   EXPECT_EQ(kernel_.Behind(Key("20.0.10.1")), (std::set<std::string>{"10.0.0.1", "10.0.0.2"}));
   EXPECT_EQ(views_.at(Key("20.0.10.1")).backends, 2u);
+  ASSERT_EQ(backends_["ns/web"].size(), 2u);
+  EXPECT_EQ(backends_["ns/web"][0].backend, "10.0.0.1");
+  EXPECT_EQ(kernel_.image().backends.at(backends_["ns/web"][0].id).address, Ip("10.0.0.1"));
   EXPECT_EQ(views_.at(Key("20.0.10.1")).service, "ns/web");
 }
 
@@ -66,9 +69,10 @@ TEST_F(EngineTest, ABackendOfAnotherNodeIsReachedFromThisNodesAddress) {
   Allocate("ns/web", {"20.0.10.1"});
   ASSERT_EQ(kernel_.image().backends.size(), 1u);
   EXPECT_EQ(kernel_.image().backends.begin()->second.source, Ip("172.18.0.1"));
+  EXPECT_EQ(kernel_.image().backends.begin()->second.delivery, Delivery::kFullNat);
   Back("ns/web", {"10.0.0.1"}, "a");
   ASSERT_EQ(kernel_.image().backends.size(), 1u);
-  EXPECT_EQ(kernel_.image().backends.begin()->second.source, std::nullopt);
+  EXPECT_EQ(kernel_.image().backends.begin()->second.delivery, Delivery::kDestinationNat);
 }
 
 // Where it answers to is not known: only with this node's own address do replies surely come back.
@@ -128,6 +132,7 @@ TEST_F(EngineTest, AnAddressIsCarriedForAWhileAfterItsAllocationWent) {
   EXPECT_TRUE(kernel_.image().frontends.empty());
   EXPECT_TRUE(kernel_.image().backends.empty());
   EXPECT_TRUE(views_.empty());
+  EXPECT_TRUE(backends_.empty());
 }
 
 TEST_F(EngineTest, AnAddressThatIsGivenOnGoesAtOnce) {
@@ -237,7 +242,7 @@ TEST_F(EngineTest, WithoutAKernelEveryServiceSaysWhy) {
 
 TEST_F(EngineTest, PortsThatCannotBeCarriedAreNamedAndTheOthersWork) {
   Begin();
-  Declare("ns/web", {{"http", kTcp, 80}, {"sctp", 132, 5000}, {"zero", kTcp, 0}});
+  Declare("ns/web", {{"http", kTcp, 80}, {"ip", 4, 5000}, {"zero", kTcp, 0}});
   Back("ns/web", {"10.0.0.1"});
   Allocate("ns/web", {"20.0.10.1"});
   EXPECT_EQ(statuses_["ns/web"].state, State::kDegraded);

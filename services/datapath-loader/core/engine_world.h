@@ -41,6 +41,12 @@ class EngineTest : public testing::Test {
         views_[view->view.key] = view->view;
       } else if (const auto* gone = std::get_if<RemoveFrontend>(&effect)) {
         EXPECT_EQ(views_.erase(gone->key), 1u);
+      } else if (const auto* backends = std::get_if<PublishBackends>(&effect)) {
+        if (backends->views.empty()) {
+          EXPECT_EQ(backends_.erase(backends->key), 1u);
+        } else {
+          backends_[backends->key] = backends->views;
+        }
       } else if (const auto* timer = std::get_if<ArmTimer>(&effect)) {
         timer_ = timer->at;
       }
@@ -56,6 +62,7 @@ class EngineTest : public testing::Test {
     engine_ = std::make_unique<Engine>("a");
     statuses_.clear();
     views_.clear();
+    backends_.clear();
   }
   void FireTimer() {
     now_ = timer_;
@@ -89,6 +96,7 @@ class EngineTest : public testing::Test {
   }
   static std::vector<net::IpAddress> Ips(const std::vector<std::string>& texts) {
     std::vector<net::IpAddress> addresses;
+    addresses.reserve(texts.size());
     for (const std::string& text : texts) addresses.push_back(Ip(text));
     return addresses;
   }
@@ -99,6 +107,7 @@ class EngineTest : public testing::Test {
   absl::Time timer_ = absl::InfiniteFuture();
   std::map<std::string, ServiceStatus> statuses_;
   std::map<FrontendKey, FrontendView> views_;
+  std::map<std::string, std::vector<BackendView>> backends_;
   int said_ = 0;
 };
 

@@ -46,8 +46,8 @@ class FakeKernel {
   MapImage image() const {
     MapImage image = image_;
     for (const auto& [key, entry] : image.frontends) {
-      if (entry.table_size == 0) continue;
-      image.tables[entry.table_offset] = Slots(entry);
+      if (entry.table_size > 0) image.tables[entry.table_offset] = Slots(entry);
+      if (entry.internal_size > 0) image.tables[entry.internal_offset] = InternalSlots(entry);
     }
     return image;
   }
@@ -55,15 +55,21 @@ class FakeKernel {
     return {row_.begin() + entry.table_offset,
             row_.begin() + entry.table_offset + entry.table_size};
   }
+  std::vector<uint32_t> InternalSlots(const FrontendEntry& entry) const {
+    return {row_.begin() + entry.internal_offset,
+            row_.begin() + entry.internal_offset + entry.internal_size};
+  }
   // The addresses behind a frontend, as text; empty: none, or no such frontend.
   std::set<std::string> Behind(const FrontendKey& key) const {
-    std::set<std::string> addresses;
     const auto it = image_.frontends.find(key);
-    if (it == image_.frontends.end()) return addresses;
-    for (const uint32_t id : Slots(it->second)) {
-      addresses.insert(image_.backends.at(id).address.ToString());
-    }
-    return addresses;
+    if (it == image_.frontends.end()) return {};
+    return AddressesOf(Slots(it->second));
+  }
+  // The same for what comes from inside.
+  std::set<std::string> BehindInside(const FrontendKey& key) const {
+    const auto it = image_.frontends.find(key);
+    if (it == image_.frontends.end()) return {};
+    return AddressesOf(InternalSlots(it->second));
   }
 
   // Not OK: this operation fails so.
@@ -71,21 +77,36 @@ class FakeKernel {
   size_t operations = 0;
 
  private:
+  std::set<std::string> AddressesOf(const std::vector<uint32_t>& ids) const {
+    std::set<std::string> addresses;
+    for (const uint32_t id : ids) addresses.insert(image_.backends.at(id).address.ToString());
+    return addresses;
+  }
+
   void Do(const WriteBackend& change) {
-    // Never over a living one, but to let it rest: its flows would go elsewhere.
+    // Never over a living one, but to let it rest (its flows would go elsewhere), and to say what
+    // only new flows take.
     if (image_.backends.contains(change.id)) {
       BackendEntry before = image_.backends[change.id];
       before.rests = change.entry.rests;
+      const bool sourced =
+          before.delivery == Delivery::kFullNat || before.delivery == Delivery::kTunnel;
+      if (!sourced) before.source = change.entry.source;
       EXPECT_EQ(before, change.entry);
     }
     EXPECT_EQ(image_.backend_epochs[change.id], change.entry.epoch);
     image_.backends[change.id] = change.entry;
   }
   void Do(const WriteTable& change) {
+    const auto apart = [&](uint32_t offset, uint32_t size) {
+      return change.offset >= offset + size || offset >= change.offset + change.slots.size();
+    };
     for (const auto& [key, entry] : image_.frontends) {
-      const bool apart = change.offset >= entry.table_offset + entry.table_size ||
-                         entry.table_offset >= change.offset + change.slots.size();
-      EXPECT_TRUE(apart || Slots(entry) == change.slots) << "written under a reader";
+      EXPECT_TRUE(apart(entry.table_offset, entry.table_size) || Slots(entry) == change.slots)
+          << "written under a reader";
+      EXPECT_TRUE(apart(entry.internal_offset, entry.internal_size) ||
+                  InternalSlots(entry) == change.slots)
+          << "written under a reader of the inside";
     }
     std::copy(change.slots.begin(), change.slots.end(), row_.begin() + change.offset);
   }
@@ -118,7 +139,9 @@ class FakeKernel {
           << key.ToString() << " lets nobody in";
       EXPECT_TRUE(open_.contains(entry.id)) << key.ToString() << " counts nowhere";
       EXPECT_EQ(image_.frontend_epochs[entry.id], entry.epoch) << key.ToString();
-      const std::vector<uint32_t> slots = Slots(entry);
+      std::vector<uint32_t> slots = Slots(entry);
+      const std::vector<uint32_t> internal = InternalSlots(entry);
+      slots.insert(slots.end(), internal.begin(), internal.end());
       for (const uint32_t id : std::set<uint32_t>(slots.begin(), slots.end())) {
         ASSERT_TRUE(image_.backends.contains(id)) << key.ToString() << " names a dead backend";
         EXPECT_EQ(image_.backends.at(id).group, entry.group) << "somebody else's backend";

@@ -24,8 +24,15 @@ struct FrontendEntry {
   uint32_t backends = 0;    // different ones in the table
   bool restricted = false;  // to the sources of its group
   uint32_t affinity_s = 0;
+  uint32_t internal_offset = 0;  // the table for what comes from inside
+  uint32_t internal_size = 0;
+  uint32_t idle_s = 0;  // 0: as the settings say
+  bool silent = false;  // what it cannot serve is dropped without a word
   friend bool operator==(const FrontendEntry&, const FrontendEntry&) = default;
 };
+
+// What is done to a packet for a backend.
+enum class Delivery : uint8_t { kDestinationNat, kFullNat, kDirectReturn, kTunnel };
 
 struct BackendEntry {
   uint16_t epoch = 0;
@@ -33,8 +40,11 @@ struct BackendEntry {
   net::IpAddress address;
   uint16_t port = 0;
   uint8_t protocol = kTcp;
-  std::optional<net::IpAddress> source;  // present: source translation
-  bool rests = false;                    // takes no new flows
+  // This node's address towards it, if known: what kFullNat translates to, the outer source of
+  // kTunnel, and with kDestinationNat what the backend sees of itself as a client.
+  std::optional<net::IpAddress> source;
+  bool rests = false;  // takes no new flows
+  Delivery delivery = Delivery::kDestinationNat;
   friend bool operator==(const BackendEntry&, const BackendEntry&) = default;
 };
 
@@ -55,7 +65,7 @@ struct MapImage {
   std::map<uint32_t, BackendEntry> backends;  // living ones, by id
   std::vector<uint16_t> frontend_epochs;      // index = id; may be shorter than the map
   std::vector<uint16_t> backend_epochs;
-  // Content of the tables that `frontends` names, by offset.
+  // Content of the tables that `frontends` names, internal ones too, by offset.
   std::map<uint32_t, std::vector<uint32_t>> tables;
   std::map<uint32_t, SourceRules> sources;  // by group
   friend bool operator==(const MapImage&, const MapImage&) = default;

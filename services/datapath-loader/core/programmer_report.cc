@@ -14,12 +14,23 @@ constexpr absl::Duration kMaxBackoff = absl::Seconds(30);
 
 void Programmer::Report(const MapBatch& batch, const std::vector<absl::Status>& results,
                         absl::Time now) {
+  std::map<GroupName, std::set<uint32_t>> retired;
   for (size_t i = 0; i < batch.size(); i++) {
-    if (results[i].ok()) {
+    const auto* retire = std::get_if<RetireBackend>(&batch[i].change);
+    if (results[i].ok() && retire != nullptr) {
+      backend_ids_.Free(retire->id, now + kGrace);
+      retired[{batch[i].service, batch[i].group}].insert(retire->id);
+    } else if (results[i].ok()) {
       Acknowledge(batch[i], now);
     } else if (!absl::IsAborted(results[i])) {
       Fail(batch[i].service, results[i], now);
     }
+  }
+  for (const auto& [name, ids] : retired) {
+    const auto group = groups_.find(name);
+    if (group == groups_.end()) continue;
+    std::erase_if(group->second.backends,
+                  [&gone = ids](const auto& item) { return gone.contains(item.second.id.id); });
   }
 }
 
@@ -30,10 +41,14 @@ void Programmer::Acknowledge(const MapOp& op, absl::Time now) {
   Group& group = found->second;
   if (const auto* backend = std::get_if<WriteBackend>(&op.change)) {
     const BackendEntry& entry = backend->entry;
-    const auto slot = group.backends.find({entry.address, entry.port, entry.source});
+    const auto slot = group.backends.find(NameOf({.address = entry.address,
+                                                  .port = entry.port,
+                                                  .source = entry.source,
+                                                  .delivery = entry.delivery}));
     if (slot != group.backends.end()) {
       slot->second.written = true;
       slot->second.rests = entry.rests;
+      slot->second.source = entry.source;
     }
   } else if (const auto* written = std::get_if<WriteTable>(&op.change)) {
     for (Table& table : group.tables) {
@@ -51,10 +66,6 @@ void Programmer::Acknowledge(const MapOp& op, absl::Time now) {
     GiveBack(remove->key, slot);
   } else if (const auto* close = std::get_if<CloseFrontend>(&op.change)) {
     Closed(group, close->id, now);
-  } else if (const auto* retire = std::get_if<RetireBackend>(&op.change)) {
-    backend_ids_.Free(retire->id, now + kGrace);
-    std::erase_if(group.backends,
-                  [&](const auto& item) { return item.second.id.id == retire->id; });
   } else if (const auto* source = std::get_if<WriteSource>(&op.change)) {
     group.sources[source->prefix] = source->allowed;
   } else if (const auto* gone = std::get_if<DeleteSource>(&op.change)) {
@@ -107,6 +118,14 @@ absl::Time Programmer::NextRetry() const {
 absl::Status Programmer::StatusOf(const std::string& service) const {
   const auto failure = failures_.find(service);
   return failure == failures_.end() ? absl::OkStatus() : failure->second.status;
+}
+
+uint32_t Programmer::IdOf(const std::string& service, const std::string& group,
+                          const WantedBackend& backend) const {
+  const auto found = groups_.find({service, group});
+  if (found == groups_.end()) return 0;
+  const auto slot = found->second.backends.find(NameOf(backend));
+  return slot == found->second.backends.end() || !slot->second.written ? 0 : slot->second.id.id;
 }
 
 std::map<FrontendKey, FrontendEntry> Programmer::Published(const std::string& service) const {

@@ -231,6 +231,43 @@ TEST_F(ProgrammerTest, TooManyBackendsFailOneServiceWithoutHalves) {
   EXPECT_TRUE(programmer_.InSync("ns/a"));
 }
 
+TEST_F(ProgrammerTest, MoreBackendsThanATableHoldsFailOneServiceAndTakeNoIds) {
+  Programmer programmer({.frontends = 4, .backends = 70000, .table_slots = 1 << 20}, 1, MapImage());
+  WantedGroup group = Group({Vip("20.0.10.1")}, {});
+  for (uint32_t i = 0; i < 70000; i++) {
+    group.backends.push_back(
+        {.address = net::IpAddress::FromValue(net::Family::kIpv4, 0x0a000000 + i), .port = 8080});
+  }
+  programmer.Want("ns/a", {group});
+  programmer.Want("ns/b", {Group({Vip("20.0.10.2")}, {"10.9.0.1"})});
+  const MapBatch batch = programmer.Plan(now_);
+  EXPECT_EQ(programmer.StatusOf("ns/a").code(), absl::StatusCode::kOutOfRange);
+  ASSERT_EQ(batch.size(), 4u);
+  for (const MapOp& op : batch) EXPECT_EQ(op.service, "ns/b");
+}
+
+TEST_F(ProgrammerTest, IdsThatAServiceCannotUseAreThereForTheOthers) {
+  std::vector<std::string> many;
+  many.reserve(300);
+  for (int i = 0; i < 300; i++) many.push_back(absl::StrCat("10.1.", i / 250, ".", i % 250 + 1));
+  programmer_.Want("ns/a", {Group({Vip("20.0.10.1")}, many)});
+  Settle();
+  programmer_.Want("ns/b", {Group({Vip("20.0.10.2")}, {"10.0.0.1", "10.0.0.2"})});
+  Settle();
+  EXPECT_TRUE(programmer_.InSync("ns/b"));
+}
+
+// What is of one kind stands together, for whoever can write it at once.
+TEST_F(ProgrammerTest, ABatchIsInPhasesOverAllServices) {
+  for (const std::string service : {"ns/a", "ns/b", "ns/c"}) {
+    programmer_.Want(service, {Group({Vip(absl::StrCat("20.0.10.", service.back() - 'a' + 1))},
+                                     {"10.0.0.1", "10.0.0.2"})});
+  }
+  std::vector<size_t> kinds;
+  for (const MapOp& op : programmer_.Plan(now_)) kinds.push_back(op.change.index());
+  EXPECT_EQ(kinds, (std::vector<size_t>{0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3}));
+}
+
 TEST_F(ProgrammerTest, AnotherSeedRebuildsEveryTable) {
   programmer_.Want("ns/a", {Group({Vip("20.0.10.1")}, {"10.0.0.1", "10.0.0.2"})});
   Settle();
@@ -264,7 +301,10 @@ TEST_F(ProgrammerTest, AnyHistoryEndsInWhatIsWanted) {
         group.backends.push_back({.address = Ip(absl::StrCat("10.0.0.", i)),
                                   .port = 8080,
                                   .weight = static_cast<uint32_t>(rng.Below(3)),
-                                  .source = std::nullopt});
+                                  .source = Ip(absl::StrCat("10.9.0.", rng.Below(2) + 1)),
+                                  .delivery = static_cast<Delivery>(rng.Below(4)),
+                                  .outside = rng.Below(4) > 0,
+                                  .inside = rng.Below(4) > 0});
       }
       wanted[service] = group;
       programmer_.Want(service, {group});
@@ -289,11 +329,17 @@ TEST_F(ProgrammerTest, AnyHistoryEndsInWhatIsWanted) {
       EXPECT_TRUE(programmer_.InSync(service)) << seed;
       frontends += group.frontends.size();
       backends += group.backends.size();
-      std::set<std::string> taking;
+      std::set<std::string> outside;
+      std::set<std::string> inside;
       for (const WantedBackend& backend : group.backends) {
-        if (backend.weight > 0) taking.insert(backend.address.ToString());
+        if (backend.weight == 0) continue;
+        if (backend.outside) outside.insert(backend.address.ToString());
+        if (backend.inside) inside.insert(backend.address.ToString());
       }
-      for (const FrontendKey& key : group.frontends) EXPECT_EQ(kernel_.Behind(key), taking);
+      for (const FrontendKey& key : group.frontends) {
+        EXPECT_EQ(kernel_.Behind(key), outside);
+        EXPECT_EQ(kernel_.BehindInside(key), inside);
+      }
     }
     EXPECT_EQ(kernel_.image().frontends.size(), frontends) << seed;
     EXPECT_EQ(kernel_.image().backends.size(), backends) << seed;

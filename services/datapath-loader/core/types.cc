@@ -10,7 +10,7 @@ std::string ProtocolName(uint8_t protocol) {
       return "tcp";
     case kUdp:
       return "udp";
-    case 132:
+    case kSctp:
       return "sctp";
     default:
       return absl::StrCat("protocol-", protocol);
@@ -18,7 +18,8 @@ std::string ProtocolName(uint8_t protocol) {
 }
 
 bool IsCarried(const ServicePort& port) {
-  return port.port != 0 && (port.protocol == kTcp || port.protocol == kUdp);
+  return port.port != 0 &&
+         (port.protocol == kTcp || port.protocol == kUdp || port.protocol == kSctp);
 }
 
 std::string FrontendKey::ToString() const {

@@ -19,8 +19,9 @@ namespace portolan::datapath {
 // IANA protocol numbers that the programs carry.
 constexpr uint8_t kTcp = 6;
 constexpr uint8_t kUdp = 17;
+constexpr uint8_t kSctp = 132;  // without translation of ports
 
-// "tcp", "udp", or "protocol-N".
+// "tcp", "udp", "sctp", or "protocol-N".
 std::string ProtocolName(uint8_t protocol);
 
 // What a client connects to.
@@ -42,7 +43,7 @@ struct ServicePort {
   friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 
-// The datapath carries TCP and UDP ports from 1 to 65535.
+// The datapath carries TCP, UDP and SCTP ports from 1 to 65535.
 bool IsCarried(const ServicePort& port);
 
 // Which clients a service lets in, and whether they stay with a backend.
@@ -56,12 +57,39 @@ struct Admission {
   friend bool operator==(const Admission&, const Admission&) = default;
 };
 
+// How packets reach the backends, and how the answers come back.
+enum class ForwardingMode : uint8_t {
+  kAuto,            // kDestinationNat to backends of this node, kFullNat to all others
+  kFullNat,         // destination and source are translated: replies come back here
+  kDestinationNat,  // replies are routed through this node
+  kDirectReturn,    // only the frame is addressed to the backend, which answers by itself
+  kTunnel,          // in a packet of its own to the backend, which answers by itself
+};
+
+struct Traffic {
+  ForwardingMode mode = ForwardingMode::kAuto;
+  bool local = false;           // what comes from outside goes to backends of this node only
+  bool internal_local = false;  // what comes from inside does
+  uint32_t idle_s = 0;          // a flow that was idle for longer ends; 0: as the settings say
+  // What is not served is dropped without a word, or refused; absent: as the settings say.
+  std::optional<bool> silent;
+  friend bool operator==(const Traffic&, const Traffic&) = default;
+};
+
 struct Service {
   std::string key;  // "NAMESPACE/NAME"
   uint64_t generation = 0;
   std::vector<ServicePort> ports;
   Admission admission;
+  Traffic traffic;
+  std::string health_problem;  // why its backends are not asked although they should be
   friend bool operator==(const Service&, const Service&) = default;
+};
+
+enum class Condition : uint8_t {
+  kActive,
+  kDraining,  // keeps its flows; takes new ones only while nobody active is left
+  kDown,      // takes no flows, and those it has end
 };
 
 struct Backend {
@@ -72,6 +100,8 @@ struct Backend {
   std::string node;                       // that it runs on; empty: unknown
   // The address that this machine itself would use towards it, if the shell found one.
   std::optional<net::IpAddress> local_source;
+  Condition condition = Condition::kActive;
+  absl::Time drain_deadline = absl::InfiniteFuture();  // of kDraining: as good as removed then
   friend bool operator==(const Backend&, const Backend&) = default;
 };
 
@@ -108,6 +138,7 @@ struct Node {
 struct Settings {
   absl::Duration removal_delay = absl::Seconds(1);
   uint32_t hash_seed = 0;
+  bool drop_unserved = false;  // of services that do not say: silently, else refused
   friend bool operator==(const Settings&, const Settings&) = default;
 };
 

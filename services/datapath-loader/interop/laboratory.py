@@ -148,28 +148,39 @@ class Laboratory:
         sizes = {"max_flows": 4096, "max_frontends": 64, "max_backends": 256}
         self.set("DatapathSettings", "settings", **sizes, hash_seed=1, **fields)
 
-    def serve(self, backends=("a1", "b1"), key="ns/web", addresses=(VIP_V4, VIP_V6), **fields):
+    def serve(self, backends=("a1", "b1"), key="ns/web", addresses=(VIP_V4, VIP_V6), families=(4, 6), **fields):
         """A service of both families over TCP and UDP, port 80; `fields` of its ServiceIntent."""
         ports = [
             {"name": "tcp", "protocol": "PROTOCOL_TCP", "port": 80},
             {"name": "udp", "protocol": "PROTOCOL_UDP", "port": 80},
         ]
         self.set("ServiceIntent", key, key=key, generation=1, ports=ports, **fields)
-        self.set_backends(backends, key)
+        self.set_backends(backends, key, families=families)
         grants = [{"address": address, "pool": "main"} for address in addresses]
         self.set("Allocation", key, key=key, generation=1, grants=grants)
 
-    def set_backends(self, backends, key="ns/web", udp_port=BACKEND_PORT):
+    def set_backends(self, backends, key="ns/web", udp_port=BACKEND_PORT, families=(4, 6), conditions=None):
+        """`conditions`: of some backends, by name, as in intent.proto."""
         ports = [{"name": "tcp", "port": BACKEND_PORT}, {"name": "udp", "port": udp_port}]
         entries = [
             {"id": f"{name}-{family}", "address": address, "ports": ports, "weight": 1, "node": BACKENDS[name][0]}
+            | ({"condition": conditions[name]} if name in (conditions or {}) else {})
             for name in backends
             for family, address in BACKENDS[name][1].items()
+            if family in families
         ]
         self.set("BackendSet", key, key=key, generation=1, backends=entries)
 
     def wait_ready(self, key="ns/web"):
         wait_until(lambda: self.status("service", key).get("state") == "STATE_READY", what=f"{key} is ready")
+
+    def stop_backend(self, name):
+        for started in self.topology.processes:
+            if started.name == f"{name}/http-{BACKEND_PORT}":
+                started.stop()
+
+    def start_backend(self, name):
+        HttpBackend(self.topology.hosts[name], port=BACKEND_PORT)
 
     # ---- traffic ----
 

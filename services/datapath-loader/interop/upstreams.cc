@@ -51,6 +51,7 @@ class Upstreams {
     Add<allocation::v1alpha1::Allocation>(allocation_);
     Publishes<v1alpha1::InterfaceState>();
     Publishes<v1alpha1::FrontendState>();
+    Publishes<v1alpha1::BackendState>();
     Publishes<status::v1alpha1::ObjectStatus>();
   }
   ~Upstreams() {

@@ -8,6 +8,7 @@ namespace portolan::datapath {
 namespace {
 
 constexpr char kComponent[] = "datapath";
+constexpr uint32_t kLeastTimeMs = 10;       // between checks, whoever asks for less
 constexpr uint32_t kHashSeed = 1347375700;  // of portolan-datapath
 
 std::optional<net::IpAddress> Address(const std::string& text, const std::string& where,
@@ -61,13 +62,68 @@ Admission AdmissionOf(const intent::v1alpha1::ServiceIntent& message, Problems& 
           .affinity_s = message.client_affinity_s()};
 }
 
+ForwardingMode ModeOf(intent::v1alpha1::ForwardingMode mode) {
+  switch (mode) {
+    case intent::v1alpha1::FORWARDING_MODE_FULL_NAT:
+      return ForwardingMode::kFullNat;
+    case intent::v1alpha1::FORWARDING_MODE_DESTINATION_NAT:
+      return ForwardingMode::kDestinationNat;
+    case intent::v1alpha1::FORWARDING_MODE_DIRECT_RETURN:
+      return ForwardingMode::kDirectReturn;
+    case intent::v1alpha1::FORWARDING_MODE_TUNNEL:
+      return ForwardingMode::kTunnel;
+    default:
+      return ForwardingMode::kAuto;
+  }
+}
+
+std::optional<bool> SilenceOf(intent::v1alpha1::UnservedTraffic unserved) {
+  if (unserved == intent::v1alpha1::UNSERVED_TRAFFIC_REFUSE) return false;
+  if (unserved == intent::v1alpha1::UNSERVED_TRAFFIC_DROP) return true;
+  return std::nullopt;
+}
+
+Traffic TrafficOf(const intent::v1alpha1::ServiceIntent& message) {
+  constexpr auto kLocal = intent::v1alpha1::TRAFFIC_POLICY_LOCAL;
+  return {.mode = ModeOf(message.forwarding_mode()),
+          .local = message.traffic_policy() == kLocal,
+          .internal_local = message.internal_traffic_policy() == kLocal,
+          .idle_s = message.idle_timeout_s(),
+          .silent = SilenceOf(message.unserved_traffic())};
+}
+
+Condition ConditionOf(intent::v1alpha1::BackendCondition condition) {
+  if (condition == intent::v1alpha1::BACKEND_CONDITION_DRAINING) return Condition::kDraining;
+  if (condition == intent::v1alpha1::BACKEND_CONDITION_DOWN) return Condition::kDown;
+  return Condition::kActive;
+}
+
+const char* NameOf(BackendState state) {
+  switch (state) {
+    case BackendState::kActive:
+      return "active";
+    case BackendState::kResting:
+      return "resting";
+    case BackendState::kDraining:
+      return "draining";
+    case BackendState::kDown:
+      return "down";
+    case BackendState::kFailing:
+      return "failing";
+    case BackendState::kUnused:
+      return "unused";
+  }
+  return "";
+}
+
 }  // namespace
 
 Service FromProto(const intent::v1alpha1::ServiceIntent& message, Problems& problems) {
   Service service{.key = message.key(),
                   .generation = message.generation(),
                   .ports = {},
-                  .admission = AdmissionOf(message, problems)};
+                  .admission = AdmissionOf(message, problems),
+                  .traffic = TrafficOf(message)};
   for (const intent::v1alpha1::ServicePort& port : message.ports()) {
     if (port.protocol() < 0 || port.protocol() > 255) {
       problems.push_back(absl::StrCat("service ", message.key(), ": no such protocol"));
@@ -77,6 +133,23 @@ Service FromProto(const intent::v1alpha1::ServiceIntent& message, Problems& prob
     service.ports.push_back({port.name(), protocol, Port(port.port())});
   }
   return service;
+}
+
+std::optional<HealthPlan> HealthPlanOf(const intent::v1alpha1::ServiceIntent& message) {
+  if (!message.has_health_check()) return std::nullopt;
+  const intent::v1alpha1::HealthCheck& check = message.health_check();
+  return HealthPlan{.type = check.type(),
+                    .target = {.address = {},
+                               .port = Port(check.port()),
+                               .path = check.path(),
+                               .host = check.host(),
+                               .service_name = check.service_name(),
+                               .send = check.send(),
+                               .expect = check.expect()},
+                    .interval = absl::Milliseconds(std::max(check.interval_ms(), kLeastTimeMs)),
+                    .timeout = absl::Milliseconds(std::max(check.timeout_ms(), kLeastTimeMs)),
+                    .failures = std::max(check.failures(), 1u),
+                    .successes = std::max(check.successes(), 1u)};
 }
 
 BackendSet FromProto(const intent::v1alpha1::BackendSet& message, Problems& problems) {
@@ -90,7 +163,11 @@ BackendSet FromProto(const intent::v1alpha1::BackendSet& message, Problems& prob
                     .ports = {},
                     .weight = entry.weight(),
                     .node = entry.node(),
-                    .local_source = std::nullopt};
+                    .local_source = std::nullopt,
+                    .condition = ConditionOf(entry.condition())};
+    if (entry.drain_deadline_unix_ms() != 0) {
+      backend.drain_deadline = absl::FromUnixMillis(entry.drain_deadline_unix_ms());
+    }
     for (const intent::v1alpha1::BackendPort& port : entry.ports()) {
       backend.ports[port.name()] = Port(port.port());
     }
@@ -125,14 +202,14 @@ config::v1alpha1::DatapathSettings DefaultSettings() {
 
 Settings EngineSettings(const config::v1alpha1::DatapathSettings& message) {
   return {.removal_delay = absl::Milliseconds(message.removal_delay_ms()),
-          .hash_seed = message.hash_seed()};
+          .hash_seed = message.hash_seed(),
+          .drop_unserved = message.drop_unserved()};
 }
 
 ProgramSettings ToProgramSettings(const config::v1alpha1::DatapathSettings& message) {
   ProgramSettings settings;
   settings.hash_seed = message.hash_seed();
   settings.answer_echo = !message.ignore_echo();
-  settings.refuse_unserved = !message.drop_unserved();
   if (message.tcp_idle_timeout_s() != 0) {
     settings.tcp_idle = absl::Seconds(message.tcp_idle_timeout_s());
   }
@@ -209,12 +286,37 @@ datapath::v1alpha1::FrontendState ToProto(const FrontendView& view, const portol
   message.set_backends(view.backends);
   message.set_packets(counter.packets);
   message.set_bytes(counter.bytes);
+  message.set_flows(counter.flows);
+  return message;
+}
+
+datapath::v1alpha1::BackendState ToProto(const std::string& service, const BackendView& view,
+                                         const portolan_counter& counter, const std::string& node) {
+  datapath::v1alpha1::BackendState message;
+  message.set_node(node);
+  message.set_service(service);
+  message.set_protocol(ProtocolName(view.protocol));
+  message.set_port(view.port);
+  message.set_backend(view.backend);
+  message.set_address(view.address.ToString());
+  message.set_target_port(view.target_port);
+  message.set_weight(view.weight);
+  message.set_state(NameOf(view.state));
+  message.set_packets(counter.packets);
+  message.set_bytes(counter.bytes);
+  message.set_flows(counter.flows);
   return message;
 }
 
 std::string StatusKey(const status::v1alpha1::ObjectStatus& status) {
   return absl::StrCat(status.component(), "/", status.node(), "/", status.kind(), "/",
                       status.key());
+}
+
+std::string BackendStateKey(const std::string& service, const BackendView& view,
+                            const std::string& node) {
+  return absl::StrCat(node, "/", service, "/", ProtocolName(view.protocol), "/", view.port, "/",
+                      net::FamilyName(view.family), "/", view.backend);
 }
 
 std::string FrontendStateKey(const FrontendKey& key, const std::string& node) {

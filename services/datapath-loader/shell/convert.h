@@ -3,6 +3,7 @@
 // it, so that is a sender of another make.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "bpf/include/datapath_maps.h"
 #include "services/datapath-loader/core/engine.h"
 #include "services/datapath-loader/core/types.h"
+#include "services/datapath-loader/shell/health_checker.h"
 #include "services/datapath-loader/shell/interfaces.h"
 #include "services/datapath-loader/shell/kernel_maps.h"
 #include "services/datapath-loader/shell/objects.h"
@@ -23,6 +25,8 @@ namespace portolan::datapath {
 using Problems = std::vector<std::string>;
 
 Service FromProto(const intent::v1alpha1::ServiceIntent& message, Problems& problems);
+// Absent: nobody is asked.
+std::optional<HealthPlan> HealthPlanOf(const intent::v1alpha1::ServiceIntent& message);
 BackendSet FromProto(const intent::v1alpha1::BackendSet& message, Problems& problems);
 Allocation FromProto(const allocation::v1alpha1::Allocation& message, Problems& problems);
 Node FromProto(const config::v1alpha1::Node& message, Problems& problems);
@@ -42,8 +46,14 @@ datapath::v1alpha1::InterfaceState ToState(const InterfaceReport& report, const 
 datapath::v1alpha1::FrontendState ToProto(const FrontendView& view, const portolan_counter& counter,
                                           const std::string& node);
 
+datapath::v1alpha1::BackendState ToProto(const std::string& service, const BackendView& view,
+                                         const portolan_counter& counter, const std::string& node);
+
 // "datapath/NODE/KIND/KEY"
 std::string StatusKey(const status::v1alpha1::ObjectStatus& status);
+// "NODE/SERVICE/PROTOCOL/PORT/FAMILY/BACKEND"
+std::string BackendStateKey(const std::string& service, const BackendView& view,
+                            const std::string& node);
 // "NODE/ADDRESS/PROTOCOL/PORT"
 std::string FrontendStateKey(const FrontendKey& key, const std::string& node);
 

@@ -22,6 +22,110 @@ TEST(ConvertTest, AServiceKeepsItsPorts) {
   EXPECT_TRUE(problems.empty());
 }
 
+TEST(ConvertTest, AServiceKeepsHowItsPacketsTravel) {
+  namespace pb = intent::v1alpha1;
+  Problems problems;
+  EXPECT_EQ(FromProto(pb::ServiceIntent(), problems).traffic, Traffic());
+  const std::pair<pb::ForwardingMode, ForwardingMode> modes[] = {
+      {pb::FORWARDING_MODE_AUTO, ForwardingMode::kAuto},
+      {pb::FORWARDING_MODE_FULL_NAT, ForwardingMode::kFullNat},
+      {pb::FORWARDING_MODE_DESTINATION_NAT, ForwardingMode::kDestinationNat},
+      {pb::FORWARDING_MODE_DIRECT_RETURN, ForwardingMode::kDirectReturn},
+      {pb::FORWARDING_MODE_TUNNEL, ForwardingMode::kTunnel}};
+  for (const auto& [said, mode] : modes) {
+    pb::ServiceIntent message;
+    message.set_forwarding_mode(said);
+    EXPECT_EQ(FromProto(message, problems).traffic.mode, mode);
+  }
+  pb::ServiceIntent message;
+  message.set_traffic_policy(pb::TRAFFIC_POLICY_LOCAL);
+  message.set_internal_traffic_policy(pb::TRAFFIC_POLICY_LOCAL);
+  message.set_idle_timeout_s(90);
+  message.set_unserved_traffic(pb::UNSERVED_TRAFFIC_DROP);
+  EXPECT_EQ(FromProto(message, problems).traffic,
+            (Traffic{.local = true, .internal_local = true, .idle_s = 90, .silent = true}));
+  message.set_unserved_traffic(pb::UNSERVED_TRAFFIC_REFUSE);
+  EXPECT_EQ(FromProto(message, problems).traffic.silent, false);
+  EXPECT_TRUE(problems.empty());
+}
+
+TEST(ConvertTest, AHealthCheckKeepsWhatItAsks) {
+  intent::v1alpha1::ServiceIntent message;
+  EXPECT_FALSE(HealthPlanOf(message).has_value());
+  auto* check = message.mutable_health_check();
+  check->set_type("http");
+  EXPECT_EQ(HealthPlanOf(message)->interval, absl::Milliseconds(10)) << "never without a pause";
+  EXPECT_EQ(HealthPlanOf(message)->failures, 1u);
+  check->set_port(8081);
+  check->set_interval_ms(1000);
+  check->set_timeout_ms(500);
+  check->set_failures(3);
+  check->set_successes(2);
+  check->set_path("/ok");
+  check->set_host("web");
+  check->set_service_name("s");
+  check->set_send("ping");
+  check->set_expect("pong");
+  const HealthPlan plan = *HealthPlanOf(message);
+  EXPECT_EQ(plan.type, "http");
+  EXPECT_EQ(plan.target.port, 8081);
+  EXPECT_EQ(plan.target.path, "/ok");
+  EXPECT_EQ(plan.target.host, "web");
+  EXPECT_EQ(plan.target.service_name, "s");
+  EXPECT_EQ(plan.target.send, "ping");
+  EXPECT_EQ(plan.target.expect, "pong");
+  EXPECT_EQ(plan.interval, absl::Seconds(1));
+  EXPECT_EQ(plan.timeout, absl::Milliseconds(500));
+  EXPECT_EQ(plan.failures, 3u);
+  EXPECT_EQ(plan.successes, 2u);
+}
+
+TEST(ConvertTest, ABackendKeepsItsConditionAndDeadline) {
+  namespace pb = intent::v1alpha1;
+  pb::BackendSet message;
+  for (const auto condition : {pb::BACKEND_CONDITION_UNSPECIFIED, pb::BACKEND_CONDITION_DRAINING,
+                               pb::BACKEND_CONDITION_DOWN}) {
+    pb::Backend* backend = message.add_backends();
+    backend->set_address("10.0.0.1");
+    backend->set_condition(condition);
+  }
+  message.mutable_backends(1)->set_drain_deadline_unix_ms(1700000000000);
+  Problems problems;
+  const std::vector<Backend> backends = FromProto(message, problems).backends;
+  ASSERT_EQ(backends.size(), 3u);
+  EXPECT_EQ(backends[0].condition, Condition::kActive);
+  EXPECT_EQ(backends[0].drain_deadline, absl::InfiniteFuture());
+  EXPECT_EQ(backends[1].condition, Condition::kDraining);
+  EXPECT_EQ(backends[1].drain_deadline, absl::FromUnixMillis(1700000000000));
+  EXPECT_EQ(backends[2].condition, Condition::kDown);
+}
+
+TEST(ConvertTest, ABackendsKeyNamesNodeServicePortFamilyAndBackend) {
+  const BackendView view{.protocol = kUdp,
+                         .port = 53,
+                         .backend = "nas",
+                         .address = Ip("10.0.0.1"),
+                         .target_port = 1053,
+                         .weight = 2,
+                         .state = BackendState::kDraining,
+                         .id = 7};
+  portolan_counter counter{};
+  counter.packets = 10;
+  counter.bytes = 1000;
+  counter.flows = 3;
+  const auto message = ToProto("home/dns", view, counter, "a");
+  EXPECT_EQ(BackendStateKey("home/dns", view, "a"), "a/home/dns/udp/53/ipv4/nas");
+  EXPECT_EQ(message.service(), "home/dns");
+  EXPECT_EQ(message.backend(), "nas");
+  EXPECT_EQ(message.address(), "10.0.0.1");
+  EXPECT_EQ(message.target_port(), 1053u);
+  EXPECT_EQ(message.weight(), 2u);
+  EXPECT_EQ(message.state(), "draining");
+  EXPECT_EQ(message.packets(), 10u);
+  EXPECT_EQ(message.bytes(), 1000u);
+  EXPECT_EQ(message.flows(), 3u);
+}
+
 TEST(ConvertTest, SourcesThatCannotBeUnderstoodLetNobodyIn) {
   intent::v1alpha1::ServiceIntent message;
   message.set_key("ns/web");
@@ -83,12 +187,12 @@ TEST(ConvertTest, NoSettingsMeansTheModulesDefaults) {
   EXPECT_EQ(ToProgramSettings(defaults).tcp_idle, absl::Seconds(8000));
   EXPECT_EQ(ToProgramSettings(defaults).udp_idle, absl::Seconds(300));
   EXPECT_TRUE(ToProgramSettings(defaults).answer_echo);
-  EXPECT_TRUE(ToProgramSettings(defaults).refuse_unserved);
+  EXPECT_FALSE(EngineSettings(defaults).drop_unserved);
   auto silent = defaults;
   silent.set_ignore_echo(true);
   silent.set_drop_unserved(true);
+  EXPECT_TRUE(EngineSettings(silent).drop_unserved);
   EXPECT_FALSE(ToProgramSettings(silent).answer_echo);
-  EXPECT_FALSE(ToProgramSettings(silent).refuse_unserved);
 }
 
 TEST(ConvertTest, SettingsReachAllThreeReaders) {

@@ -1,5 +1,7 @@
 // Reads and writes the maps. Executes batches, keeps the address filter in step, reads counters.
 //
+// Operations of one kind in a row are done with as few system calls as the kernel allows.
+//
 // Borrows the descriptors of Objects, which must outlive it. Single-threaded; calls do not block
 // longer than the system calls take.
 #pragma once
@@ -10,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -27,7 +30,6 @@ struct ProgramSettings {
   uint16_t port_first = 61000;  // source ports of translated flows, inclusive
   uint16_t port_last = 65535;
   bool answer_echo = true;
-  bool refuse_unserved = true;
   bool keep_routes = false;  // addresses alone decide on routes
   friend bool operator==(const ProgramSettings&, const ProgramSettings&) = default;
 };
@@ -41,12 +43,16 @@ class KernelMaps {
   absl::StatusOr<MapImage> Read();
   // Nothing when they are as last written.
   absl::Status Write(const ProgramSettings& settings);
-  // One result per operation; after a failure the rest of that group is ABORTED. Messages begin
-  // with "map NAME: ".
+  // One result per operation; after a failure what of that group has another kind is ABORTED.
+  // Messages begin with "map NAME: ".
   std::vector<absl::Status> Execute(const MapBatch& batch);
 
-  portolan_counter Counter(uint32_t frontend_id) const;
   portolan_counter Drops(portolan_drop reason) const;
+  // Of `count` ids from `first` on, summed over the processors; 0 for what cannot be read.
+  void FrontendCounters(uint32_t first, uint32_t count,
+                        std::vector<portolan_counter>& counters) const;
+  void BackendCounters(uint32_t first, uint32_t count,
+                       std::vector<portolan_counter>& counters) const;
 
  private:
   // How many living things stand behind each bit of the filter.
@@ -59,10 +65,10 @@ class KernelMaps {
     void DropStrangers();
 
    private:
-    std::map<uint32_t, uint32_t>& CountsOf(uint8_t bit);
+    std::vector<uint32_t>& CountsOf(uint8_t bit);
     portolan_address_filter* bits_;
-    std::map<uint32_t, uint32_t> frontends_;
-    std::map<uint32_t, uint32_t> backends_;
+    std::vector<uint32_t> frontends_ = std::vector<uint32_t>(PORTOLAN_FILTER_SIZE);
+    std::vector<uint32_t> backends_ = std::vector<uint32_t>(PORTOLAN_FILTER_SIZE);
   };
 
   explicit KernelMaps(const Objects& objects) : objects_(objects) {}
@@ -71,26 +77,33 @@ class KernelMaps {
   absl::Status ReadSources(MapImage& image) const;
   // Makes the map "addresses" name those of the frontends, and no others.
   absl::Status ResetAddresses();
-  absl::Status CountAddress(const net::IpAddress& address, int change);
-  absl::Status Do(const WriteBackend& change);
+  // The operations of `batch` at the places `run`, all of one kind; `results` are OK before.
+  template <typename C>
+  void DoAll(const C& kind, const MapBatch& batch, const std::vector<size_t>& run,
+             std::vector<absl::Status>& results);
+  void DoAll(const WriteBackend& kind, const MapBatch& batch, const std::vector<size_t>& run,
+             std::vector<absl::Status>& results);
+  void DoAll(const OpenFrontend& kind, const MapBatch& batch, const std::vector<size_t>& run,
+             std::vector<absl::Status>& results);
+  void DoAll(const WriteFrontend& kind, const MapBatch& batch, const std::vector<size_t>& run,
+             std::vector<absl::Status>& results);
   absl::Status Do(const WriteTable& change);
-  absl::Status Do(const OpenFrontend& change);
-  absl::Status Do(const WriteFrontend& change);
   absl::Status Do(const DeleteFrontend& change);
   absl::Status Do(const CloseFrontend& change);
   absl::Status Do(const RetireBackend& change);
   absl::Status Do(const WriteSource& change);
   absl::Status Do(const DeleteSource& change);
-  portolan_counter Sum(int fd, uint32_t index) const;
+  void ReadCounters(const char* map, uint32_t first, uint32_t count,
+                    std::vector<portolan_counter>& counters) const;
 
   const Objects& objects_;
   std::optional<ProgramSettings> settings_;  // as written
   uint32_t* row_ = nullptr;  // the mapped tables
   portolan_address_filter* filter_bits_ = nullptr;
   std::unique_ptr<Filter> filter_;
-  std::map<FrontendKey, uint32_t> frontends_;     // living, with ids
-  std::map<net::IpAddress, uint32_t> addresses_;  // of those, how many each has
-  std::map<uint32_t, net::IpAddress> backends_;   // living
+  std::map<FrontendKey, bool> frontends_;                   // living; is it silent
+  std::map<net::IpAddress, portolan_address> addresses_;    // of those
+  absl::flat_hash_map<uint32_t, net::IpAddress> backends_;  // living
 };
 
 }  // namespace portolan::datapath

@@ -1,5 +1,6 @@
 // Maps, pins and links against the real kernel, in a network namespace of its own. Needs root.
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <unistd.h>
@@ -57,7 +58,7 @@ class KernelTest : public testing::Test {
     WantedGroup group;
     group.name = "tcp/80";
     group.backends = {{Ip("10.0.0.1"), 8080, 1, std::nullopt},
-                      {Ip("10.0.0.2"), 8080, 1, Ip("10.9.0.1")}};
+                      {Ip("10.0.0.2"), 8080, 1, Ip("10.9.0.1"), Delivery::kFullNat}};
     group.frontends = {{Ip("20.0.10.1"), 80, kTcp}};
     programmer.Want("ns/web", {group});
     return programmer.Plan(absl::UnixEpoch());
@@ -105,6 +106,10 @@ TEST_F(KernelTest, AddressesAndSourcesFollowTheFrontendsAlsoThroughARestart) {
                             {"ns/web", "g", WriteFrontend{tls, {.id = 2, .group = 1}}}};
     for (const absl::Status& status : maps->Execute(batch)) EXPECT_TRUE(status.ok()) << status;
     EXPECT_EQ(frontends_of(*objects), 2u);
+    // What is said of tunnels is no service's, and nobody's to prune.
+    const portolan_source_key tunnels = ToKernel(PORTOLAN_SOURCE_TUNNELS, office);
+    const portolan_source allowed{.allowed = 1};
+    ASSERT_EQ(bpf_map_update_elem(objects->map("sources"), &tunnels, &allowed, BPF_ANY), 0);
   }
   auto objects = Load();
   auto maps = *KernelMaps::Open(*objects);
@@ -119,6 +124,82 @@ TEST_F(KernelTest, AddressesAndSourcesFollowTheFrontendsAlsoThroughARestart) {
   EXPECT_EQ(maps->Read()->sources.at(1).size(), 1u);
   maps->Execute({{"ns/web", "g", DeleteFrontend{tls}}});
   EXPECT_EQ(frontends_of(*objects), 0u);
+}
+
+TEST_F(KernelTest, AnAddressCountsItsSilentFrontends) {
+  const FrontendKey http{Ip("20.0.10.1"), 80, kTcp};
+  const FrontendKey tls{Ip("20.0.10.1"), 443, kTcp};
+  auto objects = Load();
+  auto maps = *KernelMaps::Open(*objects);
+  const auto counts = [&] {
+    const portolan_address_key key = ToKernel(Ip("20.0.10.1"));
+    portolan_address value{};
+    bpf_map_lookup_elem(objects->map("addresses"), &key, &value);
+    return std::pair<uint32_t, uint32_t>(value.frontends, value.silent);
+  };
+  using Counts = std::pair<uint32_t, uint32_t>;
+  ASSERT_TRUE(maps->Read().ok());
+  maps->Execute({{"s", "g", WriteFrontend{http, {.id = 1, .silent = true}}},
+                 {"s", "g", WriteFrontend{tls, {.id = 2}}}});
+  EXPECT_EQ(counts(), Counts(2, 1));
+  maps->Execute({{"s", "g", WriteFrontend{tls, {.id = 2, .silent = true}}}});
+  EXPECT_EQ(counts(), Counts(2, 2));
+  ASSERT_TRUE(maps->Read().ok());
+  EXPECT_EQ(counts(), Counts(2, 2));
+  maps->Execute({{"s", "g", WriteFrontend{tls, {.id = 2}}}, {"s", "g", DeleteFrontend{http}}});
+  EXPECT_EQ(counts(), Counts(1, 0));
+}
+
+// The maps hold 16 frontends and 64 backends.
+TEST_F(KernelTest, WhatTheKernelRefusesIsItsGroupsErrorAndTheOthersAreWritten) {
+  auto objects = Load();
+  auto maps = *KernelMaps::Open(*objects);
+  ASSERT_TRUE(maps->Read().ok());
+  MapBatch batch;
+  for (uint32_t i = 0; i < 20; i++) {
+    batch.push_back({"s", absl::StrCat("g", i), WriteBackend{i == 3 ? 1000u : i + 1, {}}});
+  }
+  for (uint32_t i = 0; i < 20; i++) {
+    const FrontendKey key{Ip(absl::StrCat("20.0.10.", i + 1)), 80, kTcp};
+    batch.push_back({"s", absl::StrCat("g", i), WriteFrontend{key, {.id = i % 16}}});
+  }
+  const std::vector<absl::Status> results = maps->Execute(batch);
+  int full = 0;
+  for (uint32_t i = 0; i < 20; i++) {
+    EXPECT_EQ(results[i].ok(), i != 3) << results[i];
+    if (absl::IsResourceExhausted(results[20 + i])) full++;
+  }
+  EXPECT_TRUE(absl::IsAborted(results[20 + 3]));
+  EXPECT_EQ(full, 3) << "16 fit, one was aborted";
+  EXPECT_EQ(maps->Read()->frontends.size(), 16u);
+  EXPECT_EQ(maps->Read()->backends.size(), 19u);
+}
+
+TEST_F(KernelTest, CountersAreReadFromTheFirstToTheLastAndBeginAtZeroInASecondLife) {
+  auto objects = Load();
+  auto maps = *KernelMaps::Open(*objects);
+  ASSERT_TRUE(maps->Read().ok());
+  const uint32_t last = kSizes.max_backends;
+  for (const uint32_t id : {1u, 2u, last}) {
+    std::vector<portolan_counter> values(libbpf_num_possible_cpus());
+    for (portolan_counter& value : values) value = {.packets = id, .bytes = 2, .flows = 3};
+    ASSERT_EQ(bpf_map_update_elem(objects->map("backend_counters"), &id, values.data(), BPF_ANY),
+              0);
+  }
+  const uint64_t cpus = libbpf_num_possible_cpus();
+  std::vector<portolan_counter> counters;
+  for (const uint32_t first : {0u, 1u}) {
+    maps->BackendCounters(first, last + 1 - first, counters);
+    ASSERT_EQ(counters.size(), last + 1 - first);
+    EXPECT_EQ(counters[1 - first].packets, cpus);
+    EXPECT_EQ(counters[2 - first].packets, 2 * cpus);
+    EXPECT_EQ(counters[2 - first].flows, 3 * cpus);
+    EXPECT_EQ(counters.back().packets, last * cpus);
+    EXPECT_EQ(counters[3 - first].packets, 0u);
+  }
+  maps->Execute({{"s", "g", WriteBackend{2, {.epoch = 1}}}});
+  maps->BackendCounters(2, 1, counters);
+  EXPECT_EQ(counters[0].packets, 0u);
 }
 
 TEST_F(KernelTest, ASecondLifeAdoptsTheMapsWithTheirContent) {

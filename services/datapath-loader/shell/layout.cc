@@ -11,6 +11,9 @@
 namespace portolan::datapath {
 namespace {
 
+// Offset of a table without slots.
+constexpr uint32_t kNowhere = UINT32_MAX;
+
 void PutAddress(const net::IpAddress& address, __be32 words[4]) {
   const std::string bytes = address.ToBytes();
   memset(words, 0, 16);
@@ -28,6 +31,26 @@ absl::StatusOr<net::IpAddress> GetAddress(uint8_t family, const __be32 words[4])
 
 uint8_t FamilyOf(const net::IpAddress& address) {
   return address.is_ipv4() ? PORTOLAN_FAMILY_IPV4 : PORTOLAN_FAMILY_IPV6;
+}
+
+uint16_t FlagsOf(Delivery delivery) {
+  switch (delivery) {
+    case Delivery::kDestinationNat:
+      return 0;
+    case Delivery::kFullNat:
+      return PORTOLAN_BACKEND_SNAT;
+    case Delivery::kDirectReturn:
+      return PORTOLAN_BACKEND_DSR;
+    case Delivery::kTunnel:
+      return PORTOLAN_BACKEND_TUNNEL;
+  }
+  return 0;
+}
+
+Delivery DeliveryOf(uint16_t flags) {
+  if (flags & PORTOLAN_BACKEND_SNAT) return Delivery::kFullNat;
+  if (flags & PORTOLAN_BACKEND_DSR) return Delivery::kDirectReturn;
+  return flags & PORTOLAN_BACKEND_TUNNEL ? Delivery::kTunnel : Delivery::kDestinationNat;
 }
 
 }  // namespace
@@ -49,10 +72,23 @@ portolan_frontend ToKernel(const FrontendEntry& entry) {
   kernel.table_size = entry.table_size;
   kernel.backends = entry.backends;
   kernel.epoch = entry.epoch;
-  kernel.flags = entry.restricted ? PORTOLAN_FRONTEND_SOURCES : 0;
+  if (entry.restricted) kernel.flags |= PORTOLAN_FRONTEND_SOURCES;
+  if (entry.silent) kernel.flags |= PORTOLAN_FRONTEND_SILENT;
   kernel.affinity_s = entry.affinity_s;
-  kernel.internal_offset = entry.table_offset;
-  kernel.internal_size = entry.table_size;
+  kernel.internal_offset = entry.internal_offset;
+  kernel.internal_size = entry.internal_size;
+  // The programs tell two tables apart by their offsets.
+  if (entry.table_size == 0 && entry.internal_size > 0) kernel.table_offset = kNowhere;
+  if (entry.internal_size == 0 && entry.table_size > 0) kernel.internal_offset = kNowhere;
+  return kernel;
+}
+
+portolan_frontend_info InfoOf(const FrontendEntry& entry) {
+  portolan_frontend_info kernel{};
+  kernel.epoch = entry.epoch;
+  kernel.flags = PORTOLAN_FRONTEND_ALIVE | ToKernel(entry).flags;
+  kernel.group = entry.group;
+  kernel.idle_s = entry.idle_s;
   return kernel;
 }
 
@@ -82,10 +118,8 @@ portolan_backend ToKernel(const BackendEntry& entry) {
   kernel.group = entry.group;
   PutAddress(entry.address, kernel.address);
   if (entry.rests) kernel.flags |= PORTOLAN_BACKEND_RESTS;
-  if (entry.source.has_value()) {
-    kernel.flags |= PORTOLAN_BACKEND_SNAT;
-    PutAddress(*entry.source, kernel.source);
-  }
+  kernel.flags |= FlagsOf(entry.delivery);
+  if (entry.source.has_value()) PutAddress(*entry.source, kernel.source);
   return kernel;
 }
 
@@ -97,15 +131,19 @@ absl::StatusOr<FrontendKey> FromKernel(const portolan_frontend_key& kernel) {
   return key;
 }
 
-FrontendEntry FromKernel(const portolan_frontend& kernel) {
+FrontendEntry FromKernel(const portolan_frontend& kernel, const portolan_frontend_info& info) {
   return {.id = kernel.id,
           .epoch = kernel.epoch,
           .group = kernel.group,
-          .table_offset = kernel.table_offset,
+          .table_offset = kernel.table_size > 0 ? kernel.table_offset : 0,
           .table_size = kernel.table_size,
           .backends = kernel.backends,
           .restricted = (kernel.flags & PORTOLAN_FRONTEND_SOURCES) != 0,
-          .affinity_s = kernel.affinity_s};
+          .affinity_s = kernel.affinity_s,
+          .internal_offset = kernel.internal_size > 0 ? kernel.internal_offset : 0,
+          .internal_size = kernel.internal_size,
+          .idle_s = info.idle_s,
+          .silent = (kernel.flags & PORTOLAN_FRONTEND_SILENT) != 0};
 }
 
 absl::StatusOr<BackendEntry> FromKernel(const portolan_backend& kernel) {
@@ -116,7 +154,8 @@ absl::StatusOr<BackendEntry> FromKernel(const portolan_backend& kernel) {
   entry.port = ntohs(kernel.port);
   entry.protocol = kernel.protocol;
   entry.rests = (kernel.flags & PORTOLAN_BACKEND_RESTS) != 0;
-  if (kernel.flags & PORTOLAN_BACKEND_SNAT) {
+  entry.delivery = DeliveryOf(kernel.flags);
+  if (kernel.source[0] | kernel.source[1] | kernel.source[2] | kernel.source[3]) {
     ASSIGN_OR_RETURN(entry.source, GetAddress(kernel.family, kernel.source));
   }
   return entry;

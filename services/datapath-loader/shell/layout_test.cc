@@ -21,11 +21,38 @@ TEST(LayoutTest, FrontendKeysSurviveTheKernel) {
 TEST(LayoutTest, FrontendsSurviveTheKernel) {
   const FrontendEntry entry{
       .id = 7, .epoch = 65535, .group = 3, .table_offset = 1024, .table_size = 251, .backends = 2};
-  EXPECT_EQ(FromKernel(ToKernel(entry)), entry);
-  FrontendEntry admitting = entry;
-  admitting.restricted = true;
-  admitting.affinity_s = 10800;
-  EXPECT_EQ(FromKernel(ToKernel(admitting)), admitting);
+  EXPECT_EQ(FromKernel(ToKernel(entry), InfoOf(entry)), entry);
+  FrontendEntry other = entry;
+  other.restricted = true;
+  other.affinity_s = 10800;
+  other.internal_offset = 2048;
+  other.internal_size = 1021;
+  other.idle_s = 90;
+  EXPECT_EQ(FromKernel(ToKernel(other), InfoOf(other)), other);
+  other.restricted = false;
+  other.silent = true;
+  EXPECT_EQ(FromKernel(ToKernel(other), InfoOf(other)), other);
+}
+
+// Found by reading the program: with equal offsets it takes the one for the other.
+TEST(LayoutTest, ATableThatIsMissingHasNotTheOffsetOfTheOther) {
+  const FrontendEntry outside_only{.id = 1, .table_offset = 0, .table_size = 251};
+  const FrontendEntry inside_only{.id = 1, .internal_offset = 0, .internal_size = 251};
+  for (const FrontendEntry& entry : {outside_only, inside_only}) {
+    const portolan_frontend kernel = ToKernel(entry);
+    EXPECT_NE(kernel.internal_offset, kernel.table_offset);
+    EXPECT_EQ(FromKernel(kernel, InfoOf(entry)), entry);
+  }
+}
+
+TEST(LayoutTest, WhatIsKnownOfAFrontendIsThatItLivesAndItsFlags) {
+  const portolan_frontend_info info =
+      InfoOf({.id = 7, .epoch = 3, .group = 4, .restricted = true, .idle_s = 5, .silent = true});
+  EXPECT_EQ(info.epoch, 3);
+  EXPECT_EQ(info.group, 4u);
+  EXPECT_EQ(info.idle_s, 5u);
+  EXPECT_EQ(info.flags,
+            PORTOLAN_FRONTEND_ALIVE | PORTOLAN_FRONTEND_SOURCES | PORTOLAN_FRONTEND_SILENT);
 }
 
 TEST(LayoutTest, BackendsSurviveTheKernelWithAndWithoutASource) {
@@ -39,6 +66,22 @@ TEST(LayoutTest, BackendsSurviveTheKernelWithAndWithoutASource) {
   entry.source = Ip("2001:db8::1");
   entry.rests = true;
   EXPECT_EQ(*FromKernel(ToKernel(entry)), entry);
+}
+
+TEST(LayoutTest, WhatIsDoneToAPacketIsAFlagOfTheBackend) {
+  const struct {
+    Delivery delivery;
+    int flag;
+  } cases[] = {{Delivery::kDestinationNat, 0},
+               {Delivery::kFullNat, PORTOLAN_BACKEND_SNAT},
+               {Delivery::kDirectReturn, PORTOLAN_BACKEND_DSR},
+               {Delivery::kTunnel, PORTOLAN_BACKEND_TUNNEL}};
+  for (const auto& [delivery, flag] : cases) {
+    const BackendEntry entry{
+        .address = Ip("10.0.0.9"), .source = Ip("10.0.0.1"), .delivery = delivery};
+    EXPECT_EQ(ToKernel(entry).flags, PORTOLAN_BACKEND_ALIVE | flag);
+    EXPECT_EQ(*FromKernel(ToKernel(entry)), entry);
+  }
 }
 
 TEST(LayoutTest, SourcesAndAddressesSurviveTheKernel) {

@@ -115,19 +115,19 @@ Publisher::Publisher(const process::Context& context)
       log_(*context.log),
       statuses_(context.hub->NewWriter<ObjectStatus>()),
       interfaces_(context.hub->NewWriter<datapath::v1alpha1::InterfaceState>()),
-      frontends_(context.hub->NewWriter<datapath::v1alpha1::FrontendState>()) {}
+      traffic_(*context.hub, context.node) {}
 
 void Publisher::Publish(const Effect& effect) {
   if (const auto* status = std::get_if<datapath::PublishStatus>(&effect)) {
     PublishService(status->status);
   } else if (const auto* removed = std::get_if<RemoveStatus>(&effect)) {
     statuses_.Remove(absl::StrCat("datapath/", node_, "/service/", removed->key));
-  } else if (const auto* frontend = std::get_if<datapath::PublishFrontend>(&effect)) {
-    views_[frontend->view.key] = frontend->view;
-    PublishFrontend(frontend->view, {});
+  } else if (const auto* frontend = std::get_if<PublishFrontend>(&effect)) {
+    traffic_.Put(frontend->view);
   } else if (const auto* gone = std::get_if<RemoveFrontend>(&effect)) {
-    views_.erase(gone->key);
-    frontends_.Remove(FrontendStateKey(gone->key, node_));
+    traffic_.Remove(gone->key);
+  } else if (const auto* backends = std::get_if<PublishBackends>(&effect)) {
+    traffic_.Put(backends->key, backends->views);
   }
 }
 
@@ -138,10 +138,6 @@ void Publisher::PublishService(const ServiceStatus& status) {
                         {"generation", absl::StrCat(status.generation)},
                         {"reason", status.reason},
                         {"message", status.message}});
-}
-
-void Publisher::PublishFrontend(const FrontendView& view, const portolan_counter& counter) {
-  frontends_.Upsert(FrontendStateKey(view.key, node_), ToProto(view, counter, node_));
 }
 
 void Publisher::Interfaces(const std::vector<InterfaceReport>& reports) {
@@ -178,10 +174,6 @@ void Publisher::Node(const NodeReport& report) {
   statuses_.Upsert(StatusKey(status), status);
 }
 
-void Publisher::Counters(const KernelMaps& maps) {
-  for (const auto& [key, view] : views_) PublishFrontend(view, maps.Counter(view.id));
-}
-
 void Publisher::Log(const std::vector<std::string>& problems) const {
   for (const std::string& problem : problems) {
     log_.Warning("left out what cannot be understood", {{"problem", problem}});
@@ -194,7 +186,7 @@ void Publisher::Collect(metrics::Page& page) const {
   page.AddGauge("portolan_datapath_interfaces", "Interfaces that are wanted.", {},
                 static_cast<double>(reports_.size()));
   page.AddGauge("portolan_datapath_frontends", "Frontends in the maps.", {},
-                static_cast<double>(views_.size()));
+                static_cast<double>(traffic_.frontends()));
   for (const auto& [reason, counter] : drops_) {
     page.AddCounter("portolan_datapath_dropped_packets_total",
                     "Packets that the programs dropped; read once a second.",
@@ -205,7 +197,7 @@ void Publisher::Collect(metrics::Page& page) const {
 void Publisher::MarkSynced() {
   statuses_.MarkSynced();
   interfaces_.MarkSynced();
-  frontends_.MarkSynced();
+  traffic_.MarkSynced();
 }
 
 }  // namespace portolan::datapath

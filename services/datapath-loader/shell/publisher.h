@@ -1,5 +1,6 @@
-// What datapath-loader says: its three streams (ObjectStatus, InterfaceState, FrontendState) and
-// its log lines, one per state change. Belongs to the service, on its loop's thread.
+// What datapath-loader says: its streams (ObjectStatus and InterfaceState here, FrontendState and
+// BackendState in traffic_states.h) and its log lines, one per state change. Belongs to the
+// service, on its loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "services/datapath-loader/core/engine.h"
 #include "services/datapath-loader/shell/interfaces.h"
 #include "services/datapath-loader/shell/kernel_maps.h"
+#include "services/datapath-loader/shell/traffic_states.h"
 
 namespace portolan::datapath {
 
@@ -40,23 +42,20 @@ class Publisher {
   // All interfaces that are wanted; those that were there before and are not now are taken back.
   void Interfaces(const std::vector<InterfaceReport>& reports);
   void Node(const NodeReport& report);
-  // Reads the counters of every frontend and publishes them.
-  void Counters(const KernelMaps& maps);
+  bool Sweep(const KernelMaps& maps) { return traffic_.Sweep(maps); }
   void Log(const std::vector<std::string>& problems) const;
   void MarkSynced();
   void Collect(metrics::Page& page) const;
 
  private:
   void PublishService(const ServiceStatus& status);
-  void PublishFrontend(const FrontendView& view, const portolan_counter& counter);
 
   const std::string node_;
   const portolan::Log& log_;
   wire::Writer statuses_;
   wire::Writer interfaces_;
-  wire::Writer frontends_;
+  TrafficStates traffic_;
   std::map<std::string, InterfaceReport> reports_;  // as published
-  std::map<FrontendKey, FrontendView> views_;       // as published
   std::map<portolan_drop, portolan_counter> drops_;
   bool loaded_ = false;
 };

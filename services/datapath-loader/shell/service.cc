@@ -18,6 +18,7 @@
 #include "services/base/wire/reader.h"
 #include "services/datapath-loader/core/engine.h"
 #include "services/datapath-loader/shell/convert.h"
+#include "services/datapath-loader/shell/health_checker.h"
 #include "services/datapath-loader/shell/host.h"
 #include "services/datapath-loader/shell/interfaces.h"
 #include "services/datapath-loader/shell/kernel_maps.h"
@@ -73,7 +74,9 @@ class DatapathService : public process::Service {
         pin_directory_(ChoosePinDirectory(options.pin_directory, context.state_dir, context.node)),
         publisher_(context),
         engine_(context.node),
-        settings_(DefaultSettings()) {}
+        settings_(DefaultSettings()),
+        health_(context.loop, options.registry != nullptr ? *options.registry : no_checks_,
+                [this](const HealthChanged& change) { Send(change); }) {}
 
   ~DatapathService() override {
     for (const Loop::TimerId timer : {tick_timer_, engine_timer_, host_timer_, load_timer_}) {
@@ -93,6 +96,7 @@ class DatapathService : public process::Service {
 
   void OnSynced(const std::string& type);
   void OnSettings(const DatapathSettings& settings);
+  void OnService(const intent::v1alpha1::ServiceIntent& message);
   void WriteSettings();
   // As configured, and as the machine's routes allow.
   ProgramSettings CurrentSettings() const;
@@ -100,7 +104,9 @@ class DatapathService : public process::Service {
   void ResolveSources(BackendSet& set) const;
   void OnInterfaces();
   void OnHost();
+  void ResolveSome();
   void OnTick();
+  void Sweep();
 
   void TryLoad();
   absl::Status Load();
@@ -117,11 +123,16 @@ class DatapathService : public process::Service {
   Engine engine_;
   std::set<std::string> unsynced_;  // streams
   bool inputs_synced_ = false;
-  int batches_ = 0;  // on their way to the engine
+  int batches_ = 0;        // on their way to the engine
+  bool sweeping_ = false;  // through the counters
 
   DatapathSettings settings_;
   std::map<std::string, DatapathInterface> interfaces_config_;
   std::map<std::string, BackendSet> backend_sets_;  // as last sent to the engine
+  bool resolving_ = false;  // goes through the sets, after a change of the host
+  std::string resolved_;    // up to this one; empty: none yet
+  const plugin::Registry no_checks_;
+  HealthChecker health_;
 
   std::unique_ptr<Objects> objects_;
   std::unique_ptr<KernelMaps> maps_;
@@ -169,7 +180,13 @@ void DatapathService::FollowObjects(const wire::Channels& channel) {
 }
 
 absl::Status DatapathService::Start(const process::Upstreams& upstreams) {
-  FollowObjects<intent::v1alpha1::ServiceIntent, ServiceChanged, ServiceRemoved>(upstreams.intent);
+  Follow<intent::v1alpha1::ServiceIntent>(
+      upstreams.intent,
+      [this](const intent::v1alpha1::ServiceIntent& message) { OnService(message); },
+      [this](const std::string& key) {
+        health_.SetPlan(key, std::nullopt).IgnoreError();
+        Send(ServiceRemoved{key});
+      });
   FollowObjects<allocation::v1alpha1::Allocation, AllocationChanged, AllocationRemoved>(
       upstreams.allocation);
   FollowObjects<config::v1alpha1::Node, NodeChanged, NodeRemoved>(upstreams.config);
@@ -216,16 +233,24 @@ void DatapathService::OnSynced(const std::string& type) {
 void DatapathService::OnSettings(const DatapathSettings& settings) {
   settings_ = settings;
   Send(SettingsChanged{EngineSettings(settings_)});
-  if (maps_ == nullptr) return;
   WriteSettings();
-  SayNode();
+  if (maps_ != nullptr) SayNode();
+}
+
+void DatapathService::OnService(const intent::v1alpha1::ServiceIntent& message) {
+  Problems problems;
+  datapath::Service service = FromProto(message, problems);
+  publisher_.Log(problems);
+  const absl::Status checked = health_.SetPlan(service.key, HealthPlanOf(message));
+  if (!checked.ok()) service.health_problem = std::string(checked.message());
+  Send(ServiceChanged{std::move(service)});
 }
 
 void DatapathService::WriteSettings() {
+  if (maps_ == nullptr) return;
   const absl::Status status = maps_->Write(CurrentSettings());
-  if (!status.ok()) {
-    context_.log->Error("settings not written", {{"error", std::string(status.message())}});
-  }
+  if (status.ok()) return;
+  context_.log->Error("settings not written", {{"error", std::string(status.message())}});
 }
 
 ProgramSettings DatapathService::CurrentSettings() const {
@@ -244,17 +269,15 @@ void DatapathService::OnBackends(const intent::v1alpha1::BackendSet& message) {
 }
 
 void DatapathService::ResolveSources(BackendSet& set) const {
-  for (Backend& backend : set.backends) {
-    if (backend.node == context_.node) continue;
-    backend.local_source = SourceTowards(backend.address);
-  }
+  for (Backend& backend : set.backends) backend.local_source = SourceTowards(backend.address);
 }
 
 void DatapathService::OnInterfaces() {
   if (interfaces_ == nullptr) return;
   std::map<std::string, WantedInterface> wanted;
   for (const auto& [name, interface] : interfaces_config_) {
-    if (Concerns(interface, context_.node)) wanted[name].mode = interface.mode();
+    if (!Concerns(interface, context_.node)) continue;
+    wanted[name] = {.mode = interface.mode(), .inside = interface.inside()};
   }
   interfaces_->Want(std::move(wanted));
   publisher_.Interfaces(interfaces_->Reconcile());
@@ -265,22 +288,45 @@ void DatapathService::OnInterfaces() {
 
 void DatapathService::OnHost() {
   OnInterfaces();
-  if (maps_ != nullptr) WriteSettings();
-  for (auto& [key, set] : backend_sets_) {
-    BackendSet resolved = set;
-    ResolveSources(resolved);
-    if (resolved == set) continue;
-    set = resolved;
-    Send(BackendsChanged{std::move(resolved)});
+  WriteSettings();
+  resolved_.clear();
+  if (!resolving_) ResolveSome();
+}
+
+// A piece of all backend sets, so that other events have their turn.
+void DatapathService::ResolveSome() {
+  constexpr int kSets = 64;
+  auto next = resolved_.empty() ? backend_sets_.begin() : backend_sets_.upper_bound(resolved_);
+  for (int i = 0; i < kSets && next != backend_sets_.end(); i++, ++next) {
+    resolved_ = next->first;
+    BackendSet set = next->second;
+    ResolveSources(set);
+    if (set == next->second) continue;
+    next->second = set;
+    Send(BackendsChanged{std::move(set)});
   }
+  resolving_ = next != backend_sets_.end();
+  if (!resolving_) return;
+  context_.loop->Post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) ResolveSome();
+  });
 }
 
 void DatapathService::OnTick() {
   tick_timer_ = context_.loop->RunAfter(kTick, [this] { OnTick(); });
   OnInterfaces();
   if (maps_ == nullptr) return;
-  publisher_.Counters(*maps_);
+  if (!sweeping_) Sweep();
   SayNode();
+}
+
+// In pieces, so that other events have their turn.
+void DatapathService::Sweep() {
+  sweeping_ = maps_ != nullptr && publisher_.Sweep(*maps_);
+  if (!sweeping_) return;
+  context_.loop->Post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) Sweep();
+  });
 }
 
 // ---- the kernel ----
@@ -337,6 +383,9 @@ void DatapathService::Run(const Effect& effect) {
     Run(*timer);
   } else {
     publisher_.Publish(effect);
+    if (const auto* backends = std::get_if<PublishBackends>(&effect)) {
+      health_.SetBackends(backends->key, backends->views);
+    }
   }
 }
 

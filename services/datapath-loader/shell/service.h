@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "plugins/sdk/registry.h"
 #include "services/base/process/service.h"
 
 namespace portolan::datapath {
@@ -22,6 +23,8 @@ namespace portolan::datapath {
 struct Options {
   // Directory on a BPF file system for pins; empty: see ChoosePinDirectory().
   std::string pin_directory;
+  // Where health checks are found; null: there are none. Outlives the service.
+  const plugin::Registry* registry = nullptr;
 };
 
 absl::StatusOr<std::unique_ptr<process::Service>> NewDatapathService(
