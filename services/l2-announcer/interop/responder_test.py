@@ -12,7 +12,7 @@ import sys
 import time
 import unittest
 
-from integration.topology import CommandFailed, Topology, wait_until
+from integration.topology import CommandFailed, Sniffer, Topology, wait_until
 
 V4, V6 = "172.18.255.200", "2001:db8:dead:beef::200"
 ADDRESSES = (V4, V6)
@@ -168,11 +168,13 @@ class ResponderTest(unittest.TestCase):
         self.lab.connect(self.client, self.lan, addresses=["172.18.255.9/24", "2001:db8:dead:beef::9/64"])
         self.nodes = {}
 
-    def begin(self, names="a", mode="tc", dead=DEAD):
+    def begin(self, names="a", mode="tc", dead=DEAD, frames_from_xdp=False):
         for number, name in enumerate(names, start=1):
             node = self.nodes[name] = Node(self.lab, name, number, self.lan)
             self.addCleanup(node.close)
             node.configure(list(names), mode, dead)
+            if frames_from_xdp:
+                self.lan.run(["ethtool", "-K", name, "gro", "on"])
         for node in self.nodes.values():
             node.start_loader()
             node.start_announcer()
@@ -242,6 +244,16 @@ class ResponderTest(unittest.TestCase):
 
                     wait_until(resolved, what=f"the client resolves {address}")
                 self.assertGreaterEqual(self.nodes["a"].answered_by_datapath(), before + 1)
+
+    def test_where_the_other_end_of_the_cable_takes_its_frames_xdp_answers(self):
+        self.begin(mode="xdp", frames_from_xdp=True)
+        sniffer = Sniffer(self.nodes["a"].host, "lan", "inbound and ( arp[6:2] == 1 or icmp6[0] == 135 )")
+        reached = lambda: [line for line in sniffer.lines() if V4 in line or V6 in line]
+        self.expect_one_answer_each()
+        self.assertTrue(self.datapath_answers())
+        self.assertEqual(reached(), [], "questions that came as far as the kernel")
+        self.nodes["a"].announcer.kill()
+        wait_until(reached, what="questions that nobody answers come as far as the kernel")
 
     def test_a_killed_announcer_is_silent_when_its_last_promise_ends(self):
         self.begin()
