@@ -248,8 +248,13 @@ PORTOLAN_INLINE __u32 portolan_interface_slot(__u32 ifindex) {
   return ifindex % PORTOLAN_INTERFACES;
 }
 
-// ---- map "neighbours": HASH, portolan_neighbour_key -> portolan_neighbour ----
-// Addresses that ARP requests and neighbour solicitations are answered for, where they come in.
+// ---- map "neighbours": ARRAY (mmap), portolan_neighbour_bucket() -> portolan_neighbours ----
+// Addresses that ARP requests and neighbour solicitations are answered for, where they come in. An
+// array in the writer's memory (l2-announcer's), because its word must count at once and a lookup
+// must cost little. Each entry has a dead man's switch: it is silent when it was not renewed.
+//
+// The writer takes a free place (`until_ns` is 0), writes everything else first and `until_ns`
+// last; to free it, `until_ns` first, and the key, so that it is not found again.
 
 struct portolan_neighbour_key {
   __be32 address[4];
@@ -261,23 +266,29 @@ struct portolan_neighbour_key {
 PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_neighbour_key) == 24, "map layout");
 
 struct portolan_neighbour {
+  struct portolan_neighbour_key key;
+  __u64 until_ns;  // CLOCK_MONOTONIC; the programs' is late by a tick
   __u8 mac[6];
   __u16 reserved;
-  __u32 lease;  // index in "leases"
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_neighbour) == 12, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_neighbour) == 40, "map layout");
 
-#define PORTOLAN_NEIGHBOURS 65536
+#define PORTOLAN_NEIGHBOUR_BUCKET_BITS 13
+#define PORTOLAN_NEIGHBOUR_BUCKETS (1 << PORTOLAN_NEIGHBOUR_BUCKET_BITS)
+#define PORTOLAN_NEIGHBOUR_PLACES 4
 
-// ---- map "leases": ARRAY (mmap), index -> portolan_lease ----
-// A dead man's switch: neighbours of a lease that ran out are not answered for.
-
-struct portolan_lease {
-  __u64 until_ns;  // CLOCK_MONOTONIC
+struct portolan_neighbours {
+  struct portolan_neighbour place[PORTOLAN_NEIGHBOUR_PLACES];
 };
-PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_lease) == 8, "map layout");
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_neighbours) == 160, "map layout");
 
-#define PORTOLAN_LEASES 64
+PORTOLAN_INLINE __u32 portolan_neighbour_bucket(const struct portolan_neighbour_key* key) {
+  __u32 mixed = key->address[0] ^ (key->ifindex * 0x85ebca6bu) ^ key->vlan;
+  mixed = (mixed ^ (mixed >> 15)) * 0xc2b2ae35u;
+  mixed ^= key->address[1] ^ (key->address[2] * 0x27d4eb2fu) ^ key->address[3];
+  mixed = (mixed ^ (mixed >> 16)) * 0x9e3779b1u;
+  return mixed >> (32 - PORTOLAN_NEIGHBOUR_BUCKET_BITS);
+}
 
 // ---- map "settings": ARRAY, one element ----
 

@@ -55,7 +55,13 @@ enum {
 };
 
 enum { AF_INET = 2, AF_INET6 = 10 };
-enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd, ETH_P_8021Q = 0x8100, ETH_P_8021AD = 0x88a8 };
+enum {
+  ETH_P_IP = 0x0800,
+  ETH_P_ARP = 0x0806,
+  ETH_P_8021Q = 0x8100,
+  ETH_P_IPV6 = 0x86dd,
+  ETH_P_8021AD = 0x88a8,
+};
 enum {
   IPPROTO_ICMP = 1,
   IPPROTO_IPIP = 4,

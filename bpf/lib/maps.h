@@ -90,20 +90,12 @@ struct {
 } interfaces SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, PORTOLAN_NEIGHBOURS);
-  __type(key, struct portolan_neighbour_key);
-  __type(value, struct portolan_neighbour);
-} neighbours SEC(".maps");
-
-struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, PORTOLAN_LEASES);
+  __uint(max_entries, PORTOLAN_NEIGHBOUR_BUCKETS);
   __type(key, __u32);
-  __type(value, struct portolan_lease);
-} leases SEC(".maps");
+  __type(value, struct portolan_neighbours);
+} neighbours SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -21,6 +21,7 @@ typedef struct __sk_buff context_t;
 #include "bpf/lib/csum.h"
 #include "bpf/lib/decap.h"
 #include "bpf/lib/errors.h"
+#include "bpf/lib/neighbour.h"
 #include "bpf/lib/packet.h"
 #include "bpf/lib/scratch.h"
 #include "bpf/lib/tunnel.h"
@@ -292,10 +293,15 @@ static __always_inline bool is_icmp(struct __sk_buff* skb, const bool v6) {
   return protocol == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 }
 
+__attribute__((noinline)) int portolan_tc_arp(struct __sk_buff* skb) { return answer_arp_tc(skb); }
+__attribute__((noinline)) int portolan_tc_nd(struct __sk_buff* skb) { return answer_nd_tc(skb); }
+
 SEC("tc")
 int portolan_lb_tc(struct __sk_buff* skb) {
   const __be16 protocol = skb->protocol;
+  if (protocol == bpf_htons(ETH_P_ARP)) return portolan_tc_arp(skb);
   if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6)) return CONTINUE;
+  if (protocol == bpf_htons(ETH_P_IPV6) && is_solicitation_tc(skb)) return portolan_tc_nd(skb);
   if (skb->pkt_type != PACKET_HOST) return CONTINUE;
   const bool v6 = protocol == bpf_htons(ETH_P_IPV6);
   const __u32 linear = skb->data_end - skb->data;

@@ -21,6 +21,7 @@ typedef struct xdp_md context_t;
 #include "bpf/lib/csum.h"
 #include "bpf/lib/errors.h"
 #include "bpf/lib/frame.h"
+#include "bpf/lib/neighbour.h"
 #include "bpf/lib/packet.h"
 #include "bpf/lib/scratch.h"
 #include "bpf/lib/tunnel.h"
@@ -247,15 +248,25 @@ __attribute__((noinline)) int portolan_xdp_ipv6(struct xdp_md* context, __u32 l3
   return handle(context, l3, true);
 }
 
+__attribute__((noinline)) int portolan_xdp_arp(struct xdp_md* context, __u32 l3) {
+  return answer_arp_xdp(context, l3);
+}
+
+__attribute__((noinline)) int portolan_xdp_nd(struct xdp_md* context, __u32 l3) {
+  return answer_nd_xdp(context, l3);
+}
+
 SEC("xdp")
 int portolan_lb_xdp(struct xdp_md* context) {
+  void* data = (void*)(long)context->data;
+  void* end = (void*)(long)context->data_end;
   struct frame frame;
-  if (!parse_frame((void*)(long)context->data, (void*)(long)context->data_end, &frame)) {
-    return XDP_PASS;
-  }
+  if (!parse_frame(data, end, &frame)) return XDP_PASS;
   if (frame.protocol == bpf_htons(ETH_P_IP)) return portolan_xdp_ipv4(context, frame.l3_offset);
-  if (frame.protocol == bpf_htons(ETH_P_IPV6)) return portolan_xdp_ipv6(context, frame.l3_offset);
-  return XDP_PASS;
+  if (frame.protocol == bpf_htons(ETH_P_ARP)) return portolan_xdp_arp(context, frame.l3_offset);
+  if (frame.protocol != bpf_htons(ETH_P_IPV6)) return XDP_PASS;
+  return is_solicitation(data, end, frame.l3_offset) ? portolan_xdp_nd(context, frame.l3_offset)
+                                                     : portolan_xdp_ipv6(context, frame.l3_offset);
 }
 
 // bpf_fib_lookup() and friends are for GPL-compatible programs only.

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -104,8 +105,8 @@ void Harness::set_ifindex(uint32_t ifindex) {
 }
 
 void Harness::Reset() {
-  for (const char* name : {"flows4", "flows6", "frontends", "addresses", "sources", "affinity",
-                           "fragments", "neighbours"}) {
+  for (const char* name :
+       {"flows4", "flows6", "frontends", "addresses", "sources", "affinity", "fragments"}) {
     unsigned char key[sizeof(portolan_flow_key6)];
     while (bpf_map_get_next_key(map(name), nullptr, key) == 0) {
       bpf_map_delete_elem(map(name), key);
@@ -121,7 +122,7 @@ void Harness::Reset() {
   ZeroArray(map("answers"), PORTOLAN_ANSWERS,
             sizeof(portolan_counter) * libbpf_num_possible_cpus());
   ZeroArray(map("interfaces"), PORTOLAN_INTERFACES, sizeof(portolan_interface));
-  ZeroArray(map("leases"), PORTOLAN_LEASES, sizeof(portolan_lease));
+  ZeroArray(map("neighbours"), PORTOLAN_NEIGHBOUR_BUCKETS, sizeof(portolan_neighbours));
   ZeroArray(map("refusals"), 1, sizeof(portolan_refusals) * libbpf_num_possible_cpus());
   ZeroArray(map("backends"), sizes_.backends + 1, sizeof(portolan_backend));
   ZeroArray(map("maglev"), sizes_.chunks, sizeof(portolan_table_chunk));
@@ -364,6 +365,23 @@ uint32_t Harness::VerifiedInstructions(Program program) const {
   __u32 size = sizeof(info);
   bpf_obj_get_info_by_fd(this->program(program), &info, &size);
   return info.verified_insns;
+}
+
+void Harness::SetNeighbour(const NeighbourEntry& entry) {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  portolan_neighbour neighbour{};
+  AddressWords(entry.ipv6, entry.address, neighbour.key.address);
+  neighbour.key.ifindex = entry.ifindex;
+  neighbour.key.vlan = entry.vlan;
+  neighbour.key.family = entry.ipv6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+  neighbour.until_ns = now.tv_sec * 1'000'000'000ll + now.tv_nsec + entry.lease_ns;
+  memcpy(neighbour.mac, entry.mac.data(), sizeof(neighbour.mac));
+  const uint32_t index = portolan_neighbour_bucket(&neighbour.key);
+  portolan_neighbours bucket{};
+  bpf_map_lookup_elem(map("neighbours"), &index, &bucket);
+  bucket.place[entry.place] = neighbour;
+  bpf_map_update_elem(map("neighbours"), &index, &bucket, BPF_ANY);
 }
 
 portolan_counter Harness::Counter(const char* name, uint32_t index) const {

@@ -96,6 +96,19 @@ class Harness {
   void SetInternalTable(bool ipv6, const std::string& address, uint16_t port, uint8_t protocol,
                         uint32_t chunk, uint32_t slots);
 
+  // ARP and ND are answered for an address, by the key's interface and VLAN, for `lease_ns` more
+  // nanoseconds (negative: it has run out). In place `place` of its bucket.
+  struct NeighbourEntry {
+    bool ipv6 = false;
+    std::string address;
+    uint32_t ifindex = 1;
+    uint16_t vlan = 0;
+    Bytes mac = {0x02, 0, 0, 0, 0, 1};
+    int64_t lease_ns = 3'600'000'000'000;
+    int place = 0;
+  };
+  void SetNeighbour(const NeighbourEntry& entry);
+
   // Instructions that the verifier went through.
   uint32_t VerifiedInstructions(Program program) const;
   portolan_counter Counter(const char* map, uint32_t index) const;  // summed over CPUs

@@ -140,9 +140,9 @@ Layouts Links() {
          FIELD(portolan_neighbour_key, reserved)}}},
       {"portolan_neighbour",
        {sizeof(portolan_neighbour),
-        {FIELD(portolan_neighbour, mac), FIELD(portolan_neighbour, reserved),
-         FIELD(portolan_neighbour, lease)}}},
-      {"portolan_lease", {sizeof(portolan_lease), {FIELD(portolan_lease, until_ns)}}},
+        {FIELD(portolan_neighbour, key), FIELD(portolan_neighbour, until_ns),
+         FIELD(portolan_neighbour, mac), FIELD(portolan_neighbour, reserved)}}},
+      {"portolan_neighbours", {sizeof(portolan_neighbours), {FIELD(portolan_neighbours, place)}}},
   };
 }
 

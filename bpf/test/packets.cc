@@ -164,6 +164,51 @@ Bytes BuildAround(PacketSpec outer, uint8_t protocol, const Bytes& payload) {
   return Frame(outer, payload);
 }
 
+namespace {
+
+void Append(Bytes& bytes, const Bytes& more) {
+  bytes.insert(bytes.end(), more.begin(), more.end());
+}
+
+Bytes ArpMessage(const NeighbourSpec& spec) {
+  Bytes arp = {0, 1, 8, 0, 6, 4, 0, spec.operation};
+  Append(arp, spec.sender_mac);
+  Append(arp, AddressBytes({}, spec.sender));
+  Append(arp, spec.target_mac);
+  Append(arp, AddressBytes({}, spec.target));
+  return arp;
+}
+
+// The IPv6 packet.
+Bytes NdMessage(const NeighbourSpec& spec) {
+  PacketSpec outer{.ipv6 = true, .source = spec.sender, .ttl = spec.hop_limit};
+  const Bytes target = AddressBytes(outer, spec.target);
+  Bytes group = {0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
+  group.insert(group.end(), target.end() - 3, target.end());
+  char text[INET6_ADDRSTRLEN];
+  inet_ntop(AF_INET6, group.data(), text, sizeof(text));
+  outer.destination = spec.destination.empty() ? text : spec.destination;
+  Bytes body = {static_cast<uint8_t>(spec.flags >> 24), 0, 0, 0};
+  Append(body, target);
+  Append(body, spec.options);
+  const Bytes frame = BuildIcmp(outer, 134 + spec.operation, 0, body);
+  return Bytes(frame.begin() + 14, frame.end());
+}
+
+}  // namespace
+
+Bytes BuildNeighbour(const NeighbourSpec& spec) {
+  Bytes frame = spec.destination_mac;
+  Append(frame, spec.source_mac);
+  for (const uint16_t vlan : spec.vlans) {
+    Append16(frame, spec.tag_type);
+    Append16(frame, vlan);
+  }
+  Append16(frame, spec.ipv6 ? 0x86dd : 0x0806);
+  Append(frame, spec.ipv6 ? NdMessage(spec) : ArpMessage(spec));
+  return frame;
+}
+
 Bytes Quote(const PacketSpec& packet, size_t l4) {
   const Bytes payload = BuildL4(packet);
   const Bytes ip = BuildIp(packet, payload.size());

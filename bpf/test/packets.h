@@ -52,6 +52,25 @@ Bytes BuildIcmp(PacketSpec outer, uint8_t type, uint8_t code, const Bytes& body)
 // The body of an ICMP error about `packet`: four octets, its IP header, `l4` octets of the rest.
 Bytes Quote(const PacketSpec& packet, size_t l4);
 
+// What is asked of, or said about, an address on a LAN. The frame carries `vlans`, outermost first.
+struct NeighbourSpec {
+  bool ipv6 = false;
+  std::string sender = "192.0.2.7";  // unspecified: a probe
+  std::string target = "20.0.10.1";
+  std::string destination;  // IPv6; empty: the target's solicited-node group
+  uint8_t operation = 1;    // ARP; of the ICMPv6 message the type is 134 + this
+  uint8_t hop_limit = 255;  // IPv6, as the next ones
+  uint32_t flags = 0;       // of an advertisement
+  Bytes options;            // behind the target
+  std::vector<uint16_t> vlans;
+  uint16_t tag_type = 0x8100;
+  Bytes destination_mac = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+  Bytes source_mac = {0x02, 0, 0, 0, 0, 2};
+  Bytes sender_mac = {0x02, 0, 0, 0, 0, 2};  // in the ARP message, as the next one
+  Bytes target_mac = {0, 0, 0, 0, 0, 0};
+};
+Bytes BuildNeighbour(const NeighbourSpec& spec);
+
 // The 16 bytes of an address as the maps hold it: IPv4 in the first four, the rest 0.
 void AddressWords(bool ipv6, const std::string& text, uint32_t words[4]);
 

@@ -1,5 +1,5 @@
-// Plays everything that datapath-loader reads from, and reads what it publishes; for the tests in
-// namespaces.
+// Plays everything that datapath-loader and l2-announcer read from, but each other, and reads what
+// datapath-loader publishes; for the tests in namespaces.
 //
 //   upstreams RUN_DIR
 //
@@ -46,6 +46,9 @@ class Upstreams {
     Add<config::v1alpha1::Node>(config_);
     Add<config::v1alpha1::DatapathInterface>(config_);
     Add<config::v1alpha1::DatapathSettings>(config_);
+    Add<config::v1alpha1::L2Policy>(config_);
+    Add<config::v1alpha1::L2Settings>(config_);
+    Add<config::v1alpha1::PipelineStage>(config_);
     Add<intent::v1alpha1::ServiceIntent>(config_);
     Add<intent::v1alpha1::BackendSet>(config_);
     Add<allocation::v1alpha1::Allocation>(allocation_);

@@ -2,9 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "services/base/process/pins.h"
 #include "services/base/status/status_macros.h"
 #include "services/datapath-loader/shell/file_descriptor.h"
 
@@ -25,18 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kSystemMount[] = "/sys/fs/bpf";
-constexpr uint32_t kBpffsMagic = 0xcafe4a11;
-constexpr int kSoNetnsCookie = 71;  // SO_NETNS_COOKIE, Linux 5.14
-
-// On a BPF file system? What does not exist yet is judged by its nearest parent.
-bool IsOnBpffs(fs::path path) {
-  struct statfs info;
-  while (statfs(path.c_str(), &info) != 0) {
-    if (path == path.parent_path()) return false;
-    path = path.parent_path();
-  }
-  return static_cast<uint32_t>(info.f_type) == kBpffsMagic;
-}
 
 bool HasPrivateMounts() {
   struct stat own, first;
@@ -75,16 +62,8 @@ absl::Status MountBpffs(const std::string& directory) {
 
 }  // namespace
 
-std::string ChoosePinDirectory(const std::string& configured, const std::string& state_dir,
-                               const std::string& node) {
-  if (!configured.empty()) return configured;
-  const std::string own = absl::StrCat(state_dir, "/bpf");
-  if (fs::exists(own) && IsOnBpffs(own)) return absl::StrCat(own, "/", node);
-  return absl::StrCat(kSystemMount, "/portolan/", node);
-}
-
 absl::Status PreparePinDirectory(const std::string& directory) {
-  if (!IsOnBpffs(directory)) RETURN_IF_ERROR(MountBpffs(directory));
+  if (!process::IsOnBpffs(directory)) RETURN_IF_ERROR(MountBpffs(directory));
   RETURN_IF_ERROR(MakeDirectories(absl::StrCat(directory, "/maps")));
   return MakeDirectories(absl::StrCat(directory, "/links"));
 }
@@ -127,17 +106,6 @@ absl::Status RemovePins(const std::string& directory) {
   fs::remove_all(directory, error);
   if (!error) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("cannot remove ", directory, ": ", error.message()));
-}
-
-absl::StatusOr<uint64_t> NetworkNamespaceCookie() {
-  const FileDescriptor socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  uint64_t cookie = 0;
-  socklen_t size = sizeof(cookie);
-  if (getsockopt(socket_fd.get(), SOL_SOCKET, kSoNetnsCookie, &cookie, &size) != 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot identify the network namespace: ", strerror(errno)));
-  }
-  return cookie;
 }
 
 }  // namespace portolan::datapath

@@ -11,14 +11,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "services/base/process/pins.h"
 
 namespace portolan::datapath {
 
-// `configured` if not empty; else STATE_DIR/bpf when a BPF file system is mounted there; else
-// /sys/fs/bpf/portolan/NODE.
-std::string ChoosePinDirectory(const std::string& configured, const std::string& state_dir,
-                               const std::string& node);
+using process::ChoosePinDirectory;
+using process::NetworkNamespaceCookie;
 
 // Makes DIR, DIR/maps and DIR/links, mounting a BPF file system if there is none.
 // FAILED_PRECONDITION with the remedy when pins would not last.
@@ -37,8 +35,5 @@ std::string LinkPinPath(const std::string& directory, bool xdp, uint32_t ifindex
 
 // Takes every link below `directory` off its interface, then removes all pins and the directory.
 absl::Status RemovePins(const std::string& directory);
-
-// Names this process's network namespace for as long as the machine runs.
-absl::StatusOr<uint64_t> NetworkNamespaceCookie();
 
 }  // namespace portolan::datapath

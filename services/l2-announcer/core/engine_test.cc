@@ -87,6 +87,20 @@ TEST_F(OneNode, AnswersADuplicateAddressProbeToAllNodes) {
   EXPECT_FALSE(reply.solicited);
 }
 
+// The datapath may give answers instead, but says nothing by itself.
+TEST_F(OneNode, AnswersAndNothingElseNameTheAddressThatWasAskedFor) {
+  world.RunFor(kSettled);
+  EXPECT_THAT(world["a"].sent, Not(IsEmpty()));  // heartbeats, probes and announcements
+  EXPECT_THAT(world["a"].asked, IsEmpty());
+  world.Ask(kV4);
+  world.Ask(kV6);
+  auto probe = std::get<NeighborSolicitation>(World::Question(Ip(kV6)));
+  probe.source_ip = Ip("::");
+  probe.source_link.reset();
+  world.Send(probe);
+  EXPECT_THAT(world["a"].asked, ElementsAre(Ip(kV4), Ip(kV6), Ip(kV6)));
+}
+
 TEST_F(OneNode, NeverAnswersForAnAddressThatItDoesNotOwn) {
   world.RunFor(kSettled);
   EXPECT_THAT(world.Ask("172.18.255.201"), IsEmpty());

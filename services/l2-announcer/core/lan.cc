@@ -314,7 +314,7 @@ void Lan::On(const ArpFrame& frame, absl::Time now, Effects& out) {
                 .sender_ip = frame.target_ip,
                 .target_mac = frame.sender_mac,
                 .target_ip = frame.sender_ip},
-       out);
+       out, frame.target_ip);
 }
 
 void Lan::On(const NeighborSolicitation& frame, absl::Time now, Effects& out) {
@@ -335,7 +335,7 @@ void Lan::On(const NeighborSolicitation& frame, absl::Time now, Effects& out) {
                              .solicited = !probe,
                              .overrides = true,
                              .target_link = interface_.mac},
-       out);
+       out, frame.target);
 }
 
 void Lan::On(const NeighborAdvertisement& frame, absl::Time now, Effects& out) {
@@ -344,9 +344,9 @@ void Lan::On(const NeighborAdvertisement& frame, absl::Time now, Effects& out) {
 
 void Lan::On(const Heartbeat& frame, absl::Time now, Effects&) { membership_.Hear(frame, now); }
 
-void Lan::Send(Frame frame, Effects& out) const {
+void Lan::Send(Frame frame, Effects& out, std::optional<IpAddress> asked) const {
   std::visit([&](auto& value) { value.source = interface_.mac; }, frame);
-  out.push_back(SendFrame{name_, std::move(frame), membership_.given_up_at()});
+  out.push_back(SendFrame{name_, std::move(frame), membership_.given_up_at(), asked});
 }
 
 IpAddress Lan::SourceFor(const IpAddress& target) const {

@@ -160,7 +160,7 @@ class Lan {
   void On(const Heartbeat& frame, absl::Time now, Effects& out);
   void SendProbe(const net::IpAddress& address, Effects& out) const;
   void SendGratuitous(const net::IpAddress& address, Effects& out) const;
-  void Send(Frame frame, Effects& out) const;
+  void Send(Frame frame, Effects& out, std::optional<net::IpAddress> asked = std::nullopt) const;
   net::IpAddress SourceFor(const net::IpAddress& target) const;
   void Join(const net::IpAddress& address, Effects& out);
 

@@ -134,6 +134,8 @@ struct SendFrame {
   std::string interface;
   Frame frame;
   absl::Time expires;
+  // Of an answer: the address that was asked for. Not sent where the datapath answers for it.
+  std::optional<net::IpAddress> asked;
 };
 // Hear (no longer) frames to an IPv6 multicast group. CloseLink leaves all.
 struct JoinGroup {

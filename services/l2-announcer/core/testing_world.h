@@ -43,6 +43,7 @@ class World {
     std::map<std::string, Announcement> announcements;  // by address
     std::set<std::string> groups;
     std::vector<std::pair<absl::Time, Frame>> sent;
+    std::vector<net::IpAddress> asked;  // of the frames sent, those that are answers
   };
 
   absl::Time now() const { return now_; }
@@ -203,6 +204,7 @@ class World {
       Node& node = nodes_.at(name);
       if (auto* send = std::get_if<SendFrame>(&effect)) {
         node.sent.emplace_back(now_, send->frame);
+        if (send->asked.has_value()) node.asked.push_back(*send->asked);
         if (node.open) flying_.emplace_back(name, std::move(send->frame));
       } else if (auto* open = std::get_if<OpenLink>(&effect)) {
         node.open = true;

@@ -12,7 +12,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "api/proto/datapath/v1alpha1/datapath.pb.h"
 #include "plugins/sdk/owner_election.h"
+#include "services/base/process/pins.h"
 #include "services/base/rng/rng.h"
 #include "services/base/selector/selector_proto.h"
 #include "services/base/status/status_macros.h"
@@ -21,24 +24,31 @@
 #include "services/l2-announcer/shell/convert.h"
 #include "services/l2-announcer/shell/interface_monitor.h"
 #include "services/l2-announcer/shell/packet_socket.h"
+#include "services/l2-announcer/shell/responder.h"
 
 namespace portolan::l2 {
 namespace {
 
 namespace config = ::portolan::config::v1alpha1;
 using AllocationProto = allocation::v1alpha1::Allocation;
+using datapath::v1alpha1::InterfaceState;
 using status::v1alpha1::ObjectStatus;
 
 // Frames read in one go, so that a flood on one LAN does not starve the rest.
 constexpr int kFramesAtOnce = 64;
+// How often so many when another one begins to answer.
+constexpr int kReadsAtHandOver = 16;
 constexpr absl::string_view kPermissionRemedy =
     "run as root, or give the process the capability CAP_NET_RAW";
 constexpr absl::string_view kSocketRemedy = "see the kernel log; it is tried again by itself";
 
 class L2Service : public process::Service {
  public:
-  L2Service(const process::Context& context, Elections elections)
+  L2Service(const process::Context& context, Elections elections, const Options& options)
       : context_(context),
+        responder_(
+            process::ChoosePinDirectory(options.pin_directory, context.state_dir, context.node),
+            context.clock),
         engine_({.node = context.node, .life = RandomSeed(), .elections = std::move(elections)}),
         announcements_(context.hub->NewWriter<l2::v1alpha1::Announcement>()),
         statuses_(context.hub->NewWriter<ObjectStatus>()) {}
@@ -65,6 +75,8 @@ class L2Service : public process::Service {
   void Follow(const wire::Channels& channel,
               std::function<void(const std::string&, const M&)> on_upsert,
               std::function<void(const std::string&)> on_remove);
+  void FollowAttachments(const process::Upstreams& upstreams);
+  void OnAttachment(const std::string& interface, bool attached);
   void OnSynced(int stream);
   void OnInterfaces(const Interfaces& interfaces);
 
@@ -78,9 +90,11 @@ class L2Service : public process::Service {
   void Execute(const PublishAnnouncement& effect);
   void Execute(const PublishStatus& effect);
   void Execute(const ArmTimer& effect);
-  void ReadFrames(const std::string& interface);
+  // Returns false when more may wait.
+  bool ReadFrames(const std::string& interface);
 
   process::Context context_;
+  Responder responder_;  // opened before the first heartbeat of this life is sent
   Engine engine_;
   wire::Writer announcements_;
   wire::Writer statuses_;
@@ -108,6 +122,7 @@ absl::Status L2Service::Start(const process::Upstreams& upstreams) {
                    }));
   FollowConfiguration(upstreams);
   FollowDatapath(upstreams);
+  FollowAttachments(upstreams);
   return absl::OkStatus();
 }
 
@@ -207,6 +222,38 @@ void L2Service::FollowDatapath(const process::Upstreams& upstreams) {
               }}));
 }
 
+// Where the datapath's programs are, they answer.
+void L2Service::FollowAttachments(const process::Upstreams& upstreams) {
+  readers_.push_back(std::make_shared<wire::TypedReader<InterfaceState>>(
+      context_.loop, upstreams.datapath,
+      wire::Handlers<InterfaceState>{.on_upsert =
+                                         [this](const std::string&, const InterfaceState& proto) {
+                                           if (proto.node() != context_.node) return;
+                                           OnAttachment(proto.interface(), !proto.mode().empty());
+                                         },
+                                     .on_remove =
+                                         [this](const std::string& key) {
+                                           absl::string_view interface = key;
+                                           if (!absl::ConsumePrefix(
+                                                   &interface, absl::StrCat(context_.node, "/")))
+                                             return;
+                                           OnAttachment(std::string(interface), false);
+                                         }}));
+}
+
+void L2Service::OnAttachment(const std::string& interface, bool attached) {
+  // What waits was asked of whoever has answered until now.
+  if (responder_.attached(interface) != attached) {
+    for (int i = 0; i < kReadsAtHandOver && !ReadFrames(interface); ++i) {
+    }
+  }
+  responder_.SetAttached(interface, attached);
+  if (attached && !responder_.error().empty()) {
+    context_.log->Warning("the datapath cannot be told what to answer; answering without it",
+                          {{"interface", interface}, {"error", responder_.error()}});
+  }
+}
+
 void L2Service::OnInterfaces(const Interfaces& interfaces) {
   const Interfaces before = std::exchange(interfaces_, interfaces);
   for (const auto& [name, interface] : before) {
@@ -248,6 +295,7 @@ void L2Service::Execute(const OpenLink& effect) {
   link.watch =
       context_.loop->Watch(link.socket->fd(), Loop::kReadable,
                            [this, interface = effect.interface](int) { ReadFrames(interface); });
+  responder_.AddLink(effect.interface, static_cast<uint32_t>(effect.index));
   results_.push_back(LinkOpened{effect.interface});
 }
 
@@ -256,16 +304,21 @@ void L2Service::Execute(const CloseLink& effect) {
   if (link == links_.end()) return;
   context_.loop->Unwatch(link->second.watch);
   links_.erase(link);
+  responder_.RemoveLink(effect.interface);
 }
 
 void L2Service::Execute(const SendFrame& effect) {
   auto link = links_.find(effect.interface);
   if (link == links_.end()) return;
+  if (effect.asked.has_value() && responder_.Answers(effect.interface, *effect.asked)) return;
   const bool sent = context_.clock->Now() < effect.expires &&
                     link->second.socket->Send(Encode(effect.frame)).ok();
   ++(sent ? frames_sent_ : frames_lost_);
   // What else is lost is asked for again, or repeated.
-  if (!sent && std::holds_alternative<Heartbeat>(effect.frame)) {
+  if (!std::holds_alternative<Heartbeat>(effect.frame)) return;
+  if (sent) {
+    responder_.Renew(effect.interface, effect.expires);
+  } else {
     results_.push_back(HeartbeatLost{effect.interface});
   }
 }
@@ -287,6 +340,11 @@ void L2Service::Execute(const LeaveGroup& effect) {
 void L2Service::Execute(const PublishAnnouncement& effect) {
   const std::string key = AnnouncementKey(context_.node, effect);
   const bool owner = effect.announcement.has_value() && effect.announcement->owner;
+  if (owner) {
+    responder_.Own(effect.interface, effect.address, effect.announcement->mac);
+  } else {
+    responder_.Disown(effect.interface, effect.address);
+  }
   if (std::exchange(owned_[key], owner) != owner) {
     context_.log->Info(owner ? "announcing" : "no longer announcing",
                        {{"interface", effect.interface}, {"address", effect.address.ToString()}});
@@ -306,6 +364,8 @@ void L2Service::Collect(metrics::Page& page) const {
   page.AddGauge("portolan_l2_owned_addresses",
                 "Addresses that this node answers for, on each interface.", {},
                 static_cast<double>(owned));
+  page.AddGauge("portolan_l2_addresses_answered_by_datapath",
+                "Of those, the ones that the datapath answers for.", {}, responder_.answered());
   page.AddGauge("portolan_l2_links", "Interfaces that frames go out on.", {},
                 static_cast<double>(links_.size()));
   page.AddCounter("portolan_l2_frames_sent_total", "Answers, announcements and heartbeats.", {},
@@ -333,23 +393,25 @@ void L2Service::Execute(const ArmTimer& effect) {
                                    [this] { Handle(TimerFired{}); });
 }
 
-void L2Service::ReadFrames(const std::string& interface) {
+bool L2Service::ReadFrames(const std::string& interface) {
   std::array<uint8_t, 2048> buffer;
   for (int i = 0; i < kFramesAtOnce; ++i) {
     // Handling a frame may close the link.
     auto link = links_.find(interface);
-    if (link == links_.end()) return;
+    if (link == links_.end()) return true;
     const std::optional<size_t> size = link->second.socket->Receive(absl::MakeSpan(buffer));
-    if (!size.has_value()) return;
+    if (!size.has_value()) return true;
     absl::StatusOr<Frame> frame = Decode(absl::MakeConstSpan(buffer.data(), *size));
     if (frame.ok()) Handle(FrameReceived{interface, *std::move(frame)});
   }
+  return false;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<process::Service>> NewL2Service(const process::Context& context,
-                                                               const plugin::Registry& registry) {
+                                                               const plugin::Registry& registry,
+                                                               const Options& options) {
   Elections elections;
   for (const std::string& name : registry.Names(plugin::OwnerElection::kExtensionPoint)) {
     ASSIGN_OR_RETURN(elections[name], registry.Create<plugin::OwnerElection>(name, ""));
@@ -358,7 +420,7 @@ absl::StatusOr<std::unique_ptr<process::Service>> NewL2Service(const process::Co
     return absl::InternalError(absl::StrCat("there is no owner election \"",
                                             Settings().owner_election, "\" in this program"));
   }
-  return std::make_unique<L2Service>(context, std::move(elections));
+  return std::make_unique<L2Service>(context, std::move(elections), options);
 }
 
 }  // namespace portolan::l2
