@@ -89,7 +89,8 @@ class ControlKernelTest : public testing::Test {
     for (const absl::Status& status : maps_->Execute(programmer.Plan(absl::UnixEpoch()))) {
       ASSERT_TRUE(status.ok()) << status;
     }
-    for (const auto& [key, entry] : maps_->Read()->frontends) {
+    const MapImage image = *maps_->Read();
+    for (const auto& [key, entry] : image.frontends) {
       names_.Learn({.key = key, .service = "ns/web", .id = entry.id, .backends = 2});
     }
   }
