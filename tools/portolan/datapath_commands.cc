@@ -79,12 +79,11 @@ absl::StatusOr<datapath::v1alpha1::ImportFlowsResponse> Import(const Places& pla
     datapath::v1alpha1::ImportFlowsRequest request;
     const size_t end = std::min(begin + kFlowsPerCall, flows.size());
     for (size_t i = begin; i < end; ++i) *request.add_flows() = flows[i];
-    ASSIGN_OR_RETURN(
-        const auto response,
-        Call<datapath::v1alpha1::ImportFlowsResponse>(
-            [&](grpc::ClientContext* context, datapath::v1alpha1::ImportFlowsResponse* out) {
-              return stub->ImportFlows(context, request, out);
-            }));
+    ASSIGN_OR_RETURN(const auto response, Call<datapath::v1alpha1::ImportFlowsResponse>(
+                                              [&](grpc::ClientContext* context,
+                                                  datapath::v1alpha1::ImportFlowsResponse* out) {
+                                                return stub->ImportFlows(context, request, out);
+                                              }));
     all.set_imported(all.imported() + response.imported());
     all.set_known(all.known() + response.known());
     all.mutable_refusals()->MergeFrom(response.refusals());
@@ -197,8 +196,7 @@ int DatapathSimulate(const Places& places, const std::string& interface, const s
                      const std::string& packet, Output output) {
   const auto response = Simulate(places, interface, program, packet);
   if (!response.ok()) return Fail(response.status());
-  Printer printer(
-      {"VERDICT", "SERVICE", "FLOW", "BACKEND", "DROP", "REASONS[]", "PACKET"});
+  Printer printer({"VERDICT", "SERVICE", "FLOW", "BACKEND", "DROP", "REASONS[]", "PACKET"});
   const Cell reasons(response->reasons().begin(), response->reasons().end());
   printer.Add({{response->verdict()},
                CellOf(response->service()),

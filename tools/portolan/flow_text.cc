@@ -122,7 +122,8 @@ absl::StatusOr<std::vector<Flow>> ParseFlows(const std::string& text) {
   const json rows = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!rows.is_array()) {
     return absl::InvalidArgumentError(
-        "this is no JSON array of flows; import what `portolan datapath flows -o json` has printed");
+        "this is no JSON array of flows; import what `portolan datapath flows -o json` has "
+        "printed");
   }
   std::vector<Flow> flows;
   flows.reserve(rows.size());
@@ -138,9 +139,10 @@ absl::StatusOr<std::string> ParseHex(const std::string& text) {
   for (const char c : text) {
     if (std::isspace(static_cast<unsigned char>(c))) continue;
     if (!std::isxdigit(static_cast<unsigned char>(c))) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "PACKET: \"", std::string(1, c), "\" is no hexadecimal digit; give the whole frame, for "
-          "instance from `tcpdump -xx`, without offsets"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("PACKET: \"", std::string(1, c),
+                       "\" is no hexadecimal digit; give the whole frame, for "
+                       "instance from `tcpdump -xx`, without offsets"));
     }
     digits.push_back(c);
   }

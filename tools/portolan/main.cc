@@ -135,10 +135,11 @@ class CommandLine {
     AddSelection(flush);
     flush->callback([this] { action_ = [this] { return DatapathFlush(places_, selection_); }; });
 
-    CLI::App* import = datapath->add_subcommand("import", "take flows over from another node");
-    import->add_option("FILE", argument_, "of `datapath flows -o json`; - for standard input")
+    CLI::App* take_over = datapath->add_subcommand("import", "take flows over from another node");
+    take_over->add_option("FILE", argument_, "of `datapath flows -o json`; - for standard input")
         ->required();
-    import->callback([this] { action_ = [this] { return DatapathImport(places_, argument_); }; });
+    take_over->callback(
+        [this] { action_ = [this] { return DatapathImport(places_, argument_); }; });
 
     CLI::App* capabilities =
         datapath->add_subcommand("capabilities", "what this kernel can, and why it matters");
@@ -174,8 +175,9 @@ class CommandLine {
     CLI::App* trace = app_.add_subcommand("trace", "print single packets as they pass a node");
     CLI::Option* service =
         trace->add_option("--service", trace_.service, "all packets of this one, NAMESPACE/NAME");
-    trace->add_option("--drops", trace_.drop_sample,
-                      "instead: what is dropped, one packet in so many")
+    trace
+        ->add_option("--drops", trace_.drop_sample,
+                     "instead: what is dropped, one packet in so many")
         ->check(CLI::PositiveNumber)
         ->excludes(service);
     trace->add_option("--count", trace_.count, "end after so many lines");

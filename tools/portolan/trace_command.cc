@@ -87,8 +87,8 @@ int Trace(const Places& places, const TraceOptions& options, Output output) {
     }
   }
   const grpc::Status status = stream->Finish();
-  return Fail(absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                           status.error_message()));
+  return Fail(
+      absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()));
 }
 
 }  // namespace portolan::cli

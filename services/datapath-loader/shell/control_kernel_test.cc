@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -96,10 +97,10 @@ class ControlKernelTest : public testing::Test {
   }
   // A packet of a client to the service through the running tc program, which sends nothing here.
   void Arrive(uint16_t port, bool ipv6 = false, int client = 7) {
-    const auto run = RunProgram(
-        objects_->tc_program(), ProgramKind::kTc, 0,
-        TcpFrame(Ip(absl::StrCat(ipv6 ? "2001:db8:c::" : "192.0.2.", client)), port,
-                 ipv6 ? kVip6 : kVip, 80));
+    const auto run =
+        RunProgram(objects_->tc_program(), ProgramKind::kTc, 0,
+                   TcpFrame(Ip(absl::StrCat(ipv6 ? "2001:db8:c::" : "192.0.2.", client)), port,
+                            ipv6 ? kVip6 : kVip, 80));
     ASSERT_TRUE(run.ok()) << run.status();
   }
   // A client's port whose flow goes to a backend of this node; the route to others is not there.
@@ -397,6 +398,35 @@ TEST_F(ControlKernelTest, OtherProgramsGoOnAllInterfacesOrOnNone) {
   EXPECT_EQ(program_on(false, "t1"), id_of(programs->tc_program()));
   interfaces.Want({});
   interfaces.Reconcile();
+}
+
+// How many programs stand at tcx ingress (attach type 46) of an interface; -1: no tcx here.
+int TcxPrograms(uint32_t ifindex) {
+  bpf_attr attributes{};
+  attributes.query.target_fd = ifindex;
+  attributes.query.attach_type = 46;
+  if (syscall(SYS_bpf, BPF_PROG_QUERY, &attributes, sizeof(attributes)) != 0) return -1;
+  return static_cast<int>(attributes.query.prog_cnt);
+}
+
+TEST_F(ControlKernelTest, AnInterfaceWhoseXdpIsRefusedHasNoTcEither) {
+  if (TcxPrograms(if_nametoindex("t1")) < 0) GTEST_SKIP() << "this kernel has no tcx to ask";
+  const std::string other = directory_ + "-other";
+  ASSERT_TRUE(PreparePinDirectory(other).ok());
+  const uint32_t ifindex = if_nametoindex("t1");
+  auto theirs = Attachment::AttachXdp(other, ifindex, objects_->xdp_program());
+  ASSERT_TRUE(theirs.ok()) << theirs.status();
+  Interfaces interfaces(directory_, *objects_);
+  interfaces.Want({{"t1", "tc"}});
+  interfaces.Reconcile();
+  EXPECT_EQ(TcxPrograms(ifindex), 1);
+  interfaces.Want({{"t1", "xdp"}});
+  const std::vector<InterfaceReport> reports = interfaces.Reconcile();
+  EXPECT_EQ(reports[0].reason, "no-xdp");
+  EXPECT_EQ(TcxPrograms(ifindex), 0);
+  EXPECT_TRUE(ListLinkPins(directory_).empty());
+  EXPECT_EQ(interfaces.attached(), 0);
+  RemovePins(other).IgnoreError();
 }
 
 // ---- tracing ----

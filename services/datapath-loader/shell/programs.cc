@@ -54,11 +54,13 @@ absl::StatusOr<std::unique_ptr<Programs>> Programs::Load(const bpf::Object& tc,
                                                          const LiveMaps& maps) {
   std::unique_ptr<Programs> programs(new Programs);
   ASSIGN_OR_RETURN(programs->tc_, OpenObject(tc));
+  RETURN_IF_ERROR(ProgramOf(programs->tc_, kTcProgram).status());
   RETURN_IF_ERROR(SetConstants(programs->tc_));
   RETURN_IF_ERROR(UseMaps(programs->tc_, maps));
   RETURN_IF_ERROR(LoadObject(programs->tc_, tc.name));
   ASSIGN_OR_RETURN(programs->tc_program_, ProgramOf(programs->tc_, kTcProgram));
   ASSIGN_OR_RETURN(programs->xdp_, OpenObject(xdp));
+  RETURN_IF_ERROR(ProgramOf(programs->xdp_, kXdpProgram).status());
   RETURN_IF_ERROR(UseMaps(programs->xdp_, maps));
   RETURN_IF_ERROR(LoadObject(programs->xdp_, xdp.name));
   ASSIGN_OR_RETURN(programs->xdp_program_, ProgramOf(programs->xdp_, kXdpProgram));
