@@ -3,7 +3,7 @@
 //
 // Works on the maps while packets change them; each flow is right by itself. Belongs to the control
 // thread, which a page of a listing holds for some milliseconds, a flush for as long as the tables
-// are large (about 0.4 s for a million flows). Errors: INVALID_ARGUMENT names the field.
+// are large (a second or two for a million flows). Errors: INVALID_ARGUMENT names the field.
 #pragma once
 
 #include <optional>
