@@ -10,9 +10,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "bpf/include/datapath_maps.h"
 #include "services/base/status/status_macros.h"
 #include "services/datapath-loader/core/programmer.h"
 #include "services/datapath-loader/shell/frame_view.h"
+#include "services/datapath-loader/shell/interface_map.h"
 #include "services/datapath-loader/shell/kernel_maps.h"
 #include "services/datapath-loader/shell/objects.h"
 #include "services/datapath-loader/shell/program_run.h"
@@ -37,12 +39,16 @@ struct Addresses {
 constexpr Addresses kAddresses[] = {
     {"192.0.2.1", "198.51.100.1", "203.0.113.1", "203.0.113.2"},
     {"2001:db8::1", "2001:db8:1::1", "2001:db8:2::1", "2001:db8:2::2"}};
+constexpr uint32_t kLoopback = 1;  // in every network namespace
 constexpr uint16_t kPort = 80, kTargetPort = 8080, kClientPort = 40000;
 
 net::IpAddress Ip(const char* text) { return *net::IpAddress::Parse(text); }
 
 absl::Status Serve(const Objects& objects, KernelMaps& maps) {
   RETURN_IF_ERROR(maps.Write(ProgramSettings()));
+  // The frames seem to come in on the loopback interface, whose address is 0.
+  RETURN_IF_ERROR(InterfaceMap(objects.map("interfaces"))
+                      .Put(kLoopback, {.mac = {}, .flags = PORTOLAN_INTERFACE_ATTACHED}));
   ASSIGN_OR_RETURN(MapImage image, maps.Read());
   Programmer programmer(objects.limits(), 1, std::move(image));
   std::vector<WantedGroup> groups;

@@ -183,7 +183,8 @@ std::string ReasonOfSilence(const v1alpha1::SimulateRequest& request, const Live
   if (request.program() == "xdp") {
     return absl::StrCat(view->destination.ToString(),
                         " is an address of a Service, and what is to be done with this packet only "
-                        "the tc program can do: left to it untouched; simulate tc");
+                        "the tc program can do, or the frame is not for this interface: left to tc "
+                        "untouched; simulate tc");
   }
   return absl::StrCat(view->destination.ToString(),
                       " is an address of a Service, and the program leaves the packet to the "
