@@ -12,8 +12,10 @@
 
 #include "bpf/lib/admission.h"
 #include "bpf/lib/counters.h"
+#include "bpf/lib/events.h"
 #include "bpf/lib/flow.h"
 #include "bpf/lib/fragments.h"
+#include "bpf/lib/frontends.h"
 #include "bpf/lib/maglev.h"
 #include "bpf/lib/maps.h"
 #include "bpf/lib/packet.h"
@@ -180,23 +182,6 @@ static __always_inline void new_flow(const struct packet* packet,
   }
 }
 
-static __always_inline struct portolan_frontend* find_frontend(const union flow_key* key,
-                                                               const bool v6) {
-  struct portolan_frontend_key frontend = {};
-  if (v6) {
-    __builtin_memcpy(frontend.address, key->v6.daddr, sizeof(frontend.address));
-    frontend.port = key->v6.dport;
-    frontend.protocol = key->v6.protocol;
-    frontend.family = PORTOLAN_FAMILY_IPV6;
-  } else {
-    frontend.address[0] = key->v4.daddr;
-    frontend.port = key->v4.dport;
-    frontend.protocol = key->v4.protocol;
-    frontend.family = PORTOLAN_FAMILY_IPV4;
-  }
-  return bpf_map_lookup_elem(&frontends, &frontend);
-}
-
 // What is kept for the address that the packet is for; NULL when no frontend lives there.
 static __always_inline const struct portolan_address* find_address(const union flow_key* key,
                                                                    const bool v6) {
@@ -224,6 +209,7 @@ static __always_inline enum verdict unserved(const struct scratch* know, enum pa
       kind == PACKET_FLOW && (settings->flags & PORTOLAN_SETTING_REFUSE) && address->silent == 0;
   if (tell && !IS_TC) return VERDICT_LEAVE;
   count_drop(reason, know->arrival.length);
+  tell_drop(reason, v6);
   return tell ? VERDICT_REFUSE : VERDICT_DROP;
 }
 
@@ -271,7 +257,7 @@ static __always_inline enum verdict remember_flow(struct scratch* know,
       drop = PORTOLAN_DROP_NO_MEMORY;
     }
   }
-  return drop >= 0 ? drop_as(drop, know->arrival.length) : VERDICT_REWRITE;
+  return drop >= 0 ? drop_as(drop, know->arrival.length, v6) : VERDICT_REWRITE;
 }
 
 // `unasked`: the flow table has not been asked yet; KNOWN says that the flow is there.
@@ -283,10 +269,10 @@ static __always_inline enum verdict start_flow(context_t* context, bool unasked,
   const __u32 now = current_tick(settings);
   const __u32 length = know->arrival.length;
   const union flow_key* key = &know->packet.key;
-  struct portolan_frontend* frontend = find_frontend(key, v6);
+  struct portolan_frontend* frontend = find_frontend(know, v6);
   if (!frontend) return unserved(know, PACKET_FLOW, settings, PORTOLAN_DROP_UNSERVED, v6);
   if ((frontend->flags & PORTOLAN_FRONTEND_SOURCES) && !source_allowed(key, frontend->group, v6)) {
-    return drop_as(PORTOLAN_DROP_SOURCE, length);
+    return drop_as(PORTOLAN_DROP_SOURCE, length, v6);
   }
   const __u32 hash = flow_hash(key, settings->hash_seed, v6);
   __u32 id = choose_backend(know, frontend, settings, hash, now, v6);
@@ -306,6 +292,7 @@ static __always_inline enum verdict start_flow(context_t* context, bool unasked,
   know->rewrite.sport = value->flow.sport;
   if (frontend->affinity_s != 0) remember_backend(key, frontend->group, id, life.epoch, now, v6);
   count_carried(frontend->id, id, length, 1);
+  tell_new(frontend->id, id, v6);
   return VERDICT_REWRITE;
 }
 
@@ -331,8 +318,9 @@ static __always_inline enum verdict carry(context_t* context, struct scratch* kn
   if (opens && !reverse && (flags & FLOW_CLOSING)) return VERDICT_KNOWN;
   if (!reverse && (life->frontend->flags & PORTOLAN_FRONTEND_SOURCES) &&
       !source_allowed(key, life->frontend->group, v6)) {
-    return drop_as(PORTOLAN_DROP_SOURCE, length);
+    return drop_as(PORTOLAN_DROP_SOURCE, length, v6);
   }
+  mark_traced(know, life->frontend, &value->flow);
   fill_rewrite(value, life->backend, &know->rewrite, v6);
   const enum verdict verdict = v6 ? portolan_way6(context) : portolan_way4(context);
   if (verdict != VERDICT_REWRITE) return verdict;
@@ -342,6 +330,7 @@ static __always_inline enum verdict carry(context_t* context, struct scratch* kn
   if (tcp_flags & TCP_RST) flags |= PORTOLAN_FLOW_RST;
   if (!refresh_flow(key, value, &know->work, life, flags, now, v6)) return VERDICT_KNOWN;
   if (!reverse) count_carried(value->flow.frontend, value->flow.backend, length, 0);
+  tell_carried(know, v6);
   return VERDICT_REWRITE;
 }
 

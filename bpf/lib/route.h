@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bpf/lib/counters.h"
+#include "bpf/lib/events.h"
 #include "bpf/lib/flow.h"
 #include "bpf/lib/maps.h"
 #include "bpf/lib/packet.h"
@@ -23,8 +24,10 @@ enum verdict {
   VERDICT_KNOWN,    // of a flow that is there already
 };
 
-static __always_inline enum verdict drop_as(enum portolan_drop reason, __u32 length) {
+static __always_inline enum verdict drop_as(enum portolan_drop reason, __u32 length,
+                                            const bool v6) {
   count_drop(reason, length);
+  tell_drop(reason, v6);
   return VERDICT_DROP;
 }
 
@@ -46,11 +49,13 @@ static __always_inline __u32 outer_length(const struct rewrite* rewrite) {
 }
 
 // The kernel splits what may be split if it can have the packet; others' senders are told.
-static __always_inline enum verdict too_big(const struct scratch* know, bool must_send) {
+static __always_inline enum verdict too_big(const struct scratch* know, bool must_send,
+                                            const bool v6) {
   if (!IS_TC) return VERDICT_LEAVE;
   const bool may_be_split = know->packet.may_be_split;
   if (may_be_split && !must_send) return VERDICT_REWRITE;
   count_drop(PORTOLAN_DROP_TOO_BIG, know->arrival.length);
+  tell_drop(PORTOLAN_DROP_TOO_BIG, v6);
   return may_be_split && know->rewrite.delivery != DELIVER_TUNNEL ? VERDICT_DROP : VERDICT_TOO_BIG;
 }
 
@@ -111,13 +116,13 @@ static __always_inline enum verdict find_way(context_t* context, const bool v6) 
     answer = bpf_fib_lookup(context, fib, sizeof(*fib), 0);
   }
   const bool fits = answer != BPF_FIB_LKUP_RET_SUCCESS || length <= fib->tot_len;
-  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED || !fits) return too_big(know, must_send);
+  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED || !fits) return too_big(know, must_send, v6);
   if (answer != BPF_FIB_LKUP_RET_SUCCESS && !(IS_TC && answer == BPF_FIB_LKUP_RET_NO_NEIGH)) {
     if (!must_send) return VERDICT_REWRITE;
-    return IS_TC ? drop_as(PORTOLAN_DROP_NO_ROUTE, in->length) : VERDICT_LEAVE;
+    return IS_TC ? drop_as(PORTOLAN_DROP_NO_ROUTE, in->length, v6) : VERDICT_LEAVE;
   }
   if (rewrite->delivery == DELIVER_ON_LINK && !is_neighbour(know, v6)) {
-    return IS_TC ? drop_as(PORTOLAN_DROP_NOT_ON_LINK, in->length) : VERDICT_LEAVE;
+    return IS_TC ? drop_as(PORTOLAN_DROP_NOT_ON_LINK, in->length, v6) : VERDICT_LEAVE;
   }
   if (!IS_TC && !is_target(fib->ifindex)) return must_send ? VERDICT_LEAVE : VERDICT_REWRITE;
   know->route.sends = true;

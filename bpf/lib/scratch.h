@@ -41,6 +41,8 @@ struct scratch {
   struct rewrite rewrite;
   struct route route;
   struct flow_work work;
+  __u32 traced_frontend;  // of a known flow, if it is to be told of; else 0
+  __u32 traced_backend;
 };
 
 struct {

@@ -29,15 +29,16 @@ using process::Context;
 // What acts on this node's network; ipam-service, which decides, comes before.
 // `ipam_rpc` null: ipam-service runs elsewhere.
 std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry,
-                                      const std::shared_ptr<ipam::IpamRpc>& ipam_rpc) {
+                                      const std::shared_ptr<ipam::IpamRpc>& ipam_rpc,
+                                      const std::shared_ptr<datapath::ControlRpc>& control) {
   std::vector<Supervisor::Entry> stages;
   if (ipam_rpc != nullptr) {
     stages.push_back({"ipam", [&registry, ipam_rpc](const Context& c) {
                         return ipam::NewIpamService(c, &registry, ipam_rpc);
                       }});
   }
-  stages.push_back({"datapath", [&registry](const Context& c) {
-                      return datapath::NewDatapathService(c, {.registry = &registry});
+  stages.push_back({"datapath", [&registry, control](const Context& c) {
+                      return datapath::NewDatapathService(c, {.registry = &registry}, control);
                     }});
   stages.push_back({"l2", [&](const Context& c) { return l2::NewL2Service(c, registry); }});
   stages.push_back({"bgp", [](const Context& c) { return bgp::NewBgpService(c); }});
@@ -69,7 +70,8 @@ absl::Status RunUntilStopped(const Options& options) {
       &log,         &exporter};
   std::optional<process::MetricsEndpoint> endpoint(std::in_place, base, "portolan");
 
-  std::vector<grpc::Service*> rpcs = {hub.service()};
+  const auto datapath_control = std::make_shared<datapath::ControlRpc>();
+  std::vector<grpc::Service*> rpcs = {hub.service(), datapath_control.get()};
   std::unique_ptr<Stage> config_stage;
   std::shared_ptr<ipam::IpamRpc> ipam_rpc;
   if (options.join.empty()) {
@@ -95,7 +97,7 @@ absl::Status RunUntilStopped(const Options& options) {
 
   absl::Status result;
   std::unique_ptr<Supervisor> supervisor = std::make_unique<Supervisor>(
-      base, Stages(registry, ipam_rpc), upstreams, [&](absl::Status status) {
+      base, Stages(registry, ipam_rpc, datapath_control), upstreams, [&](absl::Status status) {
         result = std::move(status);
         loop->Stop();
       });

@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "api/proto/allocation/v1alpha1/allocation.pb.h"
 #include "api/proto/config/v1alpha1/config.pb.h"
+#include "api/proto/datapath/v1alpha1/datapath.pb.h"
 #include "api/proto/stream/v1alpha1/stream.grpc.pb.h"
 #include "services/base/status/status_macros.h"
 #include "services/base/wire/server.h"
@@ -132,6 +133,12 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::ConfigChannel() const {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::IpamChannel() const {
   return PublisherOf(allocation::v1alpha1::PoolState::descriptor()->full_name(),
                      "ipam-service does not run here; ask the process that has it, with --socket");
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::DatapathChannel() const {
+  return PublisherOf(datapath::v1alpha1::InterfaceState::descriptor()->full_name(),
+                     "datapath-loader does not run here; ask the process that has it, with "
+                     "--socket");
 }
 
 }  // namespace portolan::cli

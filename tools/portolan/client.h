@@ -43,6 +43,8 @@ class Client {
   absl::StatusOr<std::shared_ptr<grpc::Channel>> ConfigChannel() const;
   // Of the process that serves ipam.v1alpha1.Ipam, found in the same way.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> IpamChannel() const;
+  // Of the process that serves datapath.v1alpha1.DatapathControl: the first that has a datapath.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> DatapathChannel() const;
 
  private:
   struct Socket {

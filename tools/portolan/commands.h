@@ -33,6 +33,31 @@ int ExplainService(const Places& places, const std::string& service, Output outp
 int PlanApply(const Places& places, const std::string& file, bool replace, Output output);
 int PlanDelete(const Places& places, const std::string& path, Output output);
 
+// Which flows of a node's datapath are meant; all that is given must be true of one.
+struct FlowSelection {
+  std::string service;  // NAMESPACE/NAME
+  std::string backend;  // address
+  std::string client;   // address or prefix
+};
+
+int DatapathFlows(const Places& places, const FlowSelection& selection, Output output);
+int DatapathFlush(const Places& places, const FlowSelection& selection);
+// Takes over what DatapathFlows() has printed as JSON; kNotSatisfied when a flow was refused.
+int DatapathImport(const Places& places, const std::string& file);
+int DatapathCapabilities(const Places& places, Output output);
+// `packet`: hexadecimal digits of a whole frame, or "-" for standard input.
+int DatapathSimulate(const Places& places, const std::string& interface, const std::string& program,
+                     const std::string& packet, Output output);
+// Both files empty: to the programs of the running binary.
+int DatapathUpgrade(const Places& places, const std::string& tc_file, const std::string& xdp_file);
+
+struct TraceOptions {
+  std::string service;       // empty: a sample of what is dropped
+  uint32_t drop_sample = 0;  // one in so many; 0: as the datapath likes
+  uint64_t count = 0;        // ends after so many events; 0: never
+};
+int Trace(const Places& places, const TraceOptions& options, Output output);
+
 struct EditOptions {
   bool dry_run = false;
   bool allow_renumber = false;  // otherwise an edit that takes an address from a Service is refused

@@ -28,6 +28,8 @@ class CommandLine {
     AddExplain();
     AddPlan();
     AddConfig();
+    AddDatapath();
+    AddTrace();
   }
 
   int Main(int argc, char** argv) {
@@ -113,6 +115,80 @@ class CommandLine {
         return path_.empty() ? PlanApply(places_, argument_, replace_, Format())
                              : PlanDelete(places_, path_, Format());
       };
+    });
+  }
+
+  void AddSelection(CLI::App* command) {
+    command->add_option("--service", selection_.service, "NAMESPACE/NAME");
+    command->add_option("--backend", selection_.backend, "its address");
+    command->add_option("--client", selection_.client, "its address, or a prefix");
+  }
+
+  void AddDatapath() {
+    CLI::App* datapath = app_.add_subcommand("datapath", "ask a node's datapath, and act on it");
+    datapath->require_subcommand(1);
+    CLI::App* flows = datapath->add_subcommand("flows", "list flows; as JSON for import");
+    AddSelection(flows);
+    AddOutput(flows);
+    flows->callback(
+        [this] { action_ = [this] { return DatapathFlows(places_, selection_, Format()); }; });
+
+    CLI::App* flush = datapath->add_subcommand("flush", "forget flows; they start anew");
+    AddSelection(flush);
+    flush->callback([this] { action_ = [this] { return DatapathFlush(places_, selection_); }; });
+
+    CLI::App* take_over = datapath->add_subcommand("import", "take flows over from another node");
+    take_over->add_option("FILE", argument_, "of `datapath flows -o json`; - for standard input")
+        ->required();
+    take_over->callback(
+        [this] { action_ = [this] { return DatapathImport(places_, argument_); }; });
+
+    CLI::App* capabilities =
+        datapath->add_subcommand("capabilities", "what this kernel can, and why it matters");
+    AddOutput(capabilities);
+    capabilities->callback(
+        [this] { action_ = [this] { return DatapathCapabilities(places_, Format()); }; });
+    AddSimulate(datapath);
+
+    CLI::App* upgrade = datapath->add_subcommand(
+        "upgrade", "test the programs of the running binary and put them on the interfaces");
+    CLI::Option* tc = upgrade->add_option("--tc", tc_file_, "another tc program, an ELF object");
+    upgrade->add_option("--xdp", xdp_file_, "and the xdp program that belongs to it")->needs(tc);
+    upgrade->callback(
+        [this] { action_ = [this] { return DatapathUpgrade(places_, tc_file_, xdp_file_); }; });
+  }
+
+  void AddSimulate(CLI::App* datapath) {
+    CLI::App* simulate = datapath->add_subcommand(
+        "simulate", "what would be done with a packet, and why; nothing changes");
+    simulate->add_option("--interface", path_, "where it comes in")->required();
+    simulate->add_option("--program", program_, "xdp or tc")
+        ->check(CLI::IsMember({"xdp", "tc"}))
+        ->capture_default_str();
+    simulate->add_option("PACKET", argument_, "the frame in hexadecimal; - for standard input")
+        ->required();
+    AddOutput(simulate);
+    simulate->callback([this] {
+      action_ = [this] { return DatapathSimulate(places_, path_, program_, argument_, Format()); };
+    });
+  }
+
+  void AddTrace() {
+    CLI::App* trace = app_.add_subcommand("trace", "print single packets as they pass a node");
+    CLI::Option* service =
+        trace->add_option("--service", trace_.service, "all packets of this one, NAMESPACE/NAME");
+    trace
+        ->add_option("--drops", trace_.drop_sample,
+                     "instead: what is dropped, one packet in so many")
+        ->check(CLI::PositiveNumber)
+        ->excludes(service);
+    trace->add_option("--count", trace_.count, "end after so many lines");
+    AddOutput(trace);
+    trace->callback([this] {
+      if (trace_.service.empty() && trace_.drop_sample == 0) {
+        throw CLI::RequiredError("--service or --drops");
+      }
+      action_ = [this] { return Trace(places_, trace_, Format()); };
     });
   }
 
@@ -211,6 +287,11 @@ class CommandLine {
   bool replace_ = false;
   std::string path_;
   EditOptions edit_;
+  FlowSelection selection_;
+  TraceOptions trace_;
+  std::string program_ = "tc";
+  std::string tc_file_;
+  std::string xdp_file_;
   uint64_t revision_ = 0;
   standalone::Options options_;
   std::function<int()> action_;

@@ -25,12 +25,31 @@ BACKENDS = {
 _BINARIES = "services/datapath-loader"
 
 
+_ECHO = """
+import socket, sys, threading
+tcp = socket.create_server(('::', int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
+udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+udp.setsockopt(socket.SOL_SOCKET, 33, 1 << 23)  # SO_RCVBUFFORCE
+udp.bind(('::', int(sys.argv[1])))
+def serve(c):
+    while data := c.recv(1 << 16): c.sendall(data)
+def datagrams():
+    while True:
+        data, peer = udp.recvfrom(100)
+        udp.sendto(data, peer)
+threading.Thread(target=datagrams, daemon=True).start()
+print('ready', flush=True)
+while True: threading.Thread(target=serve, args=(tcp.accept()[0],), daemon=True).start()
+"""
+
+
 class Laboratory:
     """`with Laboratory() as lab:`"""
 
     def __init__(self):
         self.topology = Topology()
         self.loader = None
+        self.binary = os.path.abspath(f"{_BINARIES}/datapath-loader")
 
     def __enter__(self):
         self.topology.__enter__()
@@ -90,7 +109,7 @@ class Laboratory:
 
     def arguments(self, *extra):
         return [
-            *(os.path.abspath(f"{_BINARIES}/datapath-loader"), "--node", "a", "--bpf-dir", self.pins),
+            *(self.binary, "--node", "a", "--bpf-dir", self.pins),
             *("--state-dir", self.state_dir, *extra),
         ]
 
@@ -214,6 +233,18 @@ class Laboratory:
             "except TimeoutError: print('silence')\n"
         )
         return self.client.run(["/usr/bin/python3", "-c", script, address, str(port)], check=False).stdout.strip()
+
+    def echo(self):
+        """From now on the backends send what comes to their port back, datagrams and streams."""
+        for name in BACKENDS:
+            backend = self.topology.hosts[name]
+            owners = f"ss -Hlntup 'sport = :{BACKEND_PORT}' | grep -o 'pid=[0-9]*' | cut -d= -f2"
+            for pid in set(backend.run(["sh", "-c", owners]).stdout.split()):
+                os.kill(int(pid), 9)
+            wait_until(
+                lambda: not backend.run(["ss", "-Hlntu", f"sport = :{BACKEND_PORT}"]).stdout, what="the port is free"
+            )
+            backend.spawn(["/usr/bin/python3", "-c", _ECHO, str(BACKEND_PORT)], name="echo").wait_for_log("ready")
 
     def ping(self, address):
         """Does the address answer an echo request?"""

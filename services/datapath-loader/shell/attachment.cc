@@ -118,6 +118,12 @@ bool Attachment::IsAlive() const {
   return bpf_tc_query(&hook, &options) == 0;
 }
 
+absl::Status Attachment::Update(int program) {
+  if (hook_ == Hook::kClsact) return AttachClsact(ifindex_, program).status();
+  if (bpf_link_update(link_.get(), program, nullptr) == 0) return absl::OkStatus();
+  return HookError(HookName(hook_), errno);
+}
+
 absl::Status Attachment::Detach() {
   if (hook_ == Hook::kClsact) return DetachClsact(ifindex_);
   if (unlink(pin_.c_str()) != 0 && errno != ENOENT) {

@@ -37,6 +37,8 @@ class Attachment {
   Hook hook() const { return hook_; }
   // Still on its interface? False when that is gone.
   bool IsAlive() const;
+  // Replaces the program, without a gap. On an error the one before goes on.
+  absl::Status Update(int program);
   // Ends it: the link, its pin, or the filter.
   absl::Status Detach();
 

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "services/datapath-loader/core/engine.h"
 #include "services/datapath-loader/shell/attachment.h"
 #include "services/datapath-loader/shell/interface_map.h"
@@ -46,6 +48,9 @@ class Interfaces {
   void Want(std::map<std::string, WantedInterface> wanted) { wanted_ = std::move(wanted); }
   // Does what can be done now; one report per wanted interface, by name.
   std::vector<InterfaceReport> Reconcile();
+  // Gives all of them other programs, or, if one refuses, none: the error names it. How
+  // many have them now.
+  absl::StatusOr<int> Swap(int tc_program, int xdp_program);
   // Interfaces that carry the datapath, as of the last Reconcile().
   int attached() const { return static_cast<int>(carried_.size()); }
 
@@ -66,6 +71,8 @@ class Interfaces {
   InterfaceReport Carry(const std::string& name, const std::string& mode);
   InterfaceReport Attach(const std::string& name, const std::string& mode, uint32_t ifindex);
   InterfaceReport Describe(const std::string& name, const Carried& carried) const;
+
+  absl::Status SwapEach(int tc_program, int xdp_program);
 
   const std::string directory_;
   const Objects& objects_;

@@ -1,21 +1,19 @@
 #include "services/datapath-loader/shell/objects.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <map>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "bpf/include/datapath_maps.h"
 #include "bpf/programs/object.h"
 #include "services/base/status/status_macros.h"
 #include "services/datapath-loader/shell/file_descriptor.h"
+#include "services/datapath-loader/shell/object_file.h"
 #include "services/datapath-loader/shell/pins.h"
 
 namespace portolan::datapath {
@@ -23,44 +21,6 @@ namespace {
 
 constexpr Sizes kDefaults{.max_flows = 262144, .max_frontends = 16384, .max_backends = 65536};
 constexpr char kCommitMark[] = "settings_map";
-constexpr uint64_t kBpfFIpv6 = 1 << 7;  // flag of bpf_l4_csum_replace(), Linux 6.16
-constexpr size_t kLogTail = 600;
-
-// Maps that both programs and every later life share; the scratch pad is each program's own.
-bool IsShared(const bpf_map* map) {
-  return !bpf_map__is_internal(map) && strcmp(bpf_map__name(map), "scratch") != 0;
-}
-
-// What libbpf says while an object is loaded, the verifier's log included.
-thread_local std::string* captured = nullptr;
-
-int Capture(enum libbpf_print_level level, const char* format, va_list arguments) {
-  if (captured == nullptr || level == LIBBPF_DEBUG) return 0;
-  char line[8192];
-  vsnprintf(line, sizeof(line), format, arguments);
-  captured->append(line);
-  return 0;
-}
-
-absl::Status KernelError(const std::string& what, int error, const std::string& log = "") {
-  std::string message = absl::StrCat(what, ": ", strerror(error));
-  if (!log.empty()) {
-    absl::StrAppend(&message, "; the kernel's last words: ",
-                    log.substr(log.size() - std::min(log.size(), kLogTail)));
-  }
-  switch (error) {
-    case EPERM:
-    case EACCES:
-      // The verifier says EACCES too, with a log.
-      if (absl::StrContains(log, "BEGIN PROG LOAD LOG")) return absl::UnavailableError(message);
-      return absl::PermissionDeniedError(message);
-    case ENOMEM:
-    case E2BIG:
-      return absl::ResourceExhaustedError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
-}
 
 Sizes OrDefaults(Sizes sizes) {
   if (sizes.max_flows == 0) sizes.max_flows = kDefaults.max_flows;
@@ -76,7 +36,7 @@ uint32_t TableChunks(const Sizes& sizes) {
   return sizes.max_backends * (256 / PORTOLAN_CHUNK_SLOTS) + 2 * kLargest;
 }
 
-std::map<std::string, uint32_t> MapEntries(const Sizes& sizes) {
+MapSizes MapEntries(const Sizes& sizes) {
   return {{"flows4", 2 * sizes.max_flows},  // two directions
           {"flows6", 2 * sizes.max_flows},
           {"frontends", sizes.max_frontends},
@@ -90,51 +50,13 @@ std::map<std::string, uint32_t> MapEntries(const Sizes& sizes) {
           {"maglev", TableChunks(sizes)}};
 }
 
-absl::StatusOr<bpf_object*> Open(const bpf::Object& bytes, const Sizes& sizes) {
-  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = bytes.name);
-  bpf_object* object = bpf_object__open_mem(bytes.data, bytes.size, &options);
-  if (object == nullptr) return KernelError(absl::StrCat("cannot open ", bytes.name), errno);
-  for (const auto& [name, entries] : MapEntries(sizes)) {
-    bpf_map__set_max_entries(bpf_object__find_map_by_name(object, name.c_str()), entries);
+absl::StatusOr<bpf_object*> Open(const bpf::Object& bytes, const MapSizes& entries_of) {
+  ASSIGN_OR_RETURN(bpf_object * object, OpenObject(bytes));
+  for (const auto& [name, entries] : entries_of) {
+    bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
+    if (map != nullptr) bpf_map__set_max_entries(map, entries);
   }
   return object;
-}
-
-absl::Status LoadObject(bpf_object* object, const char* name) {
-  std::string log;
-  captured = &log;
-  const int error = bpf_object__load(object);
-  captured = nullptr;
-  if (error == 0) return absl::OkStatus();
-  return KernelError(absl::StrCat("the kernel refused ", name), -error, log);
-}
-
-// Does the kernel's bpf_l4_csum_replace() know that a checksum is IPv6's?
-bool KernelHasIpv6ChecksumFlag() {
-  btf* types = btf__load_vmlinux_btf();
-  if (types == nullptr) return false;
-  bool found = false;
-  for (__u32 id = 1; !found && id < btf__type_cnt(types); id++) {
-    const btf_type* type = btf__type_by_id(types, id);
-    if (!btf_is_enum(type)) continue;
-    for (int i = 0; !found && i < btf_vlen(type); i++) {
-      const char* value = btf__name_by_offset(types, btf_enum(type)[i].name_off);
-      found = value != nullptr && strcmp(value, "BPF_F_IPV6") == 0;
-    }
-  }
-  btf__free(types);
-  return found;
-}
-
-// The only constant of lb_tc: l4_csum_ipv6_flag.
-absl::Status SetConstants(bpf_object* object) {
-  bpf_map* map;
-  bpf_object__for_each_map(map, object) {
-    if (!absl::EndsWith(bpf_map__name(map), ".rodata")) continue;
-    const uint64_t flag = KernelHasIpv6ChecksumFlag() ? kBpfFIpv6 : 0;
-    if (bpf_map__set_initial_value(map, &flag, sizeof(flag)) == 0) return absl::OkStatus();
-  }
-  return absl::InternalError("lb_tc has no constant l4_csum_ipv6_flag of 8 bytes");
 }
 
 std::string MapPath(const std::string& directory, const char* name) {
@@ -181,7 +103,6 @@ bool IsLinkAlive(const std::string& path) {
 
 absl::StatusOr<std::unique_ptr<Objects>> Objects::Load(const std::string& directory,
                                                        const Sizes& configured, const Log& log) {
-  libbpf_set_print(Capture);
   const Sizes sizes = OrDefaults(configured);
   std::unique_ptr<Objects> objects(new Objects);
   objects->limits_ = {.frontends = sizes.max_frontends,
@@ -189,8 +110,9 @@ absl::StatusOr<std::unique_ptr<Objects>> Objects::Load(const std::string& direct
                       .table_slots = TableChunks(sizes) * PORTOLAN_CHUNK_SLOTS,
                       .chunk_slots = PORTOLAN_CHUNK_SLOTS};
   RETURN_IF_ERROR(objects->DiscardOrAccept(directory));
-  RETURN_IF_ERROR(objects->LoadTc(directory, sizes));
-  objects->xdp_error_ = objects->LoadXdp(sizes);
+  const MapSizes entries = MapEntries(sizes);
+  RETURN_IF_ERROR(objects->LoadTc(directory, bpf::LbTc(), entries));
+  objects->xdp_error_ = objects->LoadXdp(bpf::LbXdp(), entries);
   if (!objects->xdp_error_.ok()) {
     log.Warning("no XDP", {{"error", std::string(objects->xdp_error_.message())}});
   }
@@ -234,8 +156,9 @@ absl::Status Objects::DiscardOrAccept(const std::string& directory) {
   return PreparePinDirectory(directory);
 }
 
-absl::Status Objects::LoadTc(const std::string& directory, const Sizes& sizes) {
-  ASSIGN_OR_RETURN(tc_, Open(bpf::LbTc(), sizes));
+absl::Status Objects::LoadTc(const std::string& directory, const bpf::Object& bytes,
+                             const MapSizes& entries) {
+  ASSIGN_OR_RETURN(tc_, Open(bytes, entries));
   RETURN_IF_ERROR(SetConstants(tc_));
   if (adopted_) {
     bpf_map* map;
@@ -244,18 +167,18 @@ absl::Status Objects::LoadTc(const std::string& directory, const Sizes& sizes) {
     }
   }
   RETURN_IF_ERROR(LoadObject(tc_, "lb_tc"));
-  tc_program_ = bpf_program__fd(bpf_object__find_program_by_name(tc_, "portolan_lb_tc"));
+  ASSIGN_OR_RETURN(tc_program_, ProgramOf(tc_, kTcProgram));
   return absl::OkStatus();
 }
 
-absl::Status Objects::LoadXdp(const Sizes& sizes) {
-  ASSIGN_OR_RETURN(xdp_, Open(bpf::LbXdp(), sizes));
+absl::Status Objects::LoadXdp(const bpf::Object& bytes, const MapSizes& entries) {
+  ASSIGN_OR_RETURN(xdp_, Open(bytes, entries));
   bpf_map* map;
   bpf_object__for_each_map(map, xdp_) {
     if (IsShared(map)) bpf_map__reuse_fd(map, this->map(bpf_map__name(map)));
   }
   RETURN_IF_ERROR(LoadObject(xdp_, "lb_xdp"));
-  xdp_program_ = bpf_program__fd(bpf_object__find_program_by_name(xdp_, "portolan_lb_xdp"));
+  ASSIGN_OR_RETURN(xdp_program_, ProgramOf(xdp_, kXdpProgram));
   return absl::OkStatus();
 }
 
@@ -278,6 +201,38 @@ absl::Status Objects::PinMaps(const std::string& directory) {
     RETURN_IF_ERROR(pin(bpf_map__name(map)));
   }
   return pin(kCommitMark);
+}
+
+absl::StatusOr<std::unique_ptr<Objects>> Objects::LoadPrivate(const bpf::Object& tc,
+                                                              const bpf::Object& xdp,
+                                                              const MapSizes& entries) {
+  std::unique_ptr<Objects> objects(new Objects);
+  RETURN_IF_ERROR(objects->LoadTc("", tc, entries));
+  objects->xdp_error_ = objects->LoadXdp(xdp, entries);
+  const auto size_of = [&](const char* name) {
+    return bpf_map__max_entries(bpf_object__find_map_by_name(objects->tc_, name));
+  };
+  objects->limits_ = {.frontends = size_of("frontends"),
+                      .backends = size_of("backends") - 1,
+                      .table_slots = size_of("maglev") * PORTOLAN_CHUNK_SLOTS,
+                      .chunk_slots = PORTOLAN_CHUNK_SLOTS};
+  return objects;
+}
+
+void Objects::Use(std::shared_ptr<Programs> programs) {
+  tc_program_ = programs->tc_program();
+  xdp_program_ = programs->xdp_program();
+  xdp_error_ = absl::OkStatus();
+  programs_ = std::move(programs);
+}
+
+std::vector<std::string> Objects::map_names() const {
+  std::vector<std::string> names;
+  bpf_map* map;
+  bpf_object__for_each_map(map, tc_) {
+    if (IsShared(map)) names.emplace_back(bpf_map__name(map));
+  }
+  return names;
 }
 
 int Objects::map(const char* name) const { return bpf_object__find_map_fd_by_name(tc_, name); }

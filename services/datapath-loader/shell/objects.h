@@ -9,13 +9,17 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "bpf/programs/object.h"
 #include "services/base/log/log.h"
 #include "services/datapath-loader/core/map_image.h"
+#include "services/datapath-loader/shell/programs.h"
 
 struct bpf_object;
 
@@ -28,6 +32,9 @@ struct Sizes {
   uint32_t max_backends = 0;
 };
 
+// Entries by map; maps that are not named have those of their declaration.
+using MapSizes = std::map<std::string, uint32_t>;
+
 class Objects {
  public:
   // `directory` as prepared by PreparePinDirectory(). Errors: PERMISSION_DENIED (no privilege),
@@ -35,11 +42,20 @@ class Objects {
   // maps), UNAVAILABLE (the kernel refused; the end of its reasons is in the message).
   static absl::StatusOr<std::unique_ptr<Objects>> Load(const std::string& directory,
                                                        const Sizes& sizes, const Log& log);
+  // Other programs over maps of their own, which nobody else sees and which go with them: to try
+  // them.
+  static absl::StatusOr<std::unique_ptr<Objects>> LoadPrivate(const bpf::Object& tc,
+                                                              const bpf::Object& xdp,
+                                                              const MapSizes& entries);
   ~Objects();
+
+  // From now on these are the programs; the maps stay.
+  void Use(std::shared_ptr<Programs> programs);
 
   bool adopted() const { return adopted_; }
   Limits limits() const { return limits_; }
   int map(const char* name) const;  // descriptor, lives as long as this object
+  std::vector<std::string> map_names() const;
   int tc_program() const { return tc_program_; }
   // -1 when the kernel refused it: `xdp_error` says why. The tc program does without.
   int xdp_program() const { return xdp_program_; }
@@ -48,8 +64,9 @@ class Objects {
  private:
   Objects() = default;
   absl::Status DiscardOrAccept(const std::string& directory);
-  absl::Status LoadTc(const std::string& directory, const Sizes& sizes);
-  absl::Status LoadXdp(const Sizes& sizes);
+  absl::Status LoadTc(const std::string& directory, const bpf::Object& bytes,
+                      const MapSizes& entries);
+  absl::Status LoadXdp(const bpf::Object& bytes, const MapSizes& entries);
   absl::Status PinMaps(const std::string& directory);
 
   bpf_object* tc_ = nullptr;
@@ -59,6 +76,7 @@ class Objects {
   int tc_program_ = -1;
   int xdp_program_ = -1;
   absl::Status xdp_error_;
+  std::shared_ptr<Programs> programs_;  // in place of those of the objects above
 };
 
 }  // namespace portolan::datapath

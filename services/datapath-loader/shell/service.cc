@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "api/proto/allocation/v1alpha1/allocation.pb.h"
 #include "api/proto/config/v1alpha1/config.pb.h"
 #include "api/proto/datapath/v1alpha1/datapath.pb.h"
@@ -17,6 +18,8 @@
 #include "services/base/wire/hub.h"
 #include "services/base/wire/reader.h"
 #include "services/datapath-loader/core/engine.h"
+#include "services/datapath-loader/shell/capabilities.h"
+#include "services/datapath-loader/shell/control.h"
 #include "services/datapath-loader/shell/convert.h"
 #include "services/datapath-loader/shell/health_checker.h"
 #include "services/datapath-loader/shell/host.h"
@@ -26,6 +29,8 @@
 #include "services/datapath-loader/shell/pins.h"
 #include "services/datapath-loader/shell/policy_rules.h"
 #include "services/datapath-loader/shell/publisher.h"
+#include "services/datapath-loader/shell/self_test.h"
+#include "services/datapath-loader/shell/tracing.h"
 
 namespace portolan::datapath {
 namespace {
@@ -42,7 +47,12 @@ constexpr absl::Duration kHostDelay = absl::Milliseconds(20);
 KernelUnavailable Explain(const absl::Status& status, const std::string& node) {
   KernelUnavailable problem;
   problem.message = absl::StrCat("the datapath is not loaded: ", std::string(status.message()));
-  switch (status.code()) {
+  const std::vector<std::string> missing = MissingPrivileges();
+  if (!missing.empty()) {
+    absl::StrAppend(&problem.message, " (this process lacks ", absl::StrJoin(missing, ", "), ")");
+  }
+  // The verifier does not say that it is for a privilege that it refuses.
+  switch (missing.empty() ? status.code() : absl::StatusCode::kPermissionDenied) {
     case absl::StatusCode::kPermissionDenied:
       problem.reason = "no-privilege";
       problem.remedy = "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON and a bpffs";
@@ -53,6 +63,12 @@ KernelUnavailable Explain(const absl::Status& status, const std::string& node) {
           "restore the settings that the pins were made with, choose another --bpf-dir, or give "
           "them up with all flows: datapath-loader --detach --node ",
           node);
+      break;
+    case absl::StatusCode::kAborted:
+      problem.reason = "self-test-failed";
+      problem.remedy =
+          "the programs that are on the interfaces go on; start the version that they are from "
+          "again, and report this";
       break;
     case absl::StatusCode::kResourceExhausted:
       problem.reason = "no-memory";
@@ -69,14 +85,22 @@ KernelUnavailable Explain(const absl::Status& status, const std::string& node) {
 
 class DatapathService : public process::Service {
  public:
-  DatapathService(const process::Context& context, Options options)
+  DatapathService(const process::Context& context, Options options,
+                  std::shared_ptr<ControlRpc> control)
       : context_(context),
+        control_rpc_(std::move(control)),
         pin_directory_(ChoosePinDirectory(options.pin_directory, context.state_dir, context.node)),
         publisher_(context),
         engine_(context.node),
         settings_(DefaultSettings()),
         health_(context.loop, options.registry != nullptr ? *options.registry : no_checks_,
-                [this](const HealthChanged& change) { Send(change); }) {}
+                [this](const HealthChanged& change) { Send(change); }),
+        control_(context.clock, control_rpc_,
+                 {.on_trace = [this](TraceWish wish) { OnTrace(std::move(wish)); },
+                  .on_upgrade =
+                      [this](std::shared_ptr<Programs> programs, Control::OnSwapped done) {
+                        OnUpgrade(std::move(programs), std::move(done));
+                      }}) {}
 
   ~DatapathService() override {
     for (const Loop::TimerId timer : {tick_timer_, engine_timer_, host_timer_, load_timer_}) {
@@ -84,6 +108,7 @@ class DatapathService : public process::Service {
     }
   }
 
+  std::vector<grpc::Service*> rpcs() override { return {control_rpc_.get()}; }
   absl::Status Start(const process::Upstreams& upstreams) override;
   void Collect(metrics::Page& page) const override { publisher_.Collect(page); }
 
@@ -114,10 +139,15 @@ class DatapathService : public process::Service {
   void Run(const Effect& effect);
   void Run(const ApplyBatch& effect);
   void Run(const ArmTimer& effect);
+  // From the control thread.
+  void OnTrace(TraceWish wish);
+  void OnUpgrade(std::shared_ptr<Programs> programs, Control::OnSwapped done);
+  void PostToLoop(Loop::Callback callback);
   void SayNode();
   void MarkSyncedWhenSettled();
 
   const process::Context context_;
+  const std::shared_ptr<ControlRpc> control_rpc_;
   const std::string pin_directory_;
   Publisher publisher_;
   Engine engine_;
@@ -137,6 +167,7 @@ class DatapathService : public process::Service {
   std::unique_ptr<Objects> objects_;
   std::unique_ptr<KernelMaps> maps_;
   std::unique_ptr<Interfaces> interfaces_;
+  std::optional<Tracing> tracing_;
   std::optional<KernelUnavailable> unavailable_;
   Sizes loaded_sizes_;
 
@@ -145,6 +176,7 @@ class DatapathService : public process::Service {
   Loop::TimerId host_timer_ = 0;
   Loop::TimerId load_timer_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what is posted
+  Control control_;
   std::unique_ptr<HostWatch> host_watch_;
   std::vector<std::shared_ptr<void>> readers_;  // last: they call into the above
 };
@@ -279,6 +311,9 @@ void DatapathService::OnInterfaces() {
     if (!Concerns(interface, context_.node)) continue;
     wanted[name] = {.mode = interface.mode(), .inside = interface.inside()};
   }
+  std::vector<std::string> names;
+  for (const auto& [name, interface] : wanted) names.push_back(name);
+  control_.Interfaces(std::move(names));
   interfaces_->Want(std::move(wanted));
   publisher_.Interfaces(interfaces_->Reconcile());
   Send(HostChanged{.attached_interfaces = interfaces_->attached(),
@@ -339,6 +374,7 @@ void DatapathService::TryLoad() {
     SayNode();
     return;
   }
+  tracing_.reset();
   interfaces_.reset();
   maps_.reset();
   objects_.reset();
@@ -348,6 +384,7 @@ void DatapathService::TryLoad() {
                         {{"error", std::string(status.message())}, {"remedy", problem.remedy}});
   }
   unavailable_ = problem;
+  control_.Unloaded(absl::StrCat(problem.message, "; ", problem.remedy));
   Send(problem);
   SayNode();
   load_timer_ = context_.loop->RunAfter(kRetryLoad, [this] {
@@ -360,6 +397,8 @@ absl::Status DatapathService::Load() {
   RETURN_IF_ERROR(PreparePinDirectory(pin_directory_));
   loaded_sizes_ = ToSizes(settings_);
   ASSIGN_OR_RETURN(objects_, Objects::Load(pin_directory_, loaded_sizes_, *context_.log));
+  // What is on the interfaces carries packets, and stays unless these do it, too.
+  if (objects_->adopted()) RETURN_IF_ERROR(SelfTest(bpf::LbTc(), bpf::LbXdp()));
   ASSIGN_OR_RETURN(maps_, KernelMaps::Open(*objects_));
   RETURN_IF_ERROR(maps_->Write(CurrentSettings()));
   ASSIGN_OR_RETURN(MapImage image, maps_->Read());
@@ -367,7 +406,9 @@ absl::Status DatapathService::Load() {
                                          {"adopted", objects_->adopted() ? "yes" : "no"},
                                          {"frontends", absl::StrCat(image.frontends.size())},
                                          {"backends", absl::StrCat(image.backends.size())}});
+  tracing_.emplace(*objects_);
   interfaces_ = std::make_unique<Interfaces>(pin_directory_, *objects_);
+  control_.Loaded(LiveMaps(*objects_));
   Send(KernelReady{objects_->limits(), std::move(image)});
   return absl::OkStatus();
 }
@@ -385,6 +426,10 @@ void DatapathService::Run(const Effect& effect) {
     publisher_.Publish(effect);
     if (const auto* backends = std::get_if<PublishBackends>(&effect)) {
       health_.SetBackends(backends->key, backends->views);
+    } else if (const auto* frontend = std::get_if<PublishFrontend>(&effect)) {
+      control_.Learn(frontend->view);
+    } else if (const auto* gone = std::get_if<RemoveFrontend>(&effect)) {
+      control_.Forget(gone->key);
     }
   }
 }
@@ -395,7 +440,9 @@ void DatapathService::Run(const ApplyBatch& effect) {
     if (alive.expired()) return;
     batches_--;
     if (maps_ == nullptr) return;
-    Send(BatchDone{maps_->Execute(*batch)});
+    BatchDone done{maps_->Execute(*batch)};
+    tracing_->Reassert();
+    Send(done);
     MarkSyncedWhenSettled();
   });
 }
@@ -407,6 +454,34 @@ void DatapathService::Run(const ArmTimer& effect) {
   engine_timer_ = context_.loop->RunAfter(delay + absl::Milliseconds(1), [this] {
     engine_timer_ = 0;
     Send(TimerFired{});
+  });
+}
+
+void DatapathService::PostToLoop(Loop::Callback callback) {
+  context_.loop->Post(
+      [alive = std::weak_ptr<bool>(alive_), callback = std::move(callback)]() mutable {
+        if (!alive.expired()) callback();
+      });
+}
+
+void DatapathService::OnTrace(TraceWish wish) {
+  PostToLoop([this, wish = std::move(wish)]() mutable {
+    if (tracing_.has_value()) tracing_->Want(std::move(wish));
+  });
+}
+
+void DatapathService::OnUpgrade(std::shared_ptr<Programs> programs, Control::OnSwapped done) {
+  PostToLoop([this, programs = std::move(programs), done = std::move(done)]() mutable {
+    if (interfaces_ == nullptr) return done(absl::UnavailableError("the datapath is not loaded"));
+    absl::StatusOr<int> swapped =
+        interfaces_->Swap(programs->tc_program(), programs->xdp_program());
+    if (swapped.ok()) {
+      objects_->Use(std::move(programs));
+      context_.log->Info("programs upgraded", {{"interfaces", absl::StrCat(*swapped)}});
+    } else {
+      context_.log->Error("upgrade undone", {{"error", std::string(swapped.status().message())}});
+    }
+    done(std::move(swapped));
   });
 }
 
@@ -440,8 +515,8 @@ void DatapathService::MarkSyncedWhenSettled() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<process::Service>> NewDatapathService(
-    const process::Context& context, Options options) {
-  return std::make_unique<DatapathService>(context, std::move(options));
+    const process::Context& context, Options options, std::shared_ptr<ControlRpc> control) {
+  return std::make_unique<DatapathService>(context, std::move(options), std::move(control));
 }
 
 absl::Status Detach(const std::string& node, const std::string& state_dir, const Options& options) {

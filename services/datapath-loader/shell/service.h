@@ -2,9 +2,9 @@
 //
 // It reads ServiceIntent, BackendSet, Allocation, Node, DatapathInterface and DatapathSettings, and
 // publishes InterfaceState, FrontendState and ObjectStatus (component "datapath"; kinds "service",
-// "interface", and "node" for the datapath as a whole). Nothing is loaded before all six streams
-// are synced. When the datapath cannot be loaded the service goes on, says so in every status, and
-// tries again every ten seconds.
+// "interface", and "node" for the datapath as a whole). Answers datapath.v1alpha1.DatapathControl.
+// Nothing is loaded before all six streams are synced. When the datapath cannot be loaded the
+// service goes on, says so in every status, and tries again every ten seconds.
 //
 // Its end, orderly or not, detaches nothing: pinned maps and links go on forwarding, and the next
 // start adopts them. Detach() ends it.
@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "plugins/sdk/registry.h"
 #include "services/base/process/service.h"
+#include "services/datapath-loader/shell/control_rpc.h"
 
 namespace portolan::datapath {
 
@@ -27,8 +28,10 @@ struct Options {
   const plugin::Registry* registry = nullptr;
 };
 
+// `control`: the face of its RPCs, which may be there before and after it.
 absl::StatusOr<std::unique_ptr<process::Service>> NewDatapathService(
-    const process::Context& context, Options options = {});
+    const process::Context& context, Options options = {},
+    std::shared_ptr<ControlRpc> control = std::make_shared<ControlRpc>());
 
 // Takes a node's datapath off its interfaces and forgets its maps, with all flows. For the network
 // namespace and the pin directory of a datapath that does not run.

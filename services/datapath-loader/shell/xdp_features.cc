@@ -20,6 +20,7 @@ constexpr uint8_t kDevGet = 1;           // NETDEV_CMD_DEV_GET
 constexpr uint16_t kDevIfindex = 1;      // NETDEV_A_DEV_IFINDEX
 constexpr uint16_t kDevXdpFeatures = 3;  // NETDEV_A_DEV_XDP_FEATURES
 constexpr uint64_t kNdoXmit = 1 << 2;    // NETDEV_XDP_ACT_NDO_XMIT
+constexpr uint64_t kNative = 1 | 2;      // NETDEV_XDP_ACT_BASIC, NETDEV_XDP_ACT_REDIRECT
 
 using Buffer = std::vector<char>;
 
@@ -72,18 +73,24 @@ std::optional<uint64_t> Ask(int fd, const Buffer& request, uint16_t wanted) {
 
 }  // namespace
 
-bool TakesXdpFrames(uint32_t ifindex) {
+std::optional<XdpFeatures> AskXdpFeatures(uint32_t ifindex) {
   const FileDescriptor fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
-  if (!fd.ok()) return false;
+  if (!fd.ok()) return std::nullopt;
   const auto family = Ask(
       fd.get(),
       Request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1, CTRL_ATTR_FAMILY_NAME, kFamily, sizeof(kFamily)),
       CTRL_ATTR_FAMILY_ID);
-  if (!family.has_value()) return false;
+  if (!family.has_value()) return std::nullopt;
   const auto features =
       Ask(fd.get(), Request(*family, kDevGet, kVersion, kDevIfindex, &ifindex, sizeof(ifindex)),
           kDevXdpFeatures);
-  return features.has_value() && (*features & kNdoXmit) != 0;
+  if (!features.has_value()) return std::nullopt;
+  return XdpFeatures{.native = (*features & kNative) == kNative,
+                     .target = (*features & kNdoXmit) != 0};
+}
+
+bool TakesXdpFrames(uint32_t ifindex) {
+  return AskXdpFeatures(ifindex).value_or(XdpFeatures()).target;
 }
 
 }  // namespace portolan::datapath

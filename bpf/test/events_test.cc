@@ -1,0 +1,120 @@
+// What the programs tell of single packets: of traced frontends everything, of drops a sample.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "bpf/test/harness.h"
+#include "bpf/test/programs_world.h"
+
+namespace portolan::bpf {
+namespace {
+
+int Keep(void* events, void* data, size_t) {
+  static_cast<std::vector<portolan_event>*>(events)->push_back(
+      *static_cast<const portolan_event*>(data));
+  return 0;
+}
+
+class EventsTest : public ProgramsWorld {
+ protected:
+  void SetUp() override {
+    ProgramsWorld::SetUp();
+    if (!IsSkipped()) Drain();
+  }
+  std::vector<portolan_event> Drain() {
+    std::vector<portolan_event> events;
+    ring_buffer* ring = ring_buffer__new(harness_->map("events"), Keep, &events, nullptr);
+    ring_buffer__consume(ring);
+    ring_buffer__free(ring);
+    return events;
+  }
+  void Trace(uint32_t frontend) {
+    portolan_frontend_info info{};
+    bpf_map_lookup_elem(harness_->map("frontend_info"), &frontend, &info);
+    info.flags |= PORTOLAN_FRONTEND_TRACE;
+    bpf_map_update_elem(harness_->map("frontend_info"), &frontend, &info, BPF_ANY);
+  }
+  void SampleDrops(uint32_t one_in) {
+    portolan_settings settings = harness_->settings();
+    settings.drop_sample = one_in;
+    harness_->SetSettings(settings);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, EventsTest, EveryCase(), CaseName);
+
+TEST_P(EventsTest, ATracedFrontendTellsOfANewFlowAndOfEachPacketThatIsCarried) {
+  Serve(1);
+  Trace(1);
+  Send(Request(kSyn));
+  Send(Request(kAck));
+  const std::vector<portolan_event> events = Drain();
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].kind, PORTOLAN_EVENT_NEW);
+  EXPECT_EQ(events[1].kind, PORTOLAN_EVENT_CARRIED);
+  for (const portolan_event& event : events) {
+    EXPECT_EQ(event.frontend, 1u);
+    EXPECT_EQ(event.backend, 1u);
+    EXPECT_EQ(event.protocol, protocol());
+    EXPECT_EQ(event.family, ipv6() ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4);
+    EXPECT_EQ(event.dport, __builtin_bswap16(80));
+    EXPECT_EQ(event.length, Build(Request(kAck)).size());
+    EXPECT_NE(event.time_ns, 0u);
+  }
+}
+
+TEST_P(EventsTest, AFrontendThatIsNotTracedTellsNothing) {
+  Serve(1);
+  Send(Request(kSyn));
+  Send(Request(kAck));
+  EXPECT_TRUE(Drain().empty());
+}
+
+TEST_P(EventsTest, ATracedFrontendTellsOfEveryDropHoweverFewAreSampled) {
+  Serve(1);
+  Trace(1);
+  SampleDrops(1u << 31);
+  harness_->SetSources(1, ipv6(), Vip(), 80, protocol(), {});
+  harness_->SetSources(1, ipv6(), Vip(), 80, protocol(), {{Router(), ipv6() ? 128u : 32u}});
+  Trace(1);
+  Send(Request(kSyn));
+  Send(Request(kSyn));
+  const std::vector<portolan_event> events = Drain();
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].kind, PORTOLAN_EVENT_DROP);
+  EXPECT_EQ(events[0].reason, PORTOLAN_DROP_SOURCE);
+  EXPECT_EQ(events[0].frontend, 1u);
+}
+
+TEST_P(EventsTest, OtherDropsAreSampledAndOnlyWhileSomebodyWantsThem) {
+  Serve(1);
+  const PacketSpec nobodys = [&] {
+    PacketSpec packet = Request(kSyn);
+    packet.destination_port = 81;
+    return packet;
+  }();
+  portolan_settings settings = harness_->settings();
+  settings.flags &= ~PORTOLAN_SETTING_REFUSE;
+  harness_->SetSettings(settings);
+  for (int i = 0; i < 100; i++) Send(nobodys);
+  EXPECT_TRUE(Drain().empty());
+  settings.drop_sample = 1;
+  harness_->SetSettings(settings);
+  for (int i = 0; i < 100; i++) Send(nobodys);
+  const std::vector<portolan_event> events = Drain();
+  ASSERT_EQ(events.size(), 100u);
+  EXPECT_EQ(events[0].reason, PORTOLAN_DROP_UNSERVED);
+  EXPECT_EQ(events[0].frontend, 0u);
+  settings.drop_sample = 10;
+  harness_->SetSettings(settings);
+  for (int i = 0; i < 1000; i++) Send(nobodys);
+  // 100 are expected; ten standard deviations are 95.
+  const size_t sampled = Drain().size();
+  EXPECT_GT(sampled, 5u);
+  EXPECT_LT(sampled, 195u);
+}
+
+}  // namespace
+}  // namespace portolan::bpf
