@@ -3,6 +3,7 @@
 GET /                   NAME
 GET /whoami             {"name": NAME, "client": ADDRESS, "server": ADDRESS} as this end of the connection sees them
 GET /drip?seconds=N     one line "NAME COUNT" every 100 ms for N seconds: a flow that lasts
+POST /                  NAME and how many octets came
 any UDP datagram        NAME
 Prints "listening on PORT" when ready; port 0 takes a free one (the same for both protocols is not promised then).
 """
@@ -16,6 +17,12 @@ import time
 import urllib.parse
 
 DRIP_INTERVAL_S = 0.1
+_IP_PKTINFO = 8  # linux/in.h; Python has no name for it
+_PACKET_INFO = {
+    socket.AF_INET: (socket.IPPROTO_IP, _IP_PKTINFO),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO),
+}
+_RECEIVE = {socket.AF_INET: _IP_PKTINFO, socket.AF_INET6: socket.IPV6_RECVPKTINFO}
 
 
 def _plain(address):
@@ -36,6 +43,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._drip(float(urllib.parse.parse_qs(url.query).get("seconds", ["1"])[0]))
         else:
             self.send_error(404)
+
+    def do_POST(self):
+        left = int(self.headers["Content-Length"])
+        taken = 0
+        while taken < left:
+            taken += len(self.rfile.read(min(left - taken, 65536)))
+        self._answer(f"{self.server.backend_name} {taken}\n")
 
     def _answer(self, text):
         body = text.encode()
@@ -76,10 +90,14 @@ def _answer_datagrams(name, port):
         with socket.socket(family, socket.SOCK_DGRAM) as udp:
             if family == socket.AF_INET6:
                 udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            level, option = _PACKET_INFO[family]
+            udp.setsockopt(level, _RECEIVE[family], 1)
             udp.bind((address, port))
             while True:
-                _, client = udp.recvfrom(65535)
-                udp.sendto(f"{name}\n".encode(), client)
+                _, told, _, client = udp.recvmsg(65535, 256)
+                # From the address that was asked, which need not be the first one of this machine.
+                where = [(level, option, data) for at, kind, data in told if (at, kind) == (level, option)]
+                udp.sendmsg([f"{name}\n".encode()], where, 0, client)
 
     for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
         threading.Thread(target=serve, args=(family, address), daemon=True).start()

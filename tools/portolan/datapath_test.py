@@ -261,7 +261,7 @@ class DatapathCommandsTest(unittest.TestCase):
             self.assertIn(text, wrong)
         code, _, wrong = self.ask("datapath", "upgrade", "--tc", _PORTOLAN, "--xdp", _PORTOLAN)
         self.assertEqual(code, 1, wrong)
-        self.expect_nothing_lost(end())
+        self.expect_nothing_lost(end(), at_least=500)
 
     # ---- tracing ----
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -41,16 +42,21 @@ struct Call {
 };
 
 // The thread on which answers come, one for all checks. Its last user ends it, when every call has
-// been given up.
+// been given up. Begins with the first call: registries are built before a process has blocked the
+// signals that it waits for, which gRPC's threads would else be killed by.
 class Answers {
  public:
   ~Answers() {
-    queue_.Shutdown();
-    if (thread_.joinable()) thread_.join();
+    if (!queue_.has_value()) return;
+    queue_->Shutdown();
+    thread_.join();
   }
   void Start(const std::shared_ptr<Call>& call) {
-    std::call_once(started_, [this] { thread_ = std::thread([this] { Receive(); }); });
-    call->reader = call->stub->AsyncCheck(&call->context, call->request, &queue_);
+    std::call_once(started_, [this] {
+      queue_.emplace();
+      thread_ = std::thread([this] { Receive(); });
+    });
+    call->reader = call->stub->AsyncCheck(&call->context, call->request, &*queue_);
     call->reader->Finish(&call->response, &call->status, new std::shared_ptr<Call>(call));
   }
 
@@ -58,14 +64,14 @@ class Answers {
   void Receive() {
     void* tag = nullptr;
     bool ok = false;
-    while (queue_.Next(&tag, &ok)) {
+    while (queue_->Next(&tag, &ok)) {
       const std::unique_ptr<std::shared_ptr<Call>> call(static_cast<std::shared_ptr<Call>*>(tag));
       const absl::MutexLock lock(&(*call)->mutex);
       if ((*call)->loop != nullptr) (*call)->loop->Post(std::move((*call)->on_answer));
     }
   }
 
-  ::grpc::CompletionQueue queue_;
+  std::optional<::grpc::CompletionQueue> queue_;
   std::once_flag started_;
   std::thread thread_;
 };

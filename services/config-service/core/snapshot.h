@@ -191,6 +191,7 @@ struct DatapathSettings {
   uint32_t hash_seed = 0;
   bool ignore_echo = false;
   bool drop_unserved = false;
+  std::vector<std::string> tunnel_sources;
   friend bool operator==(const DatapathSettings&, const DatapathSettings&) = default;
 };
 

@@ -286,17 +286,30 @@ void CheckInUse(const Service& service, const std::string& text, std::vector<Pro
   }
 }
 
-void CheckSources(const Service& service, const std::vector<std::string>& sources, const char* leaf,
-                  std::vector<Problem>* problems) {
-  for (const std::string& text : sources) {
+// `path`: of the leaf-list; `owner`: what a person calls whose it is.
+void CheckPrefixes(const std::string& path, const std::string& owner,
+                   const std::vector<std::string>& texts, std::vector<Problem>* problems) {
+  for (const std::string& text : texts) {
     const absl::StatusOr<net::Prefix> prefix = net::Prefix::Parse(text);
     if (prefix.ok()) continue;
     problems->push_back(
-        {.path = absl::StrCat(ServicePath(service), "/", leaf, "[.=", Quote(text), "]"),
+        {.path = absl::StrCat(path, "[.=", Quote(text), "]"),
          .rule = "cidr",
-         .message = absl::StrCat("service ", service.name_space, "/", service.name, ": ",
-                                 prefix.status().message()),
+         .message = absl::StrCat(owner, ": ", prefix.status().message()),
          .remedy = "write the first address of the prefix and its length, such as 192.0.2.0/24"});
+  }
+}
+
+void CheckSources(const Service& service, const std::vector<std::string>& sources, const char* leaf,
+                  std::vector<Problem>* problems) {
+  CheckPrefixes(absl::StrCat(ServicePath(service), "/", leaf),
+                absl::StrCat("service ", service.name_space, "/", service.name), sources, problems);
+}
+
+void ValidateDatapath(const Snapshot& snapshot, std::vector<Problem>* problems) {
+  for (const auto& [key, settings] : snapshot.datapath_settings) {
+    CheckPrefixes("/portolan-datapath:datapath/settings/tunnel-source", "the datapath's settings",
+                  settings.tunnel_sources, problems);
   }
 }
 
@@ -396,6 +409,7 @@ std::vector<Problem> Validate(const Snapshot& snapshot) {
   std::vector<Problem> problems;
   ValidatePools(snapshot, &problems);
   ValidateServices(snapshot, &problems);
+  ValidateDatapath(snapshot, &problems);
   ValidateBgp(snapshot, &problems);
   if (problems.size() > kMaxProblems) problems.resize(kMaxProblems);
   return problems;

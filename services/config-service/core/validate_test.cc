@@ -288,6 +288,16 @@ TEST(ValidateServices, AnAddressInUseIsOneThatAServiceCanHave) {
             "service default/a cannot have 127.0.0.1 in use: 127.0.0.0/8 holds loopback addresses");
 }
 
+TEST(ValidateDatapath, ATunnelSourceHasNoHostBits) {
+  Snapshot snapshot;
+  snapshot.datapath_settings["settings"].tunnel_sources = {"192.0.2.0/24", "2001:db8::1/32"};
+  const auto problems = Validate(snapshot);
+  ASSERT_THAT(problems, SizeIs(1));
+  EXPECT_EQ(problems[0].rule, "cidr");
+  EXPECT_EQ(problems[0].path,
+            "/portolan-datapath:datapath/settings/tunnel-source[.='2001:db8::1/32']");
+}
+
 TEST(ValidateServices, ASourceHasNoHostBits) {
   Service service{.name_space = "default", .name = "a"};
   service.allowed_sources = {"192.0.2.0/24", "2001:db8::/32"};

@@ -320,6 +320,7 @@ v1alpha1::DatapathSettings ToProto(const DatapathSettings& settings) {
   proto.set_hash_seed(settings.hash_seed);
   proto.set_ignore_echo(settings.ignore_echo);
   proto.set_drop_unserved(settings.drop_unserved);
+  Copy(settings.tunnel_sources, proto.mutable_tunnel_sources());
   return proto;
 }
 

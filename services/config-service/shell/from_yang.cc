@@ -387,6 +387,7 @@ void ReadDatapath(const Data& datapath, Snapshot* snapshot) {
       .hash_seed = Number(settings, "hash-seed"),
       .ignore_echo = !Flag(settings, "answer-echo"),
       .drop_unserved = Text(settings, "unserved-traffic") == "drop",
+      .tunnel_sources = SortedTexts(settings, "tunnel-source"),
   };
   for (const Data& data : datapath.Child("interfaces").Children("interface")) {
     const std::string name = Text(data, "name");

@@ -216,6 +216,10 @@ ProgramSettings ToProgramSettings(const config::v1alpha1::DatapathSettings& mess
   if (message.udp_idle_timeout_s() != 0) {
     settings.udp_idle = absl::Seconds(message.udp_idle_timeout_s());
   }
+  for (const std::string& text : message.tunnel_sources()) {
+    const absl::StatusOr<net::Prefix> prefix = net::Prefix::Parse(text);
+    if (prefix.ok()) settings.tunnels[*prefix] = true;  // config-service has refused the others
+  }
   return settings;
 }
 

@@ -202,6 +202,7 @@ TEST(ConvertTest, SettingsReachAllThreeReaders) {
   message.set_max_backends(3);
   message.set_tcp_idle_timeout_s(4);
   message.set_udp_idle_timeout_s(5);
+  message.add_tunnel_sources("192.0.2.0/24");
   message.set_removal_delay_ms(6);
   message.set_hash_seed(7);
   EXPECT_EQ(EngineSettings(message), (Settings{absl::Milliseconds(6), 7}));
@@ -209,6 +210,7 @@ TEST(ConvertTest, SettingsReachAllThreeReaders) {
   EXPECT_EQ(program.hash_seed, 7u);
   EXPECT_EQ(program.tcp_idle, absl::Seconds(4));
   EXPECT_EQ(program.udp_idle, absl::Seconds(5));
+  EXPECT_EQ(program.tunnels, (SourceRules{{*net::Prefix::Parse("192.0.2.0/24"), true}}));
   EXPECT_EQ(ToSizes(message).max_flows, 1u);
   EXPECT_EQ(ToSizes(message).max_frontends, 2u);
   EXPECT_EQ(ToSizes(message).max_backends, 3u);

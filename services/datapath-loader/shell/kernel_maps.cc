@@ -280,7 +280,31 @@ absl::Status KernelMaps::Write(const ProgramSettings& settings) {
   if (bpf_map_update_elem(objects_.map("settings_map"), &zero, &kernel, BPF_ANY) != 0) {
     return MapError("settings_map", errno);
   }
+  RETURN_IF_ERROR(WriteTunnels(settings.tunnels));
   settings_ = settings;
+  return absl::OkStatus();
+}
+
+absl::Status KernelMaps::WriteTunnels(const SourceRules& wanted) {
+  const int fd = objects_.map("sources");
+  std::vector<portolan_source_key> strangers;
+  portolan_source_key key{};
+  portolan_source_key next{};
+  for (void* previous = nullptr; bpf_map_get_next_key(fd, previous, &next) == 0;) {
+    key = next;
+    previous = &key;
+    if (key.group != PORTOLAN_SOURCE_TUNNELS) continue;
+    ASSIGN_OR_RETURN(const net::Prefix prefix, FromKernel(key));
+    if (!wanted.contains(prefix)) strangers.push_back(key);
+  }
+  for (const portolan_source_key& stranger : strangers) bpf_map_delete_elem(fd, &stranger);
+  for (const auto& [prefix, allowed] : wanted) {
+    const portolan_source_key wanted_key = ToKernel(PORTOLAN_SOURCE_TUNNELS, prefix);
+    const portolan_source value{.allowed = allowed ? 1u : 0u};
+    if (bpf_map_update_elem(fd, &wanted_key, &value, BPF_ANY) != 0) {
+      return MapError("sources", errno);
+    }
+  }
   return absl::OkStatus();
 }
 

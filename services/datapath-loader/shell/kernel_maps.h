@@ -31,6 +31,7 @@ struct ProgramSettings {
   uint16_t port_last = 65535;
   bool answer_echo = true;
   bool keep_routes = false;  // addresses alone decide on routes
+  SourceRules tunnels;       // whose tunnels end here
   friend bool operator==(const ProgramSettings&, const ProgramSettings&) = default;
 };
 
@@ -75,6 +76,7 @@ class KernelMaps {
   absl::Status ReadFrontends(MapImage& image) const;
   absl::Status ReadBackends(MapImage& image) const;
   absl::Status ReadSources(MapImage& image) const;
+  absl::Status WriteTunnels(const SourceRules& wanted);
   // Makes the map "addresses" name those of the frontends, and no others.
   absl::Status ResetAddresses();
   // The operations of `batch` at the places `run`, all of one kind; `results` are OK before.

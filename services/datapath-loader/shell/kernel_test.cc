@@ -449,6 +449,30 @@ TEST_F(KernelTest, StrictReversePathIsNamed) {
   EXPECT_EQ(interfaces.Reconcile()[0].reason, "attached");
 }
 
+TEST_F(KernelTest, WhoseTunnelsEndHereFollowsTheSettings) {
+  auto objects = Load();
+  auto maps = *KernelMaps::Open(*objects);
+  const auto count = [&] {
+    int found = 0;
+    portolan_source_key key{};
+    for (void* previous = nullptr;
+         bpf_map_get_next_key(objects->map("sources"), previous, &key) == 0;) {
+      previous = &key;
+      if (key.group == PORTOLAN_SOURCE_TUNNELS) found++;
+    }
+    return found;
+  };
+  ProgramSettings settings;
+  settings.tunnels = {{*net::Prefix::Parse("192.0.2.0/24"), true},
+                      {*net::Prefix::Parse("2001:db8::/32"), true}};
+  ASSERT_TRUE(maps->Write(settings).ok());
+  EXPECT_EQ(count(), 2);
+  settings.tunnels.erase(settings.tunnels.begin());
+  ASSERT_TRUE(maps->Write(settings).ok());
+  EXPECT_EQ(count(), 1);
+  EXPECT_TRUE(maps->Read()->sources.empty());  // they are no service's
+}
+
 TEST_F(KernelTest, RoutesAreKeptOnlyWhileAddressesAloneDecide) {
   EXPECT_FALSE(HasPolicyRules());
   for (const char* rule : {"-4 rule %s from 192.0.2.0/24 table 7", "-6 rule %s dport 53 table 7",
