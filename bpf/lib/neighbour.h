@@ -208,10 +208,9 @@ static __always_inline bool is_valid_solicitation(const struct nd_packet* packet
   if (!is_sent_to_target(packet)) return false;
   if (probe && packet->ip.daddr[0] != bpf_htonl(0xff020000)) return false;
   __builtin_memcpy(back, source_mac, 6);
-  __u32 next = 0;  // where the next option begins; at fixed places, for old verifiers
-#pragma unroll
-  for (__u32 i = 0; i < most_units; i++) {
-    if (i >= units || i != next) continue;
+  __u32 next = 0;  // where the next option begins
+  for (__u32 i = 0; i < ND_MOST_OPTIONS; i++) {
+    if (i >= most_units || i >= units || i != next) continue;
     const struct nd_option* option = &packet->options[i];
     if (option->length == 0) return false;
     next += option->length;

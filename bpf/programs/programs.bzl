@@ -3,7 +3,7 @@
 load("@rules_cc//cc:defs.bzl", "cc_library")
 
 # -g gives BTF; bpftool's linker then drops the DWARF, which only tells of the build machine.
-_COMPILE = "clang -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. -fdebug-prefix-map=$$PWD=. " + \
+_COMPILE = "{clang} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. -fdebug-prefix-map=$$PWD=. " + \
            "-c $(location {src}) -o $(@D)/{name}.raw && " + \
            "/usr/sbin/bpftool gen object $@ $(@D)/{name}.raw && rm $(@D)/{name}.raw"
 
@@ -16,7 +16,7 @@ _EMBED = "(echo '// Generated.'; " + \
          "echo 'Object {function}() {{ return {{\"{name}\", kBytes, sizeof(kBytes)}}; }}'; " + \
          "echo '}}  // namespace portolan::bpf') > $@"
 
-def bpf_program(name, src, function, hdrs = [], testonly = False):
+def bpf_program(name, src, function, hdrs = [], testonly = False, clang = "clang"):
     """`src` becomes NAME.bpf.o and a library that defines `bpf::Object FUNCTION()`."""
     native.genrule(
         name = name + "_object",
@@ -26,7 +26,7 @@ def bpf_program(name, src, function, hdrs = [], testonly = False):
             "//bpf/lib:headers",
         ] + hdrs,
         outs = [name + ".bpf.o"],
-        cmd = _COMPILE.format(name = name, src = src),
+        cmd = _COMPILE.format(name = name, src = src, clang = clang),
         testonly = testonly,
         visibility = ["//bpf:__subpackages__"],
     )

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <iterator>
+
 #include "plugins/sdk/address_picker.h"
 #include "plugins/sdk/pool_selector.h"
 
@@ -18,6 +21,18 @@ TEST(Builtin, ListsThePluginsOfEveryExtensionPoint) {
               ElementsAre("longest-unused", "lowest-free", "random", "stable-hash"));
   EXPECT_THAT(registry.Names("pool-selector"), Contains("label"));
   EXPECT_THAT(registry.Names("owner-election"), Contains("rendezvous"));
+}
+
+// A process blocks the signals that it waits for after it has built its registry; a thread from
+// before would be killed by them, and the process with it.
+TEST(Builtin, ARegistryBeginsNoThread) {
+  const auto threads = [] {
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return std::distance(begin(tasks), end(tasks));
+  };
+  const auto before = threads();
+  const Registry registry = NewBuiltinRegistry();
+  EXPECT_EQ(threads(), before);
 }
 
 TEST(Builtin, EveryPickerIsMadeWithoutSettings) {
