@@ -260,7 +260,13 @@ static __always_inline enum verdict remember_flow(struct scratch* know,
   return drop >= 0 ? drop_as(drop, know->arrival.length, v6) : VERDICT_REWRITE;
 }
 
-// `unasked`: the flow table has not been asked yet; KNOWN says that the flow is there.
+// Is there anything in the flow table?
+static __always_inline bool is_known(const union flow_key* key, const bool v6) {
+  return bpf_map_lookup_elem(flow_map(v6), key) != NULL;
+}
+
+// `unasked`: the flow table has not been asked yet; KNOWN says that the flow is there, also when a
+// new one could not begin.
 static __always_inline enum verdict start_flow(context_t* context, bool unasked, const bool v6) {
   __u32 zero = 0;
   struct scratch* know = get_scratch();
@@ -280,13 +286,14 @@ static __always_inline enum verdict start_flow(context_t* context, bool unasked,
   struct backend_life life = {};
   if (backend) life = life_of(backend);
   if (!backend || !(life.flags & PORTOLAN_BACKEND_ALIVE)) {
+    if (unasked && is_known(key, v6)) return VERDICT_KNOWN;
     return unserved(know, PACKET_FLOW, settings, PORTOLAN_DROP_NO_BACKEND, v6);
   }
   union flow_value* value = &know->work.value;
   new_flow(&know->packet, frontend, backend, life, id, now, value, v6);
   fill_rewrite(value, backend, &know->rewrite, v6);
   enum verdict verdict = v6 ? portolan_way6(context) : portolan_way4(context);
-  if (verdict != VERDICT_REWRITE) return verdict;
+  if (verdict != VERDICT_REWRITE) return unasked && is_known(key, v6) ? VERDICT_KNOWN : verdict;
   verdict = remember_flow(know, settings, hash, unasked, v6);
   if (verdict != VERDICT_REWRITE) return verdict;
   know->rewrite.sport = value->flow.sport;

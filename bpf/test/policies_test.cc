@@ -40,6 +40,17 @@ TEST_P(PoliciesTest, AnOpeningPacketOfAKnownFlowGoesWhereItWent) {
   EXPECT_EQ(harness_->Counter("counters", 1).flows, 1u);
 }
 
+TEST_P(PoliciesTest, AnOpeningPacketOfAKnownFlowNeedsNoBackendForNewOnes) {
+  Serve(1);
+  ExpectBecomes(Request(), Via(Request(), Backend(1)));
+  harness_->SetFrontend(1, ipv6(), Vip(), 80, protocol(), 8, {});
+  ExpectBecomes(Request(), Via(Request(), Backend(1)));
+  PacketSpec fresh = Request();
+  fresh.source_port = 40001;
+  harness_->SetSilent(ipv6(), Vip());
+  ExpectDropped(Build(fresh), PORTOLAN_DROP_NO_BACKEND);
+}
+
 TEST_P(PoliciesTest, EveryBackendHasItsOwnCounter) {
   ServeTwo();
   PacketSpec second = Request();
