@@ -4,42 +4,47 @@
 
 #include "bpf/lib/maps.h"
 #include "bpf/lib/packet.h"
+#include "bpf/lib/scratch.h"
 
-static __always_inline bool source_allowed(const union flow_key* key, __u32 group, const bool v6) {
-  struct portolan_source_key source = {.group = group};
+// An address as the maps hold it.
+static __always_inline void put_address(__be32* out, const __be32* v6_address, __be32 v4_address,
+                                        const bool v6) {
   if (v6) {
-    source.prefix_length = PORTOLAN_SOURCE_FIXED_BITS + 128;
-    source.family = PORTOLAN_FAMILY_IPV6;
-    __builtin_memcpy(source.address, key->v6.saddr, sizeof(source.address));
-  } else {
-    source.prefix_length = PORTOLAN_SOURCE_FIXED_BITS + 32;
-    source.family = PORTOLAN_FAMILY_IPV4;
-    source.address[0] = key->v4.saddr;
+    __builtin_memcpy(out, v6_address, 16);
+    return;
   }
-  const struct portolan_source* found = bpf_map_lookup_elem(&sources, &source);
+  out[0] = v4_address;
+  out[1] = out[2] = out[3] = 0;
+}
+
+static __always_inline bool source_allowed(struct scratch* know, __u32 group, const bool v6) {
+  const union flow_key* key = &know->packet.key;
+  struct portolan_source_key* source = &know->keys.source;
+  source->prefix_length = PORTOLAN_SOURCE_FIXED_BITS + (v6 ? 128 : 32);
+  source->group = group;
+  source->family = v6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+  put_address(source->address, key->v6.saddr, key->v4.saddr, v6);
+  const struct portolan_source* found = bpf_map_lookup_elem(&sources, source);
   return found && found->allowed;
 }
 
-static __always_inline void affinity_key_of(const union flow_key* key, __u32 group,
-                                            struct portolan_affinity_key* out, const bool v6) {
-  out->group = group;
-  if (v6) {
-    __builtin_memcpy(out->client, key->v6.saddr, sizeof(out->client));
-  } else {
-    out->client[0] = key->v4.saddr;
-  }
+static __always_inline struct portolan_affinity_key* affinity_key_of(struct scratch* know,
+                                                                     __u32 group, const bool v6) {
+  const union flow_key* key = &know->packet.key;
+  know->keys.client.group = group;
+  put_address(know->keys.client.client, key->v6.saddr, key->v4.saddr, v6);
+  return &know->keys.client;
 }
 
 // The backend of the client's latest flow; 0 when that is too long ago, the backend is gone or it
 // takes no new flows.
-static __always_inline __u32 known_backend(const union flow_key* key,
+static __always_inline __u32 known_backend(struct scratch* know,
                                            const struct portolan_frontend* frontend,
                                            const struct portolan_settings* settings, __u32 now,
                                            const bool v6) {
   const __u64 limit = (__u64)frontend->affinity_s * settings->ticks_per_256s >> 8;
-  struct portolan_affinity_key client = {};
-  affinity_key_of(key, frontend->group, &client, v6);
-  const struct portolan_affinity* known = bpf_map_lookup_elem(&affinity, &client);
+  const struct portolan_affinity_key* client = affinity_key_of(know, frontend->group, v6);
+  const struct portolan_affinity* known = bpf_map_lookup_elem(&affinity, client);
   if (!known || (__u32)(now - known->last) > limit) return 0;
   __u32 id = known->backend;
   const struct portolan_backend* backend = bpf_map_lookup_elem(&backends, &id);
@@ -51,10 +56,11 @@ static __always_inline __u32 known_backend(const union flow_key* key,
 }
 
 // When the map has no room the client's next flow chooses anew.
-static __always_inline void remember_backend(const union flow_key* key, __u32 group, __u32 backend,
+static __always_inline void remember_backend(struct scratch* know, __u32 group, __u32 backend,
                                              __u32 epoch, __u32 now, const bool v6) {
-  struct portolan_affinity_key client = {};
-  affinity_key_of(key, group, &client, v6);
-  const struct portolan_affinity value = {backend, epoch, now};
-  bpf_map_update_elem(&affinity, &client, &value, BPF_ANY);
+  struct portolan_affinity* value = &know->keys.remembered;
+  value->backend = backend;
+  value->backend_epoch = epoch;
+  value->last = now;
+  bpf_map_update_elem(&affinity, affinity_key_of(know, group, v6), value, BPF_ANY);
 }

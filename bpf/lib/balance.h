@@ -183,24 +183,20 @@ static __always_inline void new_flow(const struct packet* packet,
 }
 
 // What is kept for the address that the packet is for; NULL when no frontend lives there.
-static __always_inline const struct portolan_address* find_address(const union flow_key* key,
+static __always_inline const struct portolan_address* find_address(struct scratch* know,
                                                                    const bool v6) {
-  struct portolan_address_key address = {};
-  if (v6) {
-    __builtin_memcpy(address.address, key->v6.daddr, sizeof(address.address));
-    address.family = PORTOLAN_FAMILY_IPV6;
-  } else {
-    address.address[0] = key->v4.daddr;
-    address.family = PORTOLAN_FAMILY_IPV4;
-  }
-  return bpf_map_lookup_elem(&addresses, &address);
+  const union flow_key* key = &know->packet.key;
+  struct portolan_address_key* address = &know->keys.address;
+  put_address(address->address, key->v6.daddr, key->v4.daddr, v6);
+  address->family = v6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+  return bpf_map_lookup_elem(&addresses, address);
 }
 
 // The end of a packet that nothing serves: passed when it is for somebody else.
-static __always_inline enum verdict unserved(const struct scratch* know, enum packet_kind kind,
+static __always_inline enum verdict unserved(struct scratch* know, enum packet_kind kind,
                                              const struct portolan_settings* settings,
                                              enum portolan_drop reason, const bool v6) {
-  const struct portolan_address* address = find_address(&know->packet.key, v6);
+  const struct portolan_address* address = find_address(know, v6);
   if (!address) return VERDICT_PASS;
   if (kind == PACKET_ECHO && (settings->flags & PORTOLAN_SETTING_ECHO)) {
     return IS_TC ? VERDICT_ECHO : VERDICT_LEAVE;
@@ -220,7 +216,7 @@ static __always_inline bool is_internal(__u32 ifindex) {
 }
 
 // Id of the backend for a new flow, or 0.
-static __always_inline __u32 choose_backend(const struct scratch* know,
+static __always_inline __u32 choose_backend(struct scratch* know,
                                             const struct portolan_frontend* frontend,
                                             const struct portolan_settings* settings, __u32 hash,
                                             __u32 now, const bool v6) {
@@ -232,7 +228,7 @@ static __always_inline __u32 choose_backend(const struct scratch* know,
   }
   if (size == 0) return 0;
   if (frontend->affinity_s != 0) {
-    const __u32 known = known_backend(&know->packet.key, frontend, settings, now, v6);
+    const __u32 known = known_backend(know, frontend, settings, now, v6);
     if (known != 0) return known;
   }
   return maglev_lookup(offset, size, hash);
@@ -277,7 +273,7 @@ static __always_inline enum verdict start_flow(context_t* context, bool unasked,
   const union flow_key* key = &know->packet.key;
   struct portolan_frontend* frontend = find_frontend(know, v6);
   if (!frontend) return unserved(know, PACKET_FLOW, settings, PORTOLAN_DROP_UNSERVED, v6);
-  if ((frontend->flags & PORTOLAN_FRONTEND_SOURCES) && !source_allowed(key, frontend->group, v6)) {
+  if ((frontend->flags & PORTOLAN_FRONTEND_SOURCES) && !source_allowed(know, frontend->group, v6)) {
     return drop_as(PORTOLAN_DROP_SOURCE, length, v6);
   }
   const __u32 hash = flow_hash(key, settings->hash_seed, v6);
@@ -297,7 +293,7 @@ static __always_inline enum verdict start_flow(context_t* context, bool unasked,
   verdict = remember_flow(know, settings, hash, unasked, v6);
   if (verdict != VERDICT_REWRITE) return verdict;
   know->rewrite.sport = value->flow.sport;
-  if (frontend->affinity_s != 0) remember_backend(key, frontend->group, id, life.epoch, now, v6);
+  if (frontend->affinity_s != 0) remember_backend(know, frontend->group, id, life.epoch, now, v6);
   count_carried(frontend->id, id, length, 1);
   tell_new(frontend->id, id, v6);
   return VERDICT_REWRITE;
@@ -324,7 +320,7 @@ static __always_inline enum verdict carry(context_t* context, struct scratch* kn
   const bool opens = (tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
   if (opens && !reverse && (flags & FLOW_CLOSING)) return VERDICT_KNOWN;
   if (!reverse && (life->frontend->flags & PORTOLAN_FRONTEND_SOURCES) &&
-      !source_allowed(key, life->frontend->group, v6)) {
+      !source_allowed(know, life->frontend->group, v6)) {
     return drop_as(PORTOLAN_DROP_SOURCE, length, v6);
   }
   mark_traced(know, life->frontend, &value->flow);
@@ -364,7 +360,8 @@ STAGE int portolan_carry4(context_t* context, __u32 kind) {
   return carry_known(context, kind, false);
 }
 
-STAGE int portolan_carry6(context_t* context, __u32 kind) {
+// Of its own for IPv6, which needs more stack: older kernels count it in steps of 32 bytes.
+__attribute__((noinline)) int portolan_carry6(context_t* context, __u32 kind) {
   return carry_known(context, kind, true);
 }
 

@@ -53,7 +53,7 @@ static __always_inline int open_tunnel(struct __sk_buff* skb, const bool v6) {
   struct scratch* know = get_scratch();
   if (!know || know->packet.is_fragment) return TC_ACT_UNSPEC;
   const struct packet* packet = &know->packet;
-  if (!source_allowed(&packet->key, PORTOLAN_SOURCE_TUNNELS, v6)) return TC_ACT_UNSPEC;
+  if (!source_allowed(know, PORTOLAN_SOURCE_TUNNELS, v6)) return TC_ACT_UNSPEC;
   if (!is_local(skb, know, v6) || !holds_packet(skb, packet)) return TC_ACT_UNSPEC;
   const bool inner_v6 = packet->protocol == IPPROTO_IPV6;
   const bool congested = (packet->traffic_class & ECN_MASK) == ECN_CE;

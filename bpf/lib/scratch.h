@@ -35,12 +35,21 @@ struct route {
   bool sends;                 // else the kernel routes
 };
 
+// What is asked for on the way to a new flow, one after the other.
+struct lookup_keys {
+  struct portolan_source_key source;
+  struct portolan_affinity_key client;
+  struct portolan_affinity remembered;
+  struct portolan_address_key address;
+};
+
 struct scratch {
   struct packet packet;
   struct arrival arrival;
   struct rewrite rewrite;
   struct route route;
   struct flow_work work;
+  struct lookup_keys keys;
   __u32 traced_frontend;  // of a known flow, if it is to be told of; else 0
   __u32 traced_backend;
 };
