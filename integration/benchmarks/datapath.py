@@ -29,6 +29,8 @@ BENCHMARK = Benchmark(
         "dnat_1m_flows_ns": 400,
         "syn_insert_ns": 900,
         "no_vip_ns": 70,
+        "arp_ns": 90,
+        "nd_ns": 90,
         "publish_10k_s": 2,
         "change_one_p99_ms": 20,
         "verified_insns_xdp": 200_000,
