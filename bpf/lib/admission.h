@@ -6,17 +6,6 @@
 #include "bpf/lib/packet.h"
 #include "bpf/lib/scratch.h"
 
-// An address as the maps hold it.
-static __always_inline void put_address(__be32* out, const __be32* v6_address, __be32 v4_address,
-                                        const bool v6) {
-  if (v6) {
-    __builtin_memcpy(out, v6_address, 16);
-    return;
-  }
-  out[0] = v4_address;
-  out[1] = out[2] = out[3] = 0;
-}
-
 static __always_inline bool source_allowed(struct scratch* know, __u32 group, const bool v6) {
   const union flow_key* key = &know->packet.key;
   struct portolan_source_key* source = &know->keys.source;

@@ -317,8 +317,7 @@ static __always_inline enum verdict carry(context_t* context, struct scratch* kn
   const __u32 length = know->arrival.length;
   __u32 flags = value->flow.flags;
   const bool reverse = flags & PORTOLAN_FLOW_REVERSE;
-  const bool opens = (tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-  if (opens && !reverse && (flags & FLOW_CLOSING)) return VERDICT_KNOWN;
+  if (is_opening(&know->packet) && !reverse && (flags & FLOW_CLOSING)) return VERDICT_KNOWN;
   if (!reverse && (life->frontend->flags & PORTOLAN_FRONTEND_SOURCES) &&
       !source_allowed(know, life->frontend->group, v6)) {
     return drop_as(PORTOLAN_DROP_SOURCE, length, v6);
@@ -372,19 +371,18 @@ static __always_inline enum verdict decide(context_t* context, struct scratch* k
   __u32 zero = 0;
   struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
   if (!settings) return VERDICT_PASS;
-  const __u32 now = current_tick(settings);
   struct packet* packet = &know->packet;
   if (kind == PACKET_ECHO || kind == PACKET_OTHER) {
     return unserved(know, kind, settings, PORTOLAN_DROP_UNSERVED, v6);
   }
   const bool later = kind == PACKET_LATER;
-  if (later && !recall_ports(packet, now, v6)) {
+  if (later && !recall_ports(packet, current_tick(settings), v6)) {
     // The first one may be on its way from one program to the other.
     if (!IS_TC) return VERDICT_LEAVE;
     return unserved(know, kind, settings, PORTOLAN_DROP_FRAGMENT, v6);
   }
   // What opens a flow is seldom of a known one: it is written down unasked, which finds out.
-  bool unasked = kind == PACKET_FLOW && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+  bool unasked = kind == PACKET_FLOW && is_opening(packet);
   enum verdict verdict = VERDICT_KNOWN;
 #pragma clang loop unroll(disable)
   for (int i = 0; i < 2 && verdict == VERDICT_KNOWN; i++) {
@@ -400,7 +398,9 @@ static __always_inline enum verdict decide(context_t* context, struct scratch* k
     }
     unasked = false;
   }
-  if (verdict == VERDICT_REWRITE && packet->is_fragment && !later) remember_ports(packet, now, v6);
+  if (verdict == VERDICT_REWRITE && packet->is_fragment && !later) {
+    remember_ports(packet, current_tick(settings), v6);
+  }
   // Nobody is told about an error or a later fragment (RFC 1122, section 3.2.2).
   return verdict == VERDICT_TOO_BIG && kind != PACKET_FLOW ? VERDICT_DROP : verdict;
 }

@@ -23,13 +23,8 @@ static __always_inline bool is_local(struct __sk_buff* skb, struct scratch* know
   __builtin_memset(fib, 0, sizeof(*fib));
   fib->family = v6 ? AF_INET6 : AF_INET;
   fib->ifindex = skb->ifindex;
-  if (v6) {
-    __builtin_memcpy(fib->src, key->v6.saddr, sizeof(fib->src));
-    __builtin_memcpy(fib->dst, key->v6.daddr, sizeof(fib->dst));
-  } else {
-    fib->src[0] = key->v4.saddr;
-    fib->dst[0] = key->v4.daddr;
-  }
+  put_address(fib->src, key->v6.saddr, key->v4.saddr, v6);
+  put_address(fib->dst, key->v6.daddr, key->v4.daddr, v6);
   return bpf_fib_lookup(skb, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 

@@ -19,15 +19,9 @@ static __always_inline void emit_event(const struct scratch* know, enum portolan
                                        __u8 reason, __u32 frontend, __u32 backend, bool v6) {
   struct portolan_event* event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
   if (!event) return;
-  __builtin_memset(event, 0, sizeof(*event));
   const union flow_key* key = &know->packet.key;
-  if (v6) {
-    __builtin_memcpy(event->saddr, key->v6.saddr, sizeof(event->saddr));
-    __builtin_memcpy(event->daddr, key->v6.daddr, sizeof(event->daddr));
-  } else {
-    event->saddr[0] = key->v4.saddr;
-    event->daddr[0] = key->v4.daddr;
-  }
+  put_address(event->saddr, key->v6.saddr, key->v4.saddr, v6);
+  put_address(event->daddr, key->v6.daddr, key->v4.daddr, v6);
   event->time_ns = bpf_ktime_get_ns();
   event->sport = v6 ? key->v6.sport : key->v4.sport;
   event->dport = v6 ? key->v6.dport : key->v4.dport;

@@ -10,17 +10,11 @@
 
 static __always_inline void fragment_key_of(const struct packet* packet,
                                             struct portolan_fragment_key* out, const bool v6) {
-  if (v6) {
-    __builtin_memcpy(out->saddr, packet->key.v6.saddr, sizeof(out->saddr));
-    __builtin_memcpy(out->daddr, packet->key.v6.daddr, sizeof(out->daddr));
-    out->protocol = packet->key.v6.protocol;
-    out->family = PORTOLAN_FAMILY_IPV6;
-  } else {
-    out->saddr[0] = packet->key.v4.saddr;
-    out->daddr[0] = packet->key.v4.daddr;
-    out->protocol = packet->key.v4.protocol;
-    out->family = PORTOLAN_FAMILY_IPV4;
-  }
+  const union flow_key* key = &packet->key;
+  put_address(out->saddr, key->v6.saddr, key->v4.saddr, v6);
+  put_address(out->daddr, key->v6.daddr, key->v4.daddr, v6);
+  out->protocol = v6 ? key->v6.protocol : key->v4.protocol;
+  out->family = v6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
   out->id = packet->fragment_id;
 }
 

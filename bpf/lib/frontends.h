@@ -9,17 +9,9 @@
 static __always_inline struct portolan_frontend* find_frontend(struct scratch* know, bool v6) {
   const union flow_key* key = &know->packet.key;
   struct portolan_frontend_key* frontend = (void*)&know->work.other;
-  __builtin_memset(frontend, 0, sizeof(*frontend));
-  if (v6) {
-    __builtin_memcpy(frontend->address, key->v6.daddr, sizeof(frontend->address));
-    frontend->port = key->v6.dport;
-    frontend->protocol = key->v6.protocol;
-    frontend->family = PORTOLAN_FAMILY_IPV6;
-  } else {
-    frontend->address[0] = key->v4.daddr;
-    frontend->port = key->v4.dport;
-    frontend->protocol = key->v4.protocol;
-    frontend->family = PORTOLAN_FAMILY_IPV4;
-  }
+  put_address(frontend->address, key->v6.daddr, key->v4.daddr, v6);
+  frontend->port = v6 ? key->v6.dport : key->v4.dport;
+  frontend->protocol = v6 ? key->v6.protocol : key->v4.protocol;
+  frontend->family = v6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
   return bpf_map_lookup_elem(&frontends, frontend);
 }

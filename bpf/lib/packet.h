@@ -76,6 +76,22 @@ static __always_inline bool same_address(const __be32* a, const __be32* b) {
   return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
 }
 
+// An address as the maps hold it.
+static __always_inline void put_address(__be32* out, const __be32* v6_address, __be32 v4_address,
+                                        const bool v6) {
+  if (v6) {
+    __builtin_memcpy(out, v6_address, 16);
+    return;
+  }
+  out[0] = v4_address;
+  out[1] = out[2] = out[3] = 0;
+}
+
+// Does the packet open a connection or an association?
+static __always_inline bool is_opening(const struct packet* packet) {
+  return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
 // The shortest header that must be there for `protocol`.
 static __always_inline __u32 l4_header_length(__u8 protocol) {
   if (protocol == IPPROTO_TCP) return sizeof(struct tcphdr);

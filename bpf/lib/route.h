@@ -54,9 +54,8 @@ static __always_inline enum verdict too_big(const struct scratch* know, bool mus
   if (!IS_TC) return VERDICT_LEAVE;
   const bool may_be_split = know->packet.may_be_split;
   if (may_be_split && !must_send) return VERDICT_REWRITE;
-  count_drop(PORTOLAN_DROP_TOO_BIG, know->arrival.length);
-  tell_drop(PORTOLAN_DROP_TOO_BIG, v6);
-  return may_be_split && know->rewrite.delivery != DELIVER_TUNNEL ? VERDICT_DROP : VERDICT_TOO_BIG;
+  const enum verdict drop = drop_as(PORTOLAN_DROP_TOO_BIG, know->arrival.length, v6);
+  return may_be_split && know->rewrite.delivery != DELIVER_TUNNEL ? drop : VERDICT_TOO_BIG;
 }
 
 // With `keep` the question is one for many packets: without ports, and for a class of clients.

@@ -75,18 +75,7 @@ def use_portolan(lab, interop):
 
 
 def use_nftables(lab, interop):
-    backend = interop.BACKENDS["a1"][1][4]
-    match = f"ip daddr {interop.VIP_V4} meta l4proto {{ tcp, udp }} th dport 80"
-    rules = f"""
-table ip nat {{
-  chain prerouting {{
-    type nat hook prerouting priority dstnat
-    {match} dnat to {backend}:{interop.BACKEND_PORT}
-  }}
-}}
-"""
-    lab.node_a.run(["nft", "-f", "-"], stdin_text=rules)
-    return interop.VIP_V4, 80
+    return forwarding_sides.use_nftables(lab, interop), 80
 
 
 def use_routing(lab, interop):

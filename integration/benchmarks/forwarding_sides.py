@@ -102,6 +102,7 @@ def use_portolan(lab, interop):
 
 
 def use_nftables(lab, interop):
+    """Destination NAT to the backend of node a, as kube-proxy does it."""
     backend = interop.BACKENDS["a1"][1][4]
     rules = f"""
 table ip nat {{

@@ -27,24 +27,17 @@ namespace portolan::datapath {
 
 uint32_t InterfaceIndex(const std::string& name) { return if_nametoindex(name.c_str()); }
 
-bool IsEthernet(const std::string& name) {
+std::optional<net::MacAddress> MacAddressOf(const std::string& name) {
   const FileDescriptor fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
-  if (name.size() >= sizeof(request.ifr_name)) return false;
+  if (name.size() >= sizeof(request.ifr_name)) return std::nullopt;
   memcpy(request.ifr_name, name.data(), name.size());
-  return ioctl(fd.get(), SIOCGIFHWADDR, &request) == 0 &&
-         request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
-}
-
-HardwareAddress HardwareAddressOf(const std::string& name) {
-  HardwareAddress mac{};
-  const FileDescriptor fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  if (name.size() >= sizeof(request.ifr_name)) return mac;
-  memcpy(request.ifr_name, name.data(), name.size());
-  if (ioctl(fd.get(), SIOCGIFHWADDR, &request) == 0) {
-    memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
+  if (ioctl(fd.get(), SIOCGIFHWADDR, &request) != 0 ||
+      request.ifr_hwaddr.sa_family != ARPHRD_ETHER) {
+    return std::nullopt;
   }
+  net::MacAddress mac;
+  memcpy(mac.octets.data(), request.ifr_hwaddr.sa_data, mac.octets.size());
   return mac;
 }
 

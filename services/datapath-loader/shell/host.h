@@ -11,15 +11,14 @@
 #include "absl/functional/any_invocable.h"
 #include "services/base/loop/loop.h"
 #include "services/base/net/ip_address.h"
-#include "services/datapath-loader/shell/interface_map.h"
+#include "services/base/net/mac_address.h"
 
 namespace portolan::datapath {
 
 // 0: there is no such interface.
 uint32_t InterfaceIndex(const std::string& name);
-bool IsEthernet(const std::string& name);
-// All 0 when there is none.
-HardwareAddress HardwareAddressOf(const std::string& name);
+// Nothing when it is not Ethernet, or not there.
+std::optional<net::MacAddress> MacAddressOf(const std::string& name);
 // Of the interface, such as "veth"; empty when it does not say.
 std::string DriverOf(const std::string& name);
 

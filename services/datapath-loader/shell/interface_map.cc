@@ -22,7 +22,7 @@ absl::Status InterfaceMap::Put(uint32_t ifindex, const InterfaceEntry& entry) {
   }
   portolan_interface value{};
   value.ifindex = ifindex;
-  memcpy(value.mac, entry.mac.data(), sizeof(value.mac));
+  memcpy(value.mac, entry.mac.octets.data(), sizeof(value.mac));
   value.flags = entry.flags;
   if (bpf_map_update_elem(fd_, &slot, &value, BPF_ANY) != 0) {
     return absl::UnavailableError(absl::StrCat("map interfaces: ", strerror(errno)));

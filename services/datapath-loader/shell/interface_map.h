@@ -2,19 +2,17 @@
 // bpf/include/datapath_maps.h. Borrows the map's descriptor. Single-threaded.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
 
 #include "absl/status/status.h"
+#include "services/base/net/mac_address.h"
 
 namespace portolan::datapath {
 
-using HardwareAddress = std::array<uint8_t, 6>;
-
 struct InterfaceEntry {
-  HardwareAddress mac{};
+  net::MacAddress mac;
   uint16_t flags = 0;  // PORTOLAN_INTERFACE_*
   friend bool operator==(const InterfaceEntry&, const InterfaceEntry&) = default;
 };

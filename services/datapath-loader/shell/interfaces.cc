@@ -77,7 +77,8 @@ void Interfaces::ForgetOthers() {
 }
 
 absl::Status Interfaces::Tell(const std::string& name, uint32_t ifindex) {
-  InterfaceEntry entry{.mac = HardwareAddressOf(name), .flags = PORTOLAN_INTERFACE_ATTACHED};
+  InterfaceEntry entry{.mac = MacAddressOf(name).value_or(net::MacAddress()),
+                       .flags = PORTOLAN_INTERFACE_ATTACHED};
   if (wanted_[name].inside) entry.flags |= PORTOLAN_INTERFACE_INTERNAL;
   if (TakesXdpFrames(ifindex)) entry.flags |= PORTOLAN_INTERFACE_TARGET;
   return map_.Put(ifindex, entry);
@@ -101,7 +102,7 @@ InterfaceReport Interfaces::Carry(const std::string& name, const std::string& mo
 
 InterfaceReport Interfaces::Attach(const std::string& name, const std::string& mode,
                                    uint32_t ifindex) {
-  if (!IsEthernet(name)) {
+  if (!MacAddressOf(name).has_value()) {
     return Failed(
         name, "not-ethernet", absl::StrCat("interface ", name, " is not Ethernet"),
         absl::StrCat("remove ", ConfigurationOf(name), "; the programs read Ethernet frames"));

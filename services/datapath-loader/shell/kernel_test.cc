@@ -356,7 +356,7 @@ TEST_F(KernelTest, TheProgramsAreToldOfAnInterfaceForAsLongAsItIsTheirs) {
   interfaces.Reconcile();
   ASSERT_EQ(bpf_map_lookup_elem(fd, &slot, &value), 0);
   EXPECT_EQ(value.ifindex, ifindex);
-  EXPECT_EQ(memcmp(value.mac, HardwareAddressOf("t0").data(), sizeof(value.mac)), 0);
+  EXPECT_EQ(memcmp(value.mac, MacAddressOf("t0")->octets.data(), sizeof(value.mac)), 0);
   EXPECT_TRUE(value.flags & PORTOLAN_INTERFACE_INTERNAL);
   ASSERT_EQ(bpf_map_lookup_elem(fd, &left, &value), 0);
   EXPECT_EQ(value.ifindex, 0u);

@@ -301,9 +301,7 @@ void DatapathService::ResolveSome() {
   }
   resolving_ = next != backend_sets_.end();
   if (!resolving_) return;
-  context_.loop->Post([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) ResolveSome();
-  });
+  PostToLoop([this] { ResolveSome(); });
 }
 
 void DatapathService::OnTick() {
@@ -318,9 +316,7 @@ void DatapathService::OnTick() {
 void DatapathService::Sweep() {
   sweeping_ = maps_ != nullptr && publisher_.Sweep(*maps_);
   if (!sweeping_) return;
-  context_.loop->Post([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) Sweep();
-  });
+  PostToLoop([this] { Sweep(); });
 }
 
 // ---- the kernel ----
@@ -395,8 +391,7 @@ void DatapathService::Run(const Effect& effect) {
 
 void DatapathService::Run(const ApplyBatch& effect) {
   batches_++;
-  context_.loop->Post([this, alive = std::weak_ptr<bool>(alive_), batch = effect.batch] {
-    if (alive.expired()) return;
+  PostToLoop([this, batch = effect.batch] {
     batches_--;
     if (maps_ == nullptr) return;
     BatchDone done{maps_->Execute(*batch)};
