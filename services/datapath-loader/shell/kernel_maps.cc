@@ -64,6 +64,18 @@ std::vector<Value> ReadRange(int fd, uint32_t first, uint32_t count, size_t valu
   return values;
 }
 
+// All keys of a map; one by one, because not every kind of map is read in batches alike.
+template <typename Key>
+std::vector<Key> KeysOf(int fd) {
+  std::vector<Key> keys;
+  Key next{};
+  for (const Key* previous = nullptr; bpf_map_get_next_key(fd, previous, &next) == 0;) {
+    keys.push_back(next);
+    previous = &keys.back();
+  }
+  return keys;
+}
+
 // All of it, up to the index `last`.
 template <typename Value>
 std::vector<Value> ReadArray(int fd, uint32_t last) {
@@ -145,11 +157,7 @@ absl::StatusOr<MapImage> KernelMaps::Read() {
 absl::Status KernelMaps::ResetAddresses() {
   const int fd = objects_.map("addresses");
   std::vector<portolan_address_key> strangers;
-  portolan_address_key key{};
-  portolan_address_key next{};
-  for (void* previous = nullptr; bpf_map_get_next_key(fd, previous, &next) == 0;) {
-    key = next;
-    previous = &key;
+  for (const portolan_address_key& key : KeysOf<portolan_address_key>(fd)) {
     ASSIGN_OR_RETURN(const net::IpAddress address, FromKernel(key));
     if (!addresses_.contains(address)) strangers.push_back(key);
   }
@@ -164,11 +172,7 @@ absl::Status KernelMaps::ResetAddresses() {
 
 absl::Status KernelMaps::ReadFrontends(MapImage& image) const {
   const int fd = objects_.map("frontends");
-  portolan_frontend_key key{};
-  portolan_frontend_key next{};
-  for (void* previous = nullptr; bpf_map_get_next_key(fd, previous, &next) == 0;) {
-    key = next;
-    previous = &key;
+  for (const portolan_frontend_key& key : KeysOf<portolan_frontend_key>(fd)) {
     portolan_frontend value{};
     if (bpf_map_lookup_elem(fd, &key, &value) != 0) continue;
     ASSIGN_OR_RETURN(const FrontendKey frontend, FromKernel(key));
@@ -210,11 +214,7 @@ absl::Status KernelMaps::ReadBackends(MapImage& image) const {
 
 absl::Status KernelMaps::ReadSources(MapImage& image) const {
   const int fd = objects_.map("sources");
-  portolan_source_key key{};
-  portolan_source_key next{};
-  for (void* previous = nullptr; bpf_map_get_next_key(fd, previous, &next) == 0;) {
-    key = next;
-    previous = &key;
+  for (const portolan_source_key& key : KeysOf<portolan_source_key>(fd)) {
     portolan_source value{};
     if (bpf_map_lookup_elem(fd, &key, &value) != 0) continue;
     if (key.group == PORTOLAN_SOURCE_TUNNELS) continue;  // of no service
@@ -288,11 +288,7 @@ absl::Status KernelMaps::Write(const ProgramSettings& settings) {
 absl::Status KernelMaps::WriteTunnels(const SourceRules& wanted) {
   const int fd = objects_.map("sources");
   std::vector<portolan_source_key> strangers;
-  portolan_source_key key{};
-  portolan_source_key next{};
-  for (void* previous = nullptr; bpf_map_get_next_key(fd, previous, &next) == 0;) {
-    key = next;
-    previous = &key;
+  for (const portolan_source_key& key : KeysOf<portolan_source_key>(fd)) {
     if (key.group != PORTOLAN_SOURCE_TUNNELS) continue;
     ASSIGN_OR_RETURN(const net::Prefix prefix, FromKernel(key));
     if (!wanted.contains(prefix)) strangers.push_back(key);
