@@ -234,6 +234,16 @@ Tree Tree::Duplicate() const {
   return copy;
 }
 
+void Tree::Freeze() {
+  for (lyd_node* top = root_; top != nullptr; top = top->next) {
+    lyd_node* node = nullptr;
+    LYD_TREE_DFS_BEGIN(top, node) {
+      lyd_get_value(node);
+      LYD_TREE_DFS_END(top, node);
+    }
+  }
+}
+
 absl::StatusOr<Tree> Tree::Select(const std::string& xpath) const {
   NodeSet found;
   if (FindNodes(root_, xpath, &found) != LY_SUCCESS) {

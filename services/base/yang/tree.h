@@ -90,7 +90,13 @@ class Tree {
   // (data-missing), a list key (xpath); then nothing is removed. To be validated afterwards.
   std::vector<Finding> Delete(const std::string& xpath);
 
+  const std::shared_ptr<const Context>& context() const { return context_; }
+
   Tree Duplicate() const;
+
+  // Makes now the canonical texts that libyang makes when a value is first read: from then on, and
+  // until it changes, any number of threads may read the tree at once.
+  void Freeze();
 
   // The selected subtrees with their ancestors and keys. INVALID_ARGUMENT: bad expression.
   absl::StatusOr<Tree> Select(const std::string& xpath) const;
@@ -102,6 +108,7 @@ class Tree {
   Node Top(absl::string_view module, absl::string_view name) const;
 
  private:
+  friend class LibyangAccess;
   friend Comparison Compare(const Tree& from, const Tree& to, size_t limit);
   friend std::optional<Tree> ParseEdit(std::shared_ptr<const Context> context,
                                        const std::string& text, Format format,

@@ -7,20 +7,30 @@ namespace portolan::config {
 namespace {
 
 template <typename T>
+const T& Value(const T& row) {
+  return row;
+}
+
+template <typename T>
+const T& Value(const Shared<T>& row) {
+  return *row;
+}
+
+template <typename T>
 void DiffTable(const std::map<std::string, T>& from, const std::map<std::string, T>& to,
                std::vector<Change>* changes) {
   auto old_row = from.begin();
   auto new_row = to.begin();
   while (old_row != from.end() || new_row != to.end()) {
     if (new_row == to.end() || (old_row != from.end() && old_row->first < new_row->first)) {
-      changes->push_back({Change::Action::kRemove, old_row->first, old_row->second});
+      changes->push_back({Change::Action::kRemove, old_row->first, Value(old_row->second)});
       ++old_row;
     } else if (old_row == from.end() || new_row->first < old_row->first) {
-      changes->push_back({Change::Action::kUpsert, new_row->first, new_row->second});
+      changes->push_back({Change::Action::kUpsert, new_row->first, Value(new_row->second)});
       ++new_row;
     } else {
       if (old_row->second != new_row->second) {
-        changes->push_back({Change::Action::kUpsert, new_row->first, new_row->second});
+        changes->push_back({Change::Action::kUpsert, new_row->first, Value(new_row->second)});
       }
       ++old_row;
       ++new_row;

@@ -21,10 +21,10 @@ Service MakeService(const std::string& name, uint32_t port = 80) {
   return Service{.name_space = "default", .name = name, .ports = {{.name = "http", .port = port}}};
 }
 
-Snapshot WithServices(std::vector<Service> services) {
+Snapshot WithServices(const std::vector<Service>& services) {
   Snapshot snapshot;
-  for (Service& service : services) {
-    snapshot.services[service.name_space + "/" + service.name] = std::move(service);
+  for (const Service& service : services) {
+    snapshot.services[service.name_space + "/" + service.name] = service;
   }
   return snapshot;
 }
@@ -133,7 +133,9 @@ TEST(Engine, GenerationIsTheRevisionOfTheServicesLastChange) {
   // A change elsewhere moves no generation; one of b moves only that of b.
   EXPECT_EQ(Commit(&engine, WithPool("1.0.0.0/24", engine.running()))[0].generation, 0u);
   Snapshot changed = engine.running();
-  changed.services["default/b"].ports[0].port = 81;
+  Service service = *changed.services["default/b"];
+  service.ports[0].port = 81;
+  changed.services["default/b"] = service;
   const auto second = Commit(&engine, changed);
   ASSERT_THAT(second, SizeIs(1));
   EXPECT_EQ(second[0].key, "default/b");

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "services/base/net/ip_address.h"
+#include "services/config-service/core/shared.h"
 
 namespace portolan::config {
 
@@ -307,7 +308,7 @@ struct Snapshot {
   std::map<std::string, PipelineStage> pipeline_stages;
   std::map<std::string, MetricsEndpoint> metrics_endpoints;
   std::map<std::string, Namespace> namespaces;
-  std::map<std::string, Service> services;
+  std::map<std::string, Shared<Service>> services;
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 

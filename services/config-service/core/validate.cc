@@ -315,7 +315,8 @@ void ValidateDatapath(const Snapshot& snapshot, std::vector<Problem>* problems) 
 
 void ValidateServices(const Snapshot& snapshot, std::vector<Problem>* problems) {
   std::map<std::tuple<std::string, Protocol, uint32_t>, const Service*> frontends;
-  for (const auto& [key, service] : snapshot.services) {
+  for (const auto& [key, shared] : snapshot.services) {
+    const Service& service = *shared;
     for (const std::string& address : service.requested_addresses) {
       for (const Port& port : service.ports) {
         const auto [it, fresh] =

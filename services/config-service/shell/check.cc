@@ -16,9 +16,9 @@ absl::StatusOr<FileCheck> CheckFile(const std::string& path) {
   ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model, Model::Create());
   Prepared prepared = model->Replace(text, yang::Format::kGuess, path);
   FileCheck check;
-  check.problems = prepared.candidate.has_value() ? Validate(prepared.candidate->snapshot)
+  check.problems = prepared.candidate.has_value() ? Validate(prepared.candidate->snapshot())
                                                   : std::move(prepared.problems);
-  if (check.problems.empty()) check.warnings = Warnings(prepared.candidate->snapshot);
+  if (check.problems.empty()) check.warnings = Warnings(prepared.candidate->snapshot());
   AddLines(text, path, &check.problems);
   for (Problem& problem : check.problems) {
     if (problem.source.empty()) problem.source = path;

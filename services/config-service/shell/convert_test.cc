@@ -39,13 +39,13 @@ const Model& TheModel() {
   return *model;
 }
 
-Candidate Load(const std::string& text) {
+Configuration Load(const std::string& text) {
   Prepared prepared = TheModel().Replace(text, yang::Format::kGuess, "test");
   EXPECT_TRUE(prepared.candidate.has_value()) << ToText(prepared.problems);
   return *std::move(prepared.candidate);
 }
 
-Candidate EveryLeaf() { return Load(ReadFile(std::string(kTestData) + "every-leaf.json")); }
+Configuration EveryLeaf() { return Load(ReadFile(std::string(kTestData) + "every-leaf.json")); }
 
 // The messages of one entry.
 std::vector<std::unique_ptr<google::protobuf::Message>> Messages(const Change& change) {
@@ -83,11 +83,11 @@ void NoteSetFields(const google::protobuf::Message& message, std::set<std::strin
 }
 
 TEST(Convert, EveryLeafReachesItsField) {
-  const Candidate candidate = EveryLeaf();
-  EXPECT_THAT(Validate(candidate.snapshot), IsEmpty());
+  const Configuration candidate = EveryLeaf();
+  EXPECT_THAT(Validate(candidate.snapshot()), IsEmpty());
   google::protobuf::TextFormat::Printer printer;
   std::string text;
-  for (const Change& change : Diff(Snapshot(), candidate.snapshot)) {
+  for (const Change& change : Diff(Snapshot(), candidate.snapshot())) {
     for (const auto& message : Messages(change)) {
       std::string body;
       ASSERT_TRUE(printer.PrintToString(*message, &body));
@@ -102,7 +102,7 @@ TEST(Convert, EveryLeafReachesItsField) {
 TEST(Convert, EveryFieldOfTheMessagesIsFilled) {
   std::set<std::string> set;
   std::set<const google::protobuf::Descriptor*> types;
-  for (const Change& change : Diff(Snapshot(), EveryLeaf().snapshot)) {
+  for (const Change& change : Diff(Snapshot(), EveryLeaf().snapshot())) {
     for (const auto& message : Messages(change)) {
       NoteSetFields(*message, &set);
       types.insert(message->GetDescriptor());
@@ -135,47 +135,50 @@ void CollectLeaves(const yang::Node& first, std::vector<std::string>* paths) {
 }
 
 TEST(FromYang, NoLeafCanBeRemovedUnnoticed) {
-  const Candidate candidate = EveryLeaf();
+  const Configuration candidate = EveryLeaf();
+  const yang::Tree tree = candidate.ToTree();
   std::vector<std::string> paths;
   for (const char* top : {"system", "ipam", "l2", "bgp", "datapath", "pipeline"}) {
-    CollectLeaves(candidate.tree.Top(std::string("portolan-") + top, top).first_child(), &paths);
+    CollectLeaves(tree.Top(std::string("portolan-") + top, top).first_child(), &paths);
   }
-  CollectLeaves(candidate.tree.Top("portolan-service", "services").first_child(), &paths);
+  CollectLeaves(tree.Top("portolan-service", "services").first_child(), &paths);
   int removed = 0;
   for (const std::string& path : paths) {
-    const Prepared prepared = TheModel().Delete(candidate.tree, path);
+    const Prepared prepared = TheModel().Delete(candidate, path);
     if (!prepared.candidate.has_value()) continue;  // a key, or needed
     ++removed;
-    EXPECT_NE(prepared.candidate->snapshot, candidate.snapshot) << path;
+    EXPECT_NE(prepared.candidate->snapshot(), candidate.snapshot()) << path;
   }
   EXPECT_GT(removed, 60) << "of " << paths.size();
 }
 
 TEST(FromYang, BothFormatsAndTheOrderOfEntriesGiveTheSameValues) {
-  const Candidate candidate = EveryLeaf();
-  const Candidate xml = Load(candidate.tree.Print(yang::Format::kXml, yang::Defaults::kExplicit));
-  EXPECT_EQ(xml.snapshot, candidate.snapshot);
-  const Candidate all = Load(candidate.tree.Print(yang::Format::kJson, yang::Defaults::kAll));
-  EXPECT_EQ(all.snapshot, candidate.snapshot);
+  const Configuration candidate = EveryLeaf();
+  const Configuration xml =
+      Load(candidate.ToTree().Print(yang::Format::kXml, yang::Defaults::kExplicit));
+  EXPECT_EQ(xml.snapshot(), candidate.snapshot());
+  const Configuration all =
+      Load(candidate.ToTree().Print(yang::Format::kJson, yang::Defaults::kAll));
+  EXPECT_EQ(all.snapshot(), candidate.snapshot());
 
-  const Candidate one = Load(R"({"portolan-ipam:ipam": {"pools": {"pool": [{"name": "p",
+  const Configuration one = Load(R"({"portolan-ipam:ipam": {"pools": {"pool": [{"name": "p",
       "namespace": ["a", "b"], "blocks": {"block": [{"id": "1", "cidr": "20.0.0.0/24"},
       {"id": "2", "cidr": "20.0.1.0/24"}]}}]}}})");
-  const Candidate other = Load(R"({"portolan-ipam:ipam": {"pools": {"pool": [{"name": "p",
+  const Configuration other = Load(R"({"portolan-ipam:ipam": {"pools": {"pool": [{"name": "p",
       "namespace": ["b", "a"], "blocks": {"block": [{"id": "2", "cidr": "20.0.1.0/24"},
       {"id": "1", "cidr": "20.0.0.0/24"}]}}]}}})");
-  EXPECT_EQ(one.snapshot, other.snapshot);
+  EXPECT_EQ(one.snapshot(), other.snapshot());
 }
 
 TEST(FromYang, DefaultsComeFromTheModel) {
-  const Candidate candidate = Load(R"({
+  const Configuration candidate = Load(R"({
     "portolan-ipam:ipam": {"pools": {"pool": [{"name": "p"}]}},
     "portolan-bgp:bgp": {"instances": {"instance": [{"name": "i", "local-as": 1,
         "peers": {"peer": [{"name": "x", "address": "10.0.0.1", "remote-as": 2}]}}]}},
     "portolan-service:services": {"service": [{"namespace": "a", "name": "b",
         "port": [{"name": "http", "port": 80}], "backend": [{"id": "1", "address": "10.0.0.2"}]}]},
     "portolan-pipeline:pipeline": {"stages": {"stage": [{"name": "l2"}]}}})");
-  const Snapshot& snapshot = candidate.snapshot;
+  const Snapshot& snapshot = candidate.snapshot();
   const Pool& pool = snapshot.pools.at("p");
   EXPECT_TRUE(pool.auto_assign);
   EXPECT_TRUE(pool.allow_first_last);
@@ -185,7 +188,7 @@ TEST(FromYang, DefaultsComeFromTheModel) {
   EXPECT_EQ(peer.port, 179u);
   EXPECT_EQ(peer.hold_time_s, 90u);
   EXPECT_TRUE(peer.enabled);
-  const Service& service = snapshot.services.at("a/b");
+  const Service& service = *snapshot.services.at("a/b");
   EXPECT_EQ(service.ports[0].protocol, Protocol::kTcp);
   EXPECT_EQ(service.ports[0].target_port, 80u);
   EXPECT_EQ(service.backends[0].weight, 1u);
@@ -193,7 +196,7 @@ TEST(FromYang, DefaultsComeFromTheModel) {
 }
 
 TEST(FromYang, NothingConfiguredStillHasSettings) {
-  const Snapshot snapshot = TheModel().Empty().snapshot;
+  const Snapshot snapshot = TheModel().Empty().snapshot();
   EXPECT_EQ(snapshot.ipam_settings.at("settings").address_picker, "lowest-free");
   EXPECT_GT(snapshot.l2_settings.at("settings").heartbeat_interval_ms, 0u);
   EXPECT_GT(snapshot.datapath_settings.at("settings").max_flows, 0u);

@@ -32,10 +32,10 @@ RpcErrors Unsupported(Datastore target, const std::string& remedy) {
 }
 
 // YANG and the rules between entries.
-std::vector<Problem> ProblemsOf(const Model& model, const yang::Tree& tree) {
-  Prepared prepared = model.Keep(tree);
+std::vector<Problem> ProblemsOf(const Model& model, const Draft& draft) {
+  Prepared prepared = model.Validate(draft);
   if (!prepared.candidate.has_value()) return std::move(prepared.problems);
-  return config::Validate(prepared.candidate->snapshot);
+  return config::Validate(prepared.candidate->snapshot());
 }
 
 }  // namespace
@@ -122,63 +122,71 @@ RpcErrors Datastores::RefusalOf(uint64_t session, Datastore target) const {
 
 // ---- data ----
 
-absl::StatusOr<RunningStore::Copy> Datastores::ReadLocked(Datastore source) {
-  if (source == Datastore::kCandidate && candidate_.has_value()) {
-    return RunningStore::Copy{candidate_->tree.Duplicate(), candidate_->base_revision};
-  }
+absl::StatusOr<Datastores::Candidate> Datastores::ReadLocked(Datastore source) {
+  if (source == Datastore::kCandidate && candidate_.has_value()) return *candidate_;
   if (source == Datastore::kStartup) {
     ASSIGN_OR_RETURN(const std::optional<std::string> text, startup_->Read());
-    if (!text.has_value()) return RunningStore::Copy{model_->Empty().tree};
+    if (!text.has_value()) return Candidate{Draft{model_->Empty()}};
     Edited parsed = model_->Parse(*text, yang::Format::kJson);
-    if (!parsed.tree.has_value()) {
+    if (!parsed.draft.has_value()) {
       return absl::DataLossError(absl::StrCat(
           startup_->path(), " does not fit this Portolan: ", parsed.problems.front().message,
           "; copy another configuration to startup"));
     }
-    return RunningStore::Copy{*std::move(parsed.tree)};
+    return Candidate{*std::move(parsed.draft)};
   }
   std::optional<RunningStore::Copy> copy = running_->Read();
   if (!copy.has_value()) return absl::UnavailableError("config-service is stopping");
-  return *std::move(copy);
+  return Candidate{Draft{std::move(copy->configuration)}, copy->revision};
+}
+
+absl::StatusOr<Draft> Datastores::ReadDraft(Datastore source) {
+  absl::MutexLock lock(&mutex_);
+  ASSIGN_OR_RETURN(Candidate candidate, ReadLocked(source));
+  return std::move(candidate.draft);
 }
 
 absl::StatusOr<yang::Tree> Datastores::Read(Datastore source) {
-  absl::MutexLock lock(&mutex_);
-  ASSIGN_OR_RETURN(RunningStore::Copy copy, ReadLocked(source));
-  return std::move(copy.tree);
+  ASSIGN_OR_RETURN(const Draft draft, ReadDraft(source));
+  return draft.ToTree();
+}
+
+absl::StatusOr<yang::Tree> Datastores::Select(Datastore source, const std::string& xpath) {
+  ASSIGN_OR_RETURN(const Draft draft, ReadDraft(source));
+  return draft.Select(xpath);
 }
 
 RpcErrors Datastores::Edit(uint64_t session, Datastore target, const EditConfig& edit) {
   if (target != Datastore::kCandidate) return Unsupported(target, "edit the candidate");
   absl::MutexLock lock(&mutex_);
   if (RpcErrors refusal = RefusalOf(session, target); !refusal.empty()) return refusal;
-  absl::StatusOr<RunningStore::Copy> base = ReadLocked(target);
+  const absl::StatusOr<Candidate> base = ReadLocked(target);
   if (!base.ok()) return Failed(base.status());
   Edited edited =
-      model_->ApplyOperations(base->tree, edit.config, edit.format, edit.default_operation);
-  if (!edited.tree.has_value()) return ToRpcErrors(edited.problems);
+      model_->ApplyOperations(base->draft, edit.config, edit.format, edit.default_operation);
+  if (!edited.draft.has_value()) return ToRpcErrors(edited.problems);
   if (edit.test_option != TestOption::kSet) {
-    const std::vector<Problem> problems = ProblemsOf(*model_, *edited.tree);
+    const std::vector<Problem> problems = ProblemsOf(*model_, *edited.draft);
     if (!problems.empty()) return ToRpcErrors(problems);
     if (edit.test_option == TestOption::kTestOnly) return {};
   }
-  candidate_.emplace(Candidate{*std::move(edited.tree), base->revision});
+  candidate_.emplace(Candidate{*std::move(edited.draft), base->base_revision});
   return {};
 }
 
-RpcErrors Datastores::Store(yang::Tree tree, Datastore target) {
+RpcErrors Datastores::Store(Draft draft, Datastore target) {
   if (target == Datastore::kStartup) {
-    const std::vector<Problem> problems = ProblemsOf(*model_, tree);
+    const std::vector<Problem> problems = ProblemsOf(*model_, draft);
     if (!problems.empty()) return ToRpcErrors(problems);
     const absl::Status status =
-        startup_->Write(tree.Print(yang::Format::kJson, yang::Defaults::kExplicit));
+        startup_->Write(draft.ToTree().Print(yang::Format::kJson, yang::Defaults::kExplicit));
     if (status.ok()) return {};
     return One({.tag = "resource-denied",
                 .message = absl::StrCat("startup could not be written: ", status.message())});
   }
   const std::optional<RunningStore::Copy> running = running_->Read();
   if (!running.has_value()) return Stopping();
-  candidate_.emplace(Candidate{std::move(tree), running->revision});
+  candidate_.emplace(Candidate{std::move(draft), running->revision});
   return {};
 }
 
@@ -190,9 +198,9 @@ RpcErrors Datastores::Copy(uint64_t session, Datastore source, Datastore target)
   if (target == Datastore::kRunning) return Unsupported(target, "copy to candidate and commit");
   absl::MutexLock lock(&mutex_);
   if (RpcErrors refusal = RefusalOf(session, target); !refusal.empty()) return refusal;
-  absl::StatusOr<RunningStore::Copy> copy = ReadLocked(source);
+  absl::StatusOr<Candidate> copy = ReadLocked(source);
   if (!copy.ok()) return Failed(copy.status());
-  return Store(std::move(copy->tree), target);
+  return Store(std::move(copy->draft), target);
 }
 
 RpcErrors Datastores::CopyText(uint64_t session, const std::string& config, yang::Format format,
@@ -201,8 +209,8 @@ RpcErrors Datastores::CopyText(uint64_t session, const std::string& config, yang
   absl::MutexLock lock(&mutex_);
   if (RpcErrors refusal = RefusalOf(session, target); !refusal.empty()) return refusal;
   Edited parsed = model_->Parse(config, format);
-  if (!parsed.tree.has_value()) return ToRpcErrors(parsed.problems);
-  return Store(*std::move(parsed.tree), target);
+  if (!parsed.draft.has_value()) return ToRpcErrors(parsed.problems);
+  return Store(*std::move(parsed.draft), target);
 }
 
 RpcErrors Datastores::Delete(uint64_t session, Datastore target) {
@@ -223,14 +231,14 @@ RpcErrors Datastores::DiscardChanges(uint64_t session) {
 }
 
 RpcErrors Datastores::Validate(Datastore source) {
-  const absl::StatusOr<yang::Tree> tree = Read(source);
-  return tree.ok() ? ToRpcErrors(ProblemsOf(*model_, *tree)) : Failed(tree.status());
+  const absl::StatusOr<Draft> draft = ReadDraft(source);
+  return draft.ok() ? ToRpcErrors(ProblemsOf(*model_, *draft)) : Failed(draft.status());
 }
 
 RpcErrors Datastores::ValidateText(const std::string& config, yang::Format format) const {
   const Edited parsed = model_->Parse(config, format);
-  if (!parsed.tree.has_value()) return ToRpcErrors(parsed.problems);
-  return ToRpcErrors(ProblemsOf(*model_, *parsed.tree));
+  if (!parsed.draft.has_value()) return ToRpcErrors(parsed.problems);
+  return ToRpcErrors(ProblemsOf(*model_, *parsed.draft));
 }
 
 // ---- commits ----
@@ -253,8 +261,8 @@ RpcErrors Datastores::Commit(uint64_t session, const CommitConfig& commit) {
   edit.claim.persist_id = commit.persist_id;
   if (commit.confirmed) edit.trial = TrialRequest{commit.timeout, commit.persist};
   if (candidate_.has_value()) {
-    edit.kind = config::Edit::Kind::kTree;
-    edit.tree = candidate_->tree.Duplicate();
+    edit.kind = config::Edit::Kind::kDraft;
+    edit.draft = candidate_->draft;
     edit.base_revision = candidate_->base_revision;
   }
   RpcErrors errors = Send(std::move(edit), session);

@@ -22,6 +22,7 @@
 #include "services/base/yang/tree.h"
 #include "services/config-service/core/engine.h"
 #include "services/config-service/shell/commit.h"
+#include "services/config-service/shell/configuration.h"
 #include "services/config-service/shell/edit.h"
 #include "services/config-service/shell/locks.h"
 #include "services/config-service/shell/model.h"
@@ -34,7 +35,7 @@ namespace portolan::config {
 class RunningStore {
  public:
   struct Copy {
-    yang::Tree tree;
+    Configuration configuration;
     uint64_t revision = 0;
   };
   virtual ~RunningStore() = default;
@@ -78,6 +79,8 @@ class Datastores {
 
   // A copy at one revision, for filters and printing. UNAVAILABLE: the service is stopping.
   absl::StatusOr<yang::Tree> Read(Datastore source);
+  // What `xpath` selects, as Tree::Select(); a path to one service looks at no other.
+  absl::StatusOr<yang::Tree> Select(Datastore source, const std::string& xpath);
 
   RpcErrors Edit(uint64_t session, Datastore target, const EditConfig& edit);
   RpcErrors Copy(uint64_t session, Datastore source, Datastore target);
@@ -93,13 +96,13 @@ class Datastores {
 
  private:
   struct Candidate {
-    yang::Tree tree;
+    Draft draft;
     uint64_t base_revision = 0;
   };
 
-  absl::StatusOr<RunningStore::Copy> ReadLocked(Datastore source)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  RpcErrors Store(yang::Tree tree, Datastore target) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<Draft> ReadDraft(Datastore source);
+  absl::StatusOr<Candidate> ReadLocked(Datastore source) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  RpcErrors Store(Draft draft, Datastore target) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   RpcErrors RefusalOf(uint64_t session, Datastore target) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   RpcErrors Send(config::Edit edit, uint64_t session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "services/base/yang/compare.h"
-#include "services/base/yang/tree.h"
 #include "services/config-service/core/engine.h"
 #include "services/config-service/shell/commit.h"
+#include "services/config-service/shell/configuration.h"
 
 namespace portolan::config {
 
@@ -21,7 +21,7 @@ struct Edit {
     kDelete,    // what `path` selects
     kLoadFile,  // `source`
     kRollback,  // to `revision`
-    kTree,      // `tree` instead of everything
+    kDraft,     // `draft` instead of everything
     kKeep,      // running as it is: a confirmation
   };
   uint64_t id = 0;
@@ -33,7 +33,7 @@ struct Edit {
   yang::Format format = yang::Format::kGuess;
   std::string path;
   std::string source;
-  std::optional<yang::Tree> tree;
+  std::optional<Draft> draft;
   uint64_t revision = 0;
   Claim claim;
   std::optional<TrialRequest> trial;
@@ -43,9 +43,9 @@ struct Edit {
   std::function<void(const Edit&, const Answer&)> done;
 
   // Once it was prepared.
-  std::string fingerprint;              // of the file
-  std::optional<yang::Tree> candidate;  // of a commit
-  yang::Comparison comparison;          // against running
+  std::string fingerprint;                 // of the file
+  std::optional<Configuration> candidate;  // of a commit
+  yang::Comparison comparison;             // against running
 };
 
 // "merge", "rollback to 3": what history and log call it.

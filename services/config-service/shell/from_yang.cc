@@ -270,40 +270,41 @@ void ReadTraffic(const Data& data, Service* service) {
   service->health_check = ReadHealthCheck(data.Child("health-check"));
 }
 
-void ReadServices(const Data& services, Snapshot* snapshot) {
+void ReadNamespaceLabels(const Data& services, Snapshot* snapshot) {
   for (const Data& data : services.Children("namespace")) {
     const std::string name = Text(data, "name");
     snapshot->namespaces[name] = {name, ReadLabels(data, "label")};
   }
-  for (const Data& data : services.Children("service")) {
-    Service service;
-    service.name_space = Text(data, "namespace");
-    service.name = Text(data, "name");
-    service.labels = ReadLabels(data, "label");
-    for (const Data& entry : data.Children("port")) {
-      Port port;
-      port.name = Text(entry, "name");
-      port.protocol = ReadProtocol(Text(entry, "protocol"));
-      port.port = Number(entry, "port");
-      port.target_port = entry.Child("target-port") ? Number(entry, "target-port") : port.port;
-      service.ports.push_back(std::move(port));
-    }
-    SortBy(&service.ports, &Port::name);
-    service.family_policy = ReadFamilyPolicy(Text(data, "family-policy"));
-    for (const std::string& family : Texts(data, "family")) {
-      service.families.push_back(ReadFamily(family));
-    }
-    service.requested_addresses = Texts(data, "requested-address");
-    service.requested_pool = Text(data, "requested-pool");
-    service.addresses_per_family = Number(data, "addresses-per-family");
-    service.addresses_in_use = Texts(data, "address-in-use");
-    ReadTraffic(data, &service);
-    const std::vector<Data> backends = data.Children("backend");
-    service.backends.reserve(backends.size());
-    for (const Data& entry : backends) service.backends.push_back(ReadBackend(entry));
-    SortBy(&service.backends, &Backend::id);
-    snapshot->services[absl::StrCat(service.name_space, "/", service.name)] = std::move(service);
+}
+
+Service ReadService(const Data& data) {
+  Service service;
+  service.name_space = Text(data, "namespace");
+  service.name = Text(data, "name");
+  service.labels = ReadLabels(data, "label");
+  for (const Data& entry : data.Children("port")) {
+    Port port;
+    port.name = Text(entry, "name");
+    port.protocol = ReadProtocol(Text(entry, "protocol"));
+    port.port = Number(entry, "port");
+    port.target_port = entry.Child("target-port") ? Number(entry, "target-port") : port.port;
+    service.ports.push_back(std::move(port));
   }
+  SortBy(&service.ports, &Port::name);
+  service.family_policy = ReadFamilyPolicy(Text(data, "family-policy"));
+  for (const std::string& family : Texts(data, "family")) {
+    service.families.push_back(ReadFamily(family));
+  }
+  service.requested_addresses = Texts(data, "requested-address");
+  service.requested_pool = Text(data, "requested-pool");
+  service.addresses_per_family = Number(data, "addresses-per-family");
+  service.addresses_in_use = Texts(data, "address-in-use");
+  ReadTraffic(data, &service);
+  const std::vector<Data> backends = data.Children("backend");
+  service.backends.reserve(backends.size());
+  for (const Data& entry : backends) service.backends.push_back(ReadBackend(entry));
+  SortBy(&service.backends, &Backend::id);
+  return service;
 }
 
 void ReadL2(const Data& l2, Snapshot* snapshot) {
@@ -412,16 +413,20 @@ void ReadPipeline(const Data& pipeline, Snapshot* snapshot) {
 
 }  // namespace
 
-Snapshot FromYang(const yang::Tree& tree) {
+Snapshot RestFromYang(const yang::Tree& tree) {
   Snapshot snapshot;
   ReadSystem(tree.Top("portolan-system", "system"), &snapshot);
   ReadIpam(tree.Top("portolan-ipam", "ipam"), &snapshot);
-  ReadServices(tree.Top("portolan-service", "services"), &snapshot);
+  ReadNamespaceLabels(tree.Top("portolan-service", "services"), &snapshot);
   ReadL2(tree.Top("portolan-l2", "l2"), &snapshot);
   ReadBgp(tree.Top("portolan-bgp", "bgp"), &snapshot);
   ReadDatapath(tree.Top("portolan-datapath", "datapath"), &snapshot);
   ReadPipeline(tree.Top("portolan-pipeline", "pipeline"), &snapshot);
   return snapshot;
+}
+
+Service ServiceFromYang(const yang::Tree& tree) {
+  return ReadService(tree.Top("portolan-service", "services").Child("service"));
 }
 
 }  // namespace portolan::config

@@ -8,6 +8,10 @@
 namespace portolan::config {
 
 // `tree` passed Validate(), so defaults are in it and every leaf has its type.
-Snapshot FromYang(const yang::Tree& tree);
+
+// All but the services.
+Snapshot RestFromYang(const yang::Tree& tree);
+// Of the one service that `tree` holds.
+Service ServiceFromYang(const yang::Tree& tree);
 
 }  // namespace portolan::config

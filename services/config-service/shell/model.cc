@@ -4,7 +4,6 @@
 
 #include "api/yang/modules.h"
 #include "services/base/status/status_macros.h"
-#include "services/config-service/shell/from_yang.h"
 #include "services/config-service/shell/problems.h"
 
 namespace portolan::config {
@@ -19,11 +18,10 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Create() {
   return std::shared_ptr<const Model>(new Model(std::move(context)));
 }
 
-Candidate Model::Empty() const {
+Configuration Model::Empty() const {
   yang::Tree tree(context_);
   tree.Validate();  // fills the defaults in; nothing can be wrong with nothing
-  Snapshot snapshot = FromYang(tree);
-  return {std::move(tree), std::move(snapshot)};
+  return Configuration::Of(std::move(tree));
 }
 
 void Model::Report(const std::vector<yang::Finding>& findings, const std::string& source,
@@ -34,76 +32,108 @@ void Model::Report(const std::vector<yang::Finding>& findings, const std::string
 }
 
 std::optional<yang::Tree> Model::Parse(const std::string& text, yang::Format format,
-                                       const std::string& source, Prepared* prepared) const {
+                                       const std::string& source,
+                                       std::vector<Problem>* problems) const {
   std::vector<yang::Finding> findings;
   std::optional<yang::Tree> tree = yang::Tree::Parse(context_, text, format, &findings);
-  Report(findings, source, &prepared->problems);
+  Report(findings, source, problems);
   return tree;
 }
 
-void Model::Finish(yang::Tree tree, const std::string& source, Prepared* prepared) const {
-  Report(tree.Validate(), source, &prepared->problems);
-  if (!prepared->problems.empty()) return;
-  Snapshot snapshot = FromYang(tree);
-  prepared->candidate.emplace(Candidate{std::move(tree), std::move(snapshot)});
-}
+Prepared Model::Validate(const Draft& draft) const { return Validate(draft, ""); }
 
-Prepared Model::Keep(const yang::Tree& running) const {
+// Services that did not change can only have lost what they refer to: of each such reference, one
+// service is validated with the others.
+Prepared Model::Validate(const Draft& draft, const std::string& source) const {
+  const bool rest_changed = draft.rest != nullptr;
+  yang::Tree part = (rest_changed ? *draft.rest : draft.base.rest()).Duplicate();
+  std::vector<const yang::Tree*> entries;
+  std::vector<std::string> removed;
+  for (const auto& [key, tree] : draft.services) {
+    if (tree == nullptr) {
+      removed.push_back(key);
+    } else {
+      entries.push_back(tree.get());
+    }
+  }
+  if (rest_changed) {
+    for (const yang::Tree* tree : draft.base.Referrers(draft.services)) entries.push_back(tree);
+  }
+  yang::AddEntries(entries, ServiceList(), &part);
   Prepared prepared;
-  Finish(running.Duplicate(), "", &prepared);
+  Report(part.Validate(), source, &prepared.problems);
+  if (!prepared.problems.empty()) return prepared;
+  std::vector<yang::Tree> changed;
+  for (yang::Tree& service : yang::TakeEntries(ServiceList(), &part)) {
+    if (draft.services.count(yang::KeyOf(service, ServiceList())) > 0) {
+      changed.push_back(std::move(service));
+    }
+  }
+  std::optional<yang::Tree> rest;
+  if (rest_changed) rest = std::move(part);
+  prepared.candidate = draft.base.With(std::move(changed), removed, std::move(rest));
   return prepared;
 }
 
 Prepared Model::Replace(const std::string& text, yang::Format format,
                         const std::string& source) const {
   Prepared prepared;
-  std::optional<yang::Tree> tree = Parse(text, format, source, &prepared);
-  if (tree.has_value()) Finish(*std::move(tree), source, &prepared);
+  std::optional<yang::Tree> tree = Parse(text, format, source, &prepared.problems);
+  if (!tree.has_value()) return prepared;
+  Report(tree->Validate(), source, &prepared.problems);
+  if (prepared.problems.empty()) prepared.candidate = Configuration::Of(*std::move(tree));
   return prepared;
 }
 
-Prepared Model::Merge(const yang::Tree& running, const std::string& text, yang::Format format,
+Prepared Model::Merge(const Configuration& running, const std::string& text, yang::Format format,
                       const std::string& source) const {
   Prepared prepared;
-  const std::optional<yang::Tree> edit = Parse(text, format, source, &prepared);
+  const std::optional<yang::Tree> edit = Parse(text, format, source, &prepared.problems);
   if (!edit.has_value()) return prepared;
-  yang::Tree tree = running.Duplicate();
-  if (const absl::Status status = tree.Merge(*edit); !status.ok()) {
+  const Draft before{running};
+  const yang::Touched touched = yang::TouchedBy(*edit, ServiceList());
+  yang::Tree part = before.Part(touched);
+  if (const absl::Status status = part.Merge(*edit); !status.ok()) {
     prepared.problems.push_back(
         {.source = source, .rule = "internal", .message = std::string(status.message())});
     return prepared;
   }
-  Finish(std::move(tree), source, &prepared);
-  return prepared;
+  return Validate(before.With(touched, std::move(part)), source);
 }
 
-Prepared Model::Delete(const yang::Tree& running, const std::string& path) const {
+Prepared Model::Delete(const Configuration& running, const std::string& path) const {
   Prepared prepared;
-  yang::Tree tree = running.Duplicate();
-  Report(tree.Delete(path), "", &prepared.problems);
-  if (prepared.problems.empty()) Finish(std::move(tree), "", &prepared);
-  return prepared;
+  const yang::Touched touched = ScopeOf(path);
+  const Draft before{running};
+  yang::Tree part = before.Part(touched);
+  Report(part.Delete(path), "", &prepared.problems);
+  if (!prepared.problems.empty()) return prepared;
+  return Validate(before.With(touched, std::move(part)));
 }
 
 Edited Model::Parse(const std::string& text, yang::Format format) const {
   Edited parsed;
-  std::vector<yang::Finding> findings;
-  parsed.tree = yang::Tree::Parse(context_, text, format, &findings);
-  Report(findings, "", &parsed.problems);
+  std::optional<yang::Tree> tree = Parse(text, format, "", &parsed.problems);
+  if (tree.has_value()) {
+    parsed.draft = Draft{Empty()}.With({.everything = true}, *std::move(tree));
+  }
   return parsed;
 }
 
-Edited Model::ApplyOperations(const yang::Tree& base, const std::string& text, yang::Format format,
+Edited Model::ApplyOperations(const Draft& base, const std::string& text, yang::Format format,
                               yang::Operation default_operation) const {
   Edited edited;
   std::vector<yang::Finding> findings;
   const std::optional<yang::Tree> edit = yang::ParseEdit(context_, text, format, &findings);
   if (edit.has_value()) {
-    edited.tree = base.Duplicate();
-    std::optional<yang::Finding> failed = yang::ApplyEdit(*edit, default_operation, &*edited.tree);
+    yang::Touched touched = yang::TouchedBy(*edit, ServiceList());
+    if (default_operation == yang::Operation::kReplace) touched.everything = true;
+    yang::Tree part = base.Part(touched);
+    std::optional<yang::Finding> failed = yang::ApplyEdit(*edit, default_operation, &part);
     if (failed.has_value()) {
-      edited.tree.reset();
       findings.push_back(*std::move(failed));
+    } else {
+      edited.draft = base.With(touched, std::move(part));
     }
   }
   Report(findings, "", &edited.problems);

@@ -1,4 +1,4 @@
-// Portolan's YANG modules, and what an edit makes of a configuration. No state; any thread (a tree
+// Portolan's YANG modules, and what an edit makes of a configuration. No state; any thread (a draft
 // that is passed in belongs to the caller).
 #pragma once
 
@@ -11,25 +11,19 @@
 #include "services/base/yang/edit_config.h"
 #include "services/base/yang/tree.h"
 #include "services/config-service/core/problem.h"
-#include "services/config-service/core/snapshot.h"
+#include "services/config-service/shell/configuration.h"
 
 namespace portolan::config {
 
-// A configuration that passed YANG.
-struct Candidate {
-  yang::Tree tree;
-  Snapshot snapshot;
-};
-
-// A candidate, or else at least one problem.
+// A configuration that passed YANG, or else at least one problem.
 struct Prepared {
-  std::optional<Candidate> candidate;
+  std::optional<Configuration> candidate;
   std::vector<Problem> problems;
 };
 
-// A tree that was not validated, or else at least one problem.
+// A draft, or else at least one problem.
 struct Edited {
-  std::optional<yang::Tree> tree;
+  std::optional<Draft> draft;
   std::vector<Problem> problems;
 };
 
@@ -39,32 +33,32 @@ class Model {
   static absl::StatusOr<std::shared_ptr<const Model>> Create();
 
   // Nothing configured but the defaults.
-  Candidate Empty() const;
+  Configuration Empty() const;
 
-  // A copy of `running`, which is valid.
-  Prepared Keep(const yang::Tree& running) const;
+  // Costs as much as what the draft changed, and a look at the rest.
+  Prepared Validate(const Draft& draft) const;
   // `text` instead of everything. `source` names the text in problems; may be empty.
   Prepared Replace(const std::string& text, yang::Format format, const std::string& source) const;
   // `text` over `running`.
-  Prepared Merge(const yang::Tree& running, const std::string& text, yang::Format format,
+  Prepared Merge(const Configuration& running, const std::string& text, yang::Format format,
                  const std::string& source) const;
   // `running` without what `path` selects.
-  Prepared Delete(const yang::Tree& running, const std::string& path) const;
+  Prepared Delete(const Configuration& running, const std::string& path) const;
 
   Edited Parse(const std::string& text, yang::Format format) const;
   // `base` after an edit whose nodes may carry operations (yang::ApplyEdit).
-  Edited ApplyOperations(const yang::Tree& base, const std::string& text, yang::Format format,
+  Edited ApplyOperations(const Draft& base, const std::string& text, yang::Format format,
                          yang::Operation default_operation) const;
 
  private:
   explicit Model(std::shared_ptr<const yang::Context> context) : context_(std::move(context)) {}
   std::optional<yang::Tree> Parse(const std::string& text, yang::Format format,
-                                  const std::string& source, Prepared* prepared) const;
-  void Finish(yang::Tree tree, const std::string& source, Prepared* prepared) const;
+                                  const std::string& source, std::vector<Problem>* problems) const;
+  Prepared Validate(const Draft& draft, const std::string& source) const;
   void Report(const std::vector<yang::Finding>& findings, const std::string& source,
               std::vector<Problem>* problems) const;
 
-  std::shared_ptr<const yang::Context> context_;
+  const std::shared_ptr<const yang::Context> context_;
 };
 
 }  // namespace portolan::config

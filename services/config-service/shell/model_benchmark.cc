@@ -34,7 +34,7 @@ std::string Text(int64_t services) {
   return text + "]}}";
 }
 
-Candidate Load(const Model& model, const std::string& text) {
+Configuration Load(const Model& model, const std::string& text) {
   return *std::move(model.Replace(text, yang::Format::kJson, "").candidate);
 }
 
@@ -42,32 +42,32 @@ void InitialLoad(benchmark::State& state) {
   const auto model = Model::Create().value();
   const std::string text = Text(state.range(0));
   for (auto _ : state) {
-    const Candidate candidate = Load(*model, text);
-    benchmark::DoNotOptimize(Validate(candidate.snapshot));
-    benchmark::DoNotOptimize(Diff(Snapshot(), candidate.snapshot));
+    const Configuration candidate = Load(*model, text);
+    benchmark::DoNotOptimize(Validate(candidate.snapshot()));
+    benchmark::DoNotOptimize(Diff(Snapshot(), candidate.snapshot()));
   }
 }
 BENCHMARK(InitialLoad)->Arg(1000)->Arg(10000)->Unit(benchmark::kMillisecond);
 
 void OneLeaf(benchmark::State& state) {
   const auto model = Model::Create().value();
-  const Candidate running = Load(*model, Text(state.range(0)));
+  const Configuration running = Load(*model, Text(state.range(0)));
   const std::string edit =
       R"({"portolan-service:services": {"service": [{"namespace": "default", "name": "s7",
           "backend": [{"id": "b1", "weight": 0}]}]}})";
   for (auto _ : state) {
-    const Prepared prepared = model->Merge(running.tree, edit, yang::Format::kJson, "");
-    benchmark::DoNotOptimize(Validate(prepared.candidate->snapshot));
-    benchmark::DoNotOptimize(Diff(running.snapshot, prepared.candidate->snapshot));
+    const Prepared prepared = model->Merge(running, edit, yang::Format::kJson, "");
+    benchmark::DoNotOptimize(Validate(prepared.candidate->snapshot()));
+    benchmark::DoNotOptimize(Diff(running.snapshot(), prepared.candidate->snapshot()));
   }
 }
 BENCHMARK(OneLeaf)->Arg(1000)->Arg(10000)->Unit(benchmark::kMillisecond);
 
 void Print(benchmark::State& state) {
   const auto model = Model::Create().value();
-  const Candidate running = Load(*model, Text(state.range(0)));
+  const Configuration running = Load(*model, Text(state.range(0)));
   for (auto _ : state) {
-    benchmark::DoNotOptimize(running.tree.Print(yang::Format::kJson, yang::Defaults::kExplicit));
+    benchmark::DoNotOptimize(running.ToJson());
   }
 }
 BENCHMARK(Print)->Arg(10000)->Unit(benchmark::kMillisecond);

@@ -27,7 +27,7 @@ Running::Running(std::shared_ptr<const Model> model, Files* files, const std::st
       clock_(clock),
       boot_id_(std::move(boot_id)),
       journal_(files, state_dir),
-      tree_(model_->Empty().tree) {}
+      configuration_(model_->Empty()) {}
 
 absl::StatusOr<std::optional<Restored>> Running::Restore() {
   ASSIGN_OR_RETURN(std::optional<JournalEntry> entry, journal_.Read());
@@ -42,12 +42,13 @@ absl::StatusOr<std::optional<Restored>> Running::Restore() {
   return TakeOver(*std::move(entry), *std::move(prepared.candidate));
 }
 
-absl::StatusOr<std::optional<Restored>> Running::TakeOver(JournalEntry entry, Candidate candidate) {
-  tree_ = std::move(candidate.tree);
+absl::StatusOr<std::optional<Restored>> Running::TakeOver(JournalEntry entry,
+                                                          Configuration configuration) {
+  configuration_ = std::move(configuration);
   revision_ = entry.revision;
   loaded_file_ = std::move(entry.loaded_file);
   Restored restored;
-  restored.running = std::move(candidate.snapshot);
+  restored.running = configuration_.snapshot();
   restored.revision = entry.revision;
   restored.generations = std::move(entry.generations);
   restored.allow_renumber = entry.allow_renumber;
@@ -65,7 +66,7 @@ absl::StatusOr<std::optional<Restored>> Running::TakeOver(JournalEntry entry, Ca
 Prepared Running::Prepare(Edit* edit) const {
   Prepared prepared = Apply(edit);
   if (prepared.candidate.has_value()) {
-    edit->comparison = yang::Compare(tree_, prepared.candidate->tree, kMaxDifferences);
+    edit->comparison = Compare(configuration_, *prepared.candidate, kMaxDifferences);
   }
   return prepared;
 }
@@ -73,17 +74,17 @@ Prepared Running::Prepare(Edit* edit) const {
 Prepared Running::Apply(Edit* edit) const {
   switch (edit->kind) {
     case Edit::Kind::kMerge:
-      return model_->Merge(tree_, edit->data, edit->format, edit->source);
+      return model_->Merge(configuration_, edit->data, edit->format, edit->source);
     case Edit::Kind::kReplace:
       return model_->Replace(edit->data, edit->format, edit->source);
     case Edit::Kind::kDelete:
-      return model_->Delete(tree_, edit->path);
+      return model_->Delete(configuration_, edit->path);
     case Edit::Kind::kRollback:
       return Recalled(edit->revision);
-    case Edit::Kind::kTree:
-      return model_->Keep(*edit->tree);
+    case Edit::Kind::kDraft:
+      return model_->Validate(*edit->draft);
     case Edit::Kind::kKeep:
-      return model_->Keep(tree_);
+      return {configuration_, {}};
     case Edit::Kind::kLoadFile:
       break;
   }
@@ -128,17 +129,17 @@ absl::Status Running::Persist(Edit* edit, const WriteJournal& write) {
     entry.trial->deadline =
         WholeMilliseconds(clock_->WallNow() + (write.trial->deadline - clock_->Now()));
   }
-  entry.configuration = edit->candidate->Print(yang::Format::kJson, yang::Defaults::kExplicit);
+  entry.configuration = edit->candidate->ToJson();
   RETURN_IF_ERROR(journal_.Write(entry));
-  std::swap(tree_, *edit->candidate);  // freeing what was takes long, and goes with the edit
+  std::swap(configuration_, *edit->candidate);  // what was goes with the edit
   revision_ = entry.revision;
   loaded_file_ = std::move(entry.loaded_file);
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> Running::Print(const std::string& xpath, yang::Format format) const {
-  if (xpath.empty()) return tree_.Print(format, yang::Defaults::kExplicit);
-  ASSIGN_OR_RETURN(const yang::Tree selected, tree_.Select(xpath));
+  if (xpath.empty()) return configuration_.ToTree().Print(format, yang::Defaults::kExplicit);
+  ASSIGN_OR_RETURN(const yang::Tree selected, configuration_.Select(xpath));
   return selected.Print(format, yang::Defaults::kExplicit);
 }
 

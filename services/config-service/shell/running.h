@@ -1,4 +1,4 @@
-// The running configuration as a tree, its journal and its history: what blocks about an edit.
+// The running configuration, its journal and its history: what blocks about an edit.
 //
 // No decision is made here (core/engine.h). One thread at a time: Start()'s, then the worker's.
 #pragma once
@@ -12,8 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/base/clock/clock.h"
-#include "services/base/yang/tree.h"
 #include "services/config-service/core/engine.h"
+#include "services/config-service/shell/configuration.h"
 #include "services/config-service/shell/edit.h"
 #include "services/config-service/shell/files.h"
 #include "services/config-service/shell/journal.h"
@@ -31,7 +31,7 @@ class Running {
   // damaged or does not fit this Portolan; the message says what to do.
   absl::StatusOr<std::optional<Restored>> Restore();
   // Of the model without a journal.
-  Snapshot Defaults() const { return model_->Empty().snapshot; }
+  Snapshot Defaults() const { return model_->Empty().snapshot(); }
 
   // Reads the file, if it is of one; applies the edit to a copy of running; validates it.
   Prepared Prepare(Edit* edit) const;
@@ -42,7 +42,7 @@ class Running {
   // The part that `xpath` selects, or everything. INVALID_ARGUMENT: bad expression.
   absl::StatusOr<std::string> Print(const std::string& xpath, yang::Format format) const;
 
-  yang::Tree Copy() const { return tree_.Duplicate(); }
+  const Configuration& configuration() const { return configuration_; }
 
   std::vector<Commit> History() const { return journal_.History(); }
 
@@ -53,14 +53,14 @@ class Running {
  private:
   Prepared Apply(Edit* edit) const;
   Prepared Recalled(uint64_t revision) const;
-  absl::StatusOr<std::optional<Restored>> TakeOver(JournalEntry entry, Candidate candidate);
+  absl::StatusOr<std::optional<Restored>> TakeOver(JournalEntry entry, Configuration configuration);
 
   const std::shared_ptr<const Model> model_;
   Files* const files_;
   const Clock* const clock_;
   const std::string boot_id_;
   Journal journal_;
-  yang::Tree tree_;
+  Configuration configuration_;
   uint64_t revision_ = 0;
   std::string loaded_file_;
 };

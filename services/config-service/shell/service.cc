@@ -87,10 +87,10 @@ absl::StatusOr<bool> ConfigService::Restore() {
 // Before anything is published nobody is asked, so the edit goes straight through.
 std::vector<Problem> ConfigService::CommitAtStart(Edit* edit, Prepared prepared) {
   if (!prepared.candidate.has_value()) return std::move(prepared.problems);
-  edit->candidate = std::move(prepared.candidate->tree);
-  std::vector<Effect> effects = engine_.Handle(
-      EditProposed{.id = edit->id, .candidate = std::move(prepared.candidate->snapshot)},
-      context_.clock->Now());
+  edit->candidate = std::move(prepared.candidate);
+  std::vector<Effect> effects =
+      engine_.Handle(EditProposed{.id = edit->id, .candidate = edit->candidate->snapshot()},
+                     context_.clock->Now());
   if (const auto* write = std::get_if<WriteJournal>(&effects.front()); write != nullptr) {
     const absl::Status status = running_.Persist(edit, *write);
     effects = engine_.Handle(JournalWritten{write->id, std::string(status.message())},
@@ -194,12 +194,11 @@ void ConfigService::OnPrepared(Edit* edit, Prepared prepared) {
   if (!prepared.candidate.has_value()) {
     return FinishEdit({edit->id, engine_.revision(), std::move(prepared.problems)});
   }
-  if (!edit->dry_run) edit->candidate = std::move(prepared.candidate->tree);
-  Execute(
-      engine_.Handle(EditProposed{edit->id, std::move(prepared.candidate->snapshot), edit->dry_run,
-                                  edit->allow_renumber, edit->purpose, edit->claim, edit->trial,
-                                  edit->trial_revision, edit->base_revision},
-                     context_.clock->Now()));
+  edit->candidate = std::move(prepared.candidate);
+  Execute(engine_.Handle(EditProposed{edit->id, edit->candidate->snapshot(), edit->dry_run,
+                                      edit->allow_renumber, edit->purpose, edit->claim, edit->trial,
+                                      edit->trial_revision, edit->base_revision},
+                         context_.clock->Now()));
 }
 
 void ConfigService::Execute(std::vector<Effect> effects) {
@@ -374,7 +373,7 @@ void ConfigService::ReportFile(const std::vector<Problem>& problems) {
 std::optional<RunningStore::Copy> ConfigService::Read() {
   AnswerSlot<Copy> slot;
   worker_->Run([this, giver = slot.NewGiver()] {
-    giver->Give({running_.Copy(), running_.revision()});
+    giver->Give({running_.configuration(), running_.revision()});
   });
   return slot.Wait();
 }
