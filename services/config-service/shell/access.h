@@ -2,7 +2,9 @@
 // (ietf-netconf-acm). What the NETCONF server and the other ways in ask before they do anything.
 //
 //   operation    MayCall() first; then for
-//   get, get-config, get-data       FilterRead() of a copy, after the client's own filter
+//   get, get-config, get-data       FilterRead() of a copy, before the client's own filter, which
+//   must
+//                                   not find what the client may not read
 //   edit-config, edit-data          CheckWrite() of the candidate before and after
 //   copy-config to the candidate    FilterRead() of the source unless it is the client's text; then
 //   as
