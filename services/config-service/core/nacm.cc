@@ -108,6 +108,7 @@ NacmPolicy::Position NacmPolicy::Enter(
     absl::FunctionRef<std::string(absl::string_view key)> value_of) const {
   Position position = parent;
   position.module_ = module;
+  position.settled_ = true;
   for (size_t i = 0; i < rules_.size(); ++i) {
     const std::vector<PathStep>& path = rules_[i].rule.path;
     uint16_t& reached = position.reached_[i];
@@ -120,6 +121,7 @@ NacmPolicy::Position NacmPolicy::Enter(
                                           return value_of(predicate.key) == predicate.value;
                                         });
     reached = leads_here ? reached + 1 : kNowhere;
+    if (leads_here && reached < path.size()) position.settled_ = false;
   }
   return position;
 }

@@ -101,9 +101,16 @@ class NacmPolicy {
 
   // Above all data, or at a node. Good as long as its policy.
   class Position {
+   public:
+    absl::string_view module() const { return module_; }
+    // No path leads further down: what a rule says here it says of all below that is of the same
+    // module.
+    bool settled() const { return settled_; }
+
    private:
     friend class NacmPolicy;
     absl::string_view module_;
+    bool settled_ = false;
     // Steps of each rule's path that lead here. kNowhere: it leads elsewhere.
     absl::InlinedVector<uint16_t, 16> reached_;
   };

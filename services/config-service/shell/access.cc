@@ -47,15 +47,20 @@ class Walk {
     return policy_.OnData(position, kAccessRead, FromYang(node.deny())).permitted;
   }
 
-  // Collects the tops of what may not be read, of `node` and its siblings.
-  void FindUnreadable(const Position& parent, yang::Node node,
+  // Collects the tops of what may not be read, of `node` and its siblings. `parent` may be read;
+  // `deny` is its.
+  void FindUnreadable(const Position& parent, yang::Deny deny, yang::Node node,
                       std::vector<yang::Node>* found) const {
     for (; node; node = node.next_sibling()) {
+      if (parent.settled() && node.deny() == deny && node.module() == parent.module()) {
+        FindUnreadable(parent, deny, node.first_child(), found);
+        continue;
+      }
       const Position position = Enter(parent, node);
       if (!MayRead(position, node) || HasUnreadableKey(position, node)) {
         found->push_back(node);
       } else {
-        FindUnreadable(position, node.first_child(), found);
+        FindUnreadable(position, node.deny(), node.first_child(), found);
       }
     }
   }
@@ -113,7 +118,7 @@ void Access::FilterRead(const Subject& subject, yang::Tree* tree) const {
   const NacmPolicy policy(*rules(), subject);
   if (policy.unlimited()) return;
   std::vector<yang::Node> unreadable;
-  Walk(policy).FindUnreadable(policy.Root(), tree->first(), &unreadable);
+  Walk(policy).FindUnreadable(policy.Root(), yang::Deny::kNothing, tree->first(), &unreadable);
   tree->Remove(unreadable);
 }
 

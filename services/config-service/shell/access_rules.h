@@ -1,4 +1,5 @@
-// The rules of access in a configuration: ietf-netconf-acm as values. A pure function, any thread.
+// The rules of access in a configuration: ietf-netconf-acm as values. A pure function, any thread;
+// the tree is the caller's.
 #pragma once
 
 #include "services/base/yang/tree.h"
