@@ -1,9 +1,11 @@
 #!/bin/sh
 # Every module compiles without an error or a warning, is named as RFC 9907 wants it, and its tree
-# is the one on record. Usage: lint_test.sh TREE MODULE...
+# is the one on record. Usage: lint_test.sh TREE STANDARD MODULE...; STANDARD is one of the modules
+# of RFCs, which stand in one directory.
 set -u
 tree=$1
-shift
+standard=$(dirname "$2")
+shift 2
 directory=$(dirname "$1")
 actual=${TEST_TMPDIR:?}/tree
 failures=0
@@ -23,7 +25,7 @@ for file in "$@"; do
   module=${name%@*}
   revision=${name#*@}
   # yanglint loads what the module imports by module name from the directory.
-  messages=$(yanglint -p "$directory" -f tree "$file" 2>&1 >>"$actual") || fail "$file: not valid"
+  messages=$(yanglint -p "$directory" -p "$standard" -f tree "$file" 2>&1 >>"$actual") || fail "$file: not valid"
   [ -z "$messages" ] || fail "$file: $messages"
   grep -q "^module $module {" "$file" || fail "$file: the module is not called $module"
   grep -q "^  yang-version 1.1;" "$file" || fail "$file: not YANG 1.1"
@@ -37,6 +39,6 @@ done
 
 if ! diff -u "$tree" "$actual"; then
   fail "the tree differs from api/yang/portolan.tree (above, + is now). When that is wanted:" \
-    "yanglint -p api/yang -f tree on each module, in the order of their names, into that file"
+    "yanglint -p api/yang -p /usr/share/yuma/modules/ietf -f tree on each module, in the order of their names, into that file"
 fi
 [ "$failures" -eq 0 ]

@@ -67,7 +67,7 @@ struct EditOptions {
 };
 
 int ConfigCheck(const std::string& file);
-int ConfigShow(const Places& places, const std::string& path, bool xml);
+int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets);
 // Merges the file into the running configuration, or replaces it whole.
 int ConfigApply(const Places& places, const std::string& file, bool replace,
                 const EditOptions& options);

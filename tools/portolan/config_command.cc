@@ -16,12 +16,14 @@ using config::v1alpha1::Config;
 using config::v1alpha1::EditRequest;
 using config::v1alpha1::Problem;
 
-absl::StatusOr<std::string> Show(const Places& places, const std::string& path, bool xml) {
+absl::StatusOr<std::string> Show(const Places& places, const std::string& path, bool xml,
+                                 bool secrets) {
   ASSIGN_OR_RETURN(const Client client, Client::Open(places));
   ASSIGN_OR_RETURN(const auto channel, client.ConfigChannel());
   const auto stub = Config::NewStub(channel);
   config::v1alpha1::GetRequest request;
   request.set_path(path);
+  request.set_secrets(secrets);
   request.set_format(xml ? config::v1alpha1::FORMAT_XML : config::v1alpha1::FORMAT_JSON);
   using config::v1alpha1::GetResponse;
   ASSIGN_OR_RETURN(GetResponse response,
@@ -33,8 +35,8 @@ absl::StatusOr<std::string> Show(const Places& places, const std::string& path, 
 
 }  // namespace
 
-int ConfigShow(const Places& places, const std::string& path, bool xml) {
-  const absl::StatusOr<std::string> data = Show(places, path, xml);
+int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets) {
+  const absl::StatusOr<std::string> data = Show(places, path, xml, secrets);
   if (!data.ok()) return Fail(data.status());
   std::cout << *data;
   if (data->empty() || data->back() != '\n') std::cout << '\n';

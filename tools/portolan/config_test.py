@@ -129,6 +129,18 @@ class ConfigTest(unittest.TestCase):
         self.assertEqual(self.priority(), {"a": 5})
         self.assertEqual(self.run_cli("edit", editor="true"), (0, "no difference\n"))
 
+    def test_passwords_are_shown_when_asked_for_and_survive_an_edit(self):
+        peer = {"name": "p", "address": "10.0.0.1", "remote-as": 2, "password": "a-secret", "hold-time": 30}
+        instance = {"name": "i", "local-as": 1, "peers": {"peer": [peer]}}
+        self.apply({"portolan-bgp:bgp": {"instances": {"instance": [instance]}}})
+        self.assertNotIn("a-secret", self.run_cli("show")[1])
+        self.assertIn("a-secret", self.run_cli("show", "--secrets")[1])
+        self.assertIn("/password: ***", self.run_cli("history", "1")[1])
+        code, said = self.run_cli("edit", said="y\n", editor="sed -i 's/\"hold-time\": 30/\"hold-time\": 60/'")
+        self.assertEqual(code, 0, said)
+        self.assertIn('"hold-time": 60', self.run_cli("show")[1])
+        self.assertIn("a-secret", self.run_cli("show", "--secrets")[1])
+
     def test_edit_keeps_the_text_when_it_is_refused_or_the_editor_fails(self):
         self.apply(_pool("a", 1))
         code, said = self.run_cli("edit", said="y\n", editor="sed -i 's/priority/colour/'")

@@ -29,8 +29,10 @@ absl::StatusOr<GetResponse> Running(const Places& places) {
   ASSIGN_OR_RETURN(const Client client, Client::Open(places));
   ASSIGN_OR_RETURN(const auto channel, client.ConfigChannel());
   const auto stub = Config::NewStub(channel);
+  config::v1alpha1::GetRequest request;
+  request.set_secrets(true);  // what comes back replaces everything
   return Call<GetResponse>([&](grpc::ClientContext* context, GetResponse* response) {
-    return stub->Get(context, config::v1alpha1::GetRequest(), response);
+    return stub->Get(context, request, response);
   });
 }
 

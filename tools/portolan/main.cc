@@ -214,7 +214,9 @@ class CommandLine {
     CLI::App* show = config->add_subcommand("show", "print the running configuration");
     show->add_option("PATH", argument_, "XPath of a part");
     show->add_flag("--xml", xml_, "XML instead of JSON");
-    show->callback([this] { action_ = [this] { return ConfigShow(places_, argument_, xml_); }; });
+    show->add_flag("--secrets", secrets_, "passwords, too, which are left out otherwise");
+    show->callback(
+        [this] { action_ = [this] { return ConfigShow(places_, argument_, xml_, secrets_); }; });
 
     CLI::App* apply =
         config->add_subcommand("apply", "merge a file into the running configuration");
@@ -284,6 +286,7 @@ class CommandLine {
   std::string output_ = "table";
   std::string argument_;
   bool xml_ = false;
+  bool secrets_ = false;
   bool replace_ = false;
   std::string path_;
   EditOptions edit_;

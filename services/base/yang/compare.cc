@@ -4,20 +4,26 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "services/base/yang/libyang_errors.h"
 
 namespace portolan::yang {
 namespace {
 
 bool IsKey(const lyd_node* node) { return lysc_is_key(node->schema); }
 
+// libyang's merge leaves the flag on a container when it changes a leaf below: containers are
+// looked into, whatever they say.
+bool IsDefault(const lyd_node* node) {
+  return (node->flags & LYD_DEFAULT) != 0 && !lysc_is_np_cont(node->schema);
+}
+
 const lyd_node* SkipDefaults(const lyd_node* node) {
-  while (node != nullptr && (node->flags & LYD_DEFAULT) != 0) node = node->next;
+  while (node != nullptr && IsDefault(node)) node = node->next;
   return node;
 }
 
@@ -60,7 +66,11 @@ bool IsSame(const lyd_node* a, const lyd_node* b) {
 
 class Comparer {
  public:
-  explicit Comparer(size_t limit) : limit_(limit) {}
+  using Kind = Difference::Kind;
+  // False: no more.
+  using Report = std::function<bool(Kind kind, const lyd_node* before, const lyd_node* after)>;
+
+  explicit Comparer(Report report) : report_(std::move(report)) {}
 
   void Siblings(const lyd_node* from, const lyd_node* to) {
     from = SkipDefaults(from);
@@ -75,36 +85,25 @@ class Comparer {
     Rest(from, to);
   }
 
-  Comparison Take() { return std::move(comparison_); }
-
  private:
-  void Report(Difference::Kind kind, const lyd_node* node, const char* before, const char* after) {
-    if (comparison_.differences.size() >= limit_) {
-      ++comparison_.more;
-      return;
-    }
-    comparison_.differences.push_back(
-        {kind, PathOf(node), before == nullptr ? "" : before, after == nullptr ? "" : after});
+  void Tell(Kind kind, const lyd_node* before, const lyd_node* after) {
+    if (!ended_) ended_ = !report_(kind, before, after);
   }
 
   void Pair(const lyd_node* from, const lyd_node* to) {
     if ((from->schema->nodetype & LYD_NODE_INNER) != 0) {
       Siblings(lyd_child(from), lyd_child(to));
     } else if (!HasSameValue(from, to)) {
-      Report(Difference::Kind::kChanged, to, lyd_get_value(from), lyd_get_value(to));
+      Tell(Kind::kChanged, from, to);
     }
   }
 
   // `node` is on one side only.
-  void Alone(Difference::Kind kind, const lyd_node* node) {
-    if ((node->schema->nodetype & LYD_NODE_INNER) == 0) {
-      if (IsKey(node)) return;
-      const char* value = lyd_get_value(node);
-      const bool added = kind == Difference::Kind::kAdded;
-      return Report(kind, node, added ? nullptr : value, added ? value : nullptr);
-    }
-    if (node->schema->nodetype == LYS_LIST || lysc_is_np_cont(node->schema) == 0) {
-      Report(kind, node, nullptr, nullptr);
+  void Alone(Kind kind, const lyd_node* node) {
+    if (IsKey(node) || ended_) return;
+    if (!lysc_is_np_cont(node->schema)) {
+      const bool added = kind == Kind::kAdded;
+      Tell(kind, added ? nullptr : node, added ? node : nullptr);
     }
     for (const lyd_node* child = SkipDefaults(lyd_child(node)); child != nullptr;
          child = Next(child)) {
@@ -129,43 +128,66 @@ class Comparer {
     for (; to != nullptr; to = Next(to)) {
       const auto it = old.find(Identity(to));
       if (it == old.end()) {
-        Alone(Difference::Kind::kAdded, to);
+        Alone(Kind::kAdded, to);
         continue;
       }
       const Old& was = it->second;
       matched[was.place] = true;
       size_t& last = reached.emplace(to->schema, was.place).first->second;
       const bool ordered = (to->schema->flags & LYS_ORDBY_USER) != 0;
-      if (ordered && was.place < last && reordered.insert(to->schema).second) Reordered(to);
+      if (ordered && was.place < last && reordered.insert(to->schema).second) {
+        Tell(Kind::kReordered, was.node, to);
+      }
       last = std::max(last, was.place);
       Pair(was.node, to);
     }
     for (size_t i = 0; i < in_order.size(); ++i) {
-      if (!matched[i]) Alone(Difference::Kind::kRemoved, in_order[i]);
+      if (!matched[i]) Alone(Kind::kRemoved, in_order[i]);
     }
   }
 
-  void Reordered(const lyd_node* node) {
-    if (comparison_.differences.size() >= limit_) {
-      ++comparison_.more;
-      return;
-    }
-    const lyd_node* parent = lyd_parent(node);
-    comparison_.differences.push_back(
-        {Difference::Kind::kReordered,
-         absl::StrCat(parent == nullptr ? "" : PathOf(parent), "/", node->schema->name), "", ""});
-  }
-
-  const size_t limit_;
-  Comparison comparison_;
+  const Report report_;
+  bool ended_ = false;
 };
+
+std::string ValueOf(Node node) {
+  if (!node) return "";
+  return node.is_secret() ? "***" : node.value();
+}
+
+std::string PathOf(const NodeDifference& difference) {
+  const Node node = difference.after ? difference.after : difference.before;
+  if (difference.kind != Difference::Kind::kReordered) return node.path();
+  const Node parent = node.parent();
+  return absl::StrCat(parent ? parent.path() : "", "/", node.name());
+}
 
 }  // namespace
 
-Comparison Compare(const Tree& from, const Tree& to, size_t limit) {
-  Comparer comparer(limit);
+void VisitDifferences(const Tree& from, const Tree& to,
+                      const std::function<bool(const NodeDifference&)>& visit) {
+  Comparer comparer([&](Difference::Kind kind, const lyd_node* before, const lyd_node* after) {
+    return visit({kind, Node(before), Node(after)});
+  });
   comparer.Siblings(from.root_, to.root_);
-  return comparer.Take();
+}
+
+Comparison Compare(const Tree& from, const Tree& to, size_t limit) {
+  Comparison comparison;
+  VisitDifferences(from, to, [&](const NodeDifference& found) {
+    if (comparison.differences.size() >= limit) {
+      ++comparison.more;
+      return true;
+    }
+    Difference difference{found.kind, PathOf(found), "", ""};
+    if (found.kind != Difference::Kind::kReordered) {
+      difference.before = ValueOf(found.before);
+      difference.after = ValueOf(found.after);
+    }
+    comparison.differences.push_back(std::move(difference));
+    return true;
+  });
+  return comparison;
 }
 
 std::string ToText(const Difference& difference) {

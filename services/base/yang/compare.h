@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ struct Difference {
   enum class Kind : uint8_t { kAdded, kRemoved, kChanged, kReordered };
   Kind kind = Kind::kAdded;
   std::string path;    // with key predicates; of kReordered: the list
-  std::string before;  // value, canonical; empty: none, or not a leaf
+  std::string before;  // value, canonical, "***" of a secret; empty: none, or not a leaf
   std::string after;
   friend bool operator==(const Difference&, const Difference&) = default;
 };
@@ -29,6 +30,18 @@ struct Comparison {
   uint64_t more = 0;  // how many beyond those
   friend bool operator==(const Comparison&, const Comparison&) = default;
 };
+
+// One difference as nodes of the two trees. kAdded has no `before`, kRemoved no `after`; kReordered
+// names one of the entries that moved.
+struct NodeDifference {
+  Difference::Kind kind = Difference::Kind::kAdded;
+  Node before;
+  Node after;
+};
+
+// Tells every difference; false from `visit` ends it.
+void VisitDifferences(const Tree& from, const Tree& to,
+                      const std::function<bool(const NodeDifference&)>& visit);
 
 // Of trees of one context; the first `limit` differences, and how many more there are.
 Comparison Compare(const Tree& from, const Tree& to, size_t limit);

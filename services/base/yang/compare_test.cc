@@ -54,6 +54,41 @@ TEST(Compare, FindsNothingBetweenEquals) {
   EXPECT_THAT(Texts(tree, tree.Duplicate()), IsEmpty());
 }
 
+TEST(Compare, FindsALeafMergedIntoAContainerThatHeldOnlyDefaults) {
+  const Tree from = Configuration(R"({"portolan-datapath:datapath": {}})");
+  Tree to = from.Duplicate();
+  ASSERT_TRUE(to.Merge(Configuration(
+                           R"({"portolan-datapath:datapath": {"settings": {"max-flows": 2048}}})"))
+                  .ok());
+  ASSERT_THAT(to.Validate(), IsEmpty());
+  EXPECT_THAT(Texts(from, to),
+              ElementsAre("+ /portolan-datapath:datapath/settings/max-flows: 2048"));
+}
+
+TEST(Compare, ShowsThatASecretDiffersAndNotWhatItIs) {
+  const auto peer = [](const std::string& password) {
+    return Configuration(absl::StrCat(R"({"portolan-bgp:bgp": {"instances": {"instance": [
+        {"name": "i", "local-as": 1, "peers": {"peer": [{"name": "p", "address": "10.0.0.1",
+         "remote-as": 2)",
+                                      password, "}]}}]}}}"));
+  };
+  const std::string path =
+      "/portolan-bgp:bgp/instances/instance[name='i']/peers/peer[name='p']/password";
+  const Tree none = peer("");
+  const Tree old = peer(R"(, "password": "old")");
+  EXPECT_THAT(Texts(none, old), ElementsAre("+ " + path + ": ***"));
+  EXPECT_THAT(Texts(old, peer(R"(, "password": "new")")),
+              ElementsAre("~ " + path + ": *** -> ***"));
+  EXPECT_THAT(Texts(old, none), ElementsAre("- " + path + ": ***"));
+}
+
+TEST(Compare, VisitsNoMoreThanTheVisitorWants) {
+  size_t visited = 0;
+  VisitDifferences(Pools(R"({"name": "a"})"), Pools(R"({"name": "b", "priority": 1})"),
+                   [&](const NodeDifference&) { return ++visited < 2; });
+  EXPECT_EQ(visited, 2u);
+}
+
 TEST(Compare, ShowsALeafWithBothValues) {
   EXPECT_THAT(
       Texts(Pools(R"({"name": "a", "priority": 3})"), Pools(R"({"name": "a", "priority": 4})")),

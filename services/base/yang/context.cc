@@ -2,15 +2,9 @@
 
 #include <libyang/libyang.h>
 
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <mutex>
-#include <sstream>
-#include <system_error>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
 #include "services/base/yang/libyang_errors.h"
@@ -64,32 +58,19 @@ absl::StatusOr<std::shared_ptr<const Context>> Context::FromTexts(std::vector<Mo
   return std::shared_ptr<const Context>(std::move(context));
 }
 
-absl::StatusOr<std::shared_ptr<const Context>> Context::FromDirectory(
-    const std::string& directory) {
-  std::vector<ModuleText> modules;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    const std::string file = entry.path().filename().string();
-    if (!absl::EndsWith(file, ".yang")) continue;
-    std::ifstream in(entry.path());
-    std::stringstream text;
-    text << in.rdbuf();
-    if (!in) return absl::NotFoundError(absl::StrCat("cannot read ", entry.path().string()));
-    modules.push_back({file.substr(0, file.find_first_of("@.")), text.str()});
-  }
-  if (modules.empty()) {
-    return absl::NotFoundError(absl::StrCat("no .yang file in ", directory));
-  }
-  std::sort(modules.begin(), modules.end(),
-            [](const ModuleText& a, const ModuleText& b) { return a.name < b.name; });
-  return FromTexts(std::move(modules));
-}
-
 Context::~Context() { ly_ctx_destroy(ctx_); }
 
 std::string Context::Revision(absl::string_view module) const {
   const lys_module* found = ly_ctx_get_module_implemented(ctx_, std::string(module).c_str());
   return found == nullptr || found->revision == nullptr ? "" : found->revision;
+}
+
+Deny Context::DenyOf(absl::string_view module, absl::string_view name) const {
+  const lys_module* found = ly_ctx_get_module_implemented(ctx_, std::string(module).c_str());
+  if (found == nullptr) return Deny::kNothing;
+  const lysc_node* node =
+      lys_find_child(nullptr, found, name.data(), name.size(), LYS_RPC | LYS_NOTIF, 0);
+  return node == nullptr ? Deny::kNothing : yang::DenyOf(node);
 }
 
 }  // namespace portolan::yang

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "services/base/yang/deny.h"
 
 struct ly_ctx;
 
@@ -30,15 +31,15 @@ class Context {
   // INVALID_ARGUMENT: a module does not compile; the message has module, line and reason.
   static absl::StatusOr<std::shared_ptr<const Context>> FromTexts(std::vector<ModuleText> modules);
 
-  // The same, of every NAME@REVISION.yang in `directory`. NOT_FOUND: there is none.
-  static absl::StatusOr<std::shared_ptr<const Context>> FromDirectory(const std::string& directory);
-
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
   // "2026-11-24"; empty: no such module, or it has none.
   std::string Revision(absl::string_view module) const;
+
+  // Of an rpc or a notification at the top of a module; kNothing: also when there is none such.
+  Deny DenyOf(absl::string_view module, absl::string_view name) const;
 
  private:
   friend class Tree;

@@ -73,6 +73,16 @@ bool IsNamed(const lyd_node* node, absl::string_view name) {
   return own[0] == name[0] && name == own;
 }
 
+void FindSecrets(Node node, std::vector<Node>* secrets) {
+  for (; node; node = node.next_sibling()) {
+    if (node.is_secret()) {
+      secrets->push_back(node);
+    } else {
+      FindSecrets(node.first_child(), secrets);
+    }
+  }
+}
+
 // Also from a null tree: then nothing is found.
 LY_ERR FindNodes(const lyd_node* root, const std::string& xpath, NodeSet* found) {
   ly_set* set = nullptr;
@@ -98,6 +108,16 @@ std::string Node::value() const {
 
 bool Node::is_default() const { return (node_->flags & LYD_DEFAULT) != 0; }
 std::string Node::path() const { return PathOf(node_); }
+bool Node::is_key() const { return lysc_is_key(node_->schema); }
+Deny Node::deny() const { return DenyOf(node_->schema); }
+
+bool Node::is_secret() const {
+  if ((node_->schema->nodetype & LYD_NODE_TERM) == 0 || deny() != Deny::kAll) return false;
+  const lyd_node* parent = lyd_parent(node_);
+  return parent == nullptr || DenyOf(parent->schema) != Deny::kAll;
+}
+
+Node Node::parent() const { return Node(lyd_parent(node_)); }
 Node Node::first_child() const { return Node(lyd_child(node_)); }
 Node Node::next_sibling() const { return Node(node_->next); }
 
@@ -219,11 +239,24 @@ std::vector<Finding> Tree::Delete(const std::string& xpath) {
   if (doomed.empty()) {
     return {{.path = xpath, .rule = "data-missing", .message = "nothing is configured there"}};
   }
-  for (lyd_node* node : doomed) {
+  std::vector<Node> nodes;
+  for (const lyd_node* node : doomed) nodes.push_back(Node(node));
+  Remove(nodes);
+  return {};
+}
+
+void Tree::Remove(const std::vector<Node>& nodes) {
+  for (const Node& view : nodes) {
+    lyd_node* node = const_cast<lyd_node*>(view.node_);
     if (node == root_) root_ = node->next;
     lyd_free_tree(node);
   }
-  return {};
+}
+
+void Tree::RemoveSecrets() {
+  std::vector<Node> secrets;
+  FindSecrets(first(), &secrets);
+  Remove(secrets);
 }
 
 Tree Tree::Duplicate() const {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "services/base/yang/context.h"
+#include "services/base/yang/deny.h"
 #include "services/base/yang/finding.h"
 
 struct lyd_node;
@@ -21,7 +23,7 @@ struct lyd_node;
 namespace portolan::yang {
 
 class Tree;
-struct Comparison;
+struct NodeDifference;
 enum class Operation : uint8_t;
 
 enum class Format : uint8_t {
@@ -49,7 +51,13 @@ class Node {
   bool is_default() const;
   // With key predicates.
   std::string path() const;
+  // Of a list entry.
+  bool is_key() const;
+  Deny deny() const;
+  // A leaf that is default-deny-all by itself, not for where it stands: a password.
+  bool is_secret() const;
 
+  Node parent() const;
   Node first_child() const;
   Node next_sibling() const;
   // The first child of that name, or none.
@@ -59,6 +67,8 @@ class Node {
 
  private:
   friend class Tree;
+  friend void VisitDifferences(const Tree& from, const Tree& to,
+                               const std::function<bool(const NodeDifference&)>& visit);
   explicit Node(const lyd_node* node) : node_(node) {}
   const lyd_node* node_ = nullptr;
 };
@@ -92,6 +102,12 @@ class Tree {
 
   const std::shared_ptr<const Context>& context() const { return context_; }
 
+  // Removes them with all that is below. They are of this tree, none of them below another.
+  void Remove(const std::vector<Node>& nodes);
+
+  // Removes every secret (Node::is_secret).
+  void RemoveSecrets();
+
   Tree Duplicate() const;
 
   // Makes now the canonical texts that libyang makes when a value is first read: from then on, and
@@ -104,12 +120,15 @@ class Tree {
   // With indentation and a final line break; of nothing: "{}\n" or "".
   std::string Print(Format format, Defaults defaults) const;
 
+  // The first of the top nodes, or none.
+  Node first() const { return Node(root_); }
   // The top node of that name, or none.
   Node Top(absl::string_view module, absl::string_view name) const;
 
  private:
   friend class LibyangAccess;
-  friend Comparison Compare(const Tree& from, const Tree& to, size_t limit);
+  friend void VisitDifferences(const Tree& from, const Tree& to,
+                               const std::function<bool(const NodeDifference&)>& visit);
   friend std::optional<Tree> ParseEdit(std::shared_ptr<const Context> context,
                                        const std::string& text, Format format,
                                        std::vector<Finding>* findings);

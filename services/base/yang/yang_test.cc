@@ -83,23 +83,6 @@ TEST(Context, KnowsRevisions) {
   EXPECT_EQ(Shop()->Revision("mall"), "");
 }
 
-TEST(Context, OfADirectoryAndOfEmbeddedTextsAreTheSame) {
-  std::vector<ModuleText> texts;
-  for (size_t i = 0; i < api::kYangModuleCount; ++i) {
-    if (std::string(api::kYangModules[i].name).rfind("portolan", 0) != 0) continue;  // not ours
-    texts.push_back({api::kYangModules[i].name, api::kYangModules[i].text});
-  }
-  const auto embedded = Context::FromTexts(texts);
-  ASSERT_TRUE(embedded.ok()) << embedded.status();
-  const auto directory = Context::FromDirectory("api/yang");
-  ASSERT_TRUE(directory.ok()) << directory.status();
-  for (const ModuleText& module : texts) {
-    EXPECT_NE((*embedded)->Revision(module.name), "") << module.name;
-    EXPECT_EQ((*embedded)->Revision(module.name), (*directory)->Revision(module.name));
-  }
-  EXPECT_EQ(Context::FromDirectory("services/none").status().code(), absl::StatusCode::kNotFound);
-}
-
 TEST(Tree, RefusesWithPathLineRuleAndMessage) {
   struct Case {
     std::string text, path, rule, message;

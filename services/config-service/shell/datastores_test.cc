@@ -43,6 +43,8 @@ std::string Pool(const std::string& name, const std::string& rest = "",
 
 std::string TagOf(const RpcErrors& errors) { return errors.empty() ? "" : errors.front().tag; }
 
+constexpr char kNobodyReads[] = R"({"ietf-netconf-acm:nacm": {"exec-default": "deny"}})";
+
 class DatastoresTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -351,6 +353,31 @@ TEST_F(DatastoresTest, ManySessionsEditAndCommitAtOnce) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_GT(committed, 0);
   EXPECT_EQ(process_->Get().revision(), static_cast<uint64_t>(committed));
+}
+
+// ---- access ----
+
+TEST_F(DatastoresTest, RulesOfAccessHoldFromTheCommitOnAndAfterARestart) {
+  const auto is_denied = [&] {
+    return !process_->access().MayCall({.user = "ann"}, "ietf-netconf", "get").empty();
+  };
+  EXPECT_FALSE(is_denied());
+  EXPECT_EQ(RuleOfApply(kNobodyReads), "");
+  EXPECT_TRUE(is_denied());
+  process_.reset();
+  Start();
+  EXPECT_TRUE(is_denied());
+  EXPECT_TRUE(process_->Delete("/ietf-netconf-acm:nacm").problems().empty());
+  EXPECT_FALSE(is_denied());
+}
+
+TEST_F(DatastoresTest, RulesOfAccessOfTheFileOfTheFirstStartHold) {
+  process_.reset();
+  const std::string file = directory_ + "/home.json";
+  std::ofstream(file) << kNobodyReads;
+  process_ = std::make_unique<Process>(directory_, file, nullptr);
+  ASSERT_TRUE(process_->started.ok()) << process_->started;
+  EXPECT_FALSE(process_->access().MayCall({.user = "ann"}, "ietf-netconf", "get").empty());
 }
 
 }  // namespace

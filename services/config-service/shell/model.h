@@ -32,6 +32,9 @@ class Model {
   // Compiles the modules that are inside the binary. An error is a bug of the build.
   static absl::StatusOr<std::shared_ptr<const Model>> Create();
 
+  // What all its trees are of.
+  const std::shared_ptr<const yang::Context>& context() const { return context_; }
+
   // Nothing configured but the defaults.
   Configuration Empty() const;
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/config-service/core/diff.h"
 #include "services/config-service/core/validate.h"
+#include "services/config-service/shell/access.h"
 #include "services/config-service/shell/model.h"
 
 namespace portolan::config {
@@ -71,6 +72,45 @@ void Print(benchmark::State& state) {
   }
 }
 BENCHMARK(Print)->Arg(10000)->Unit(benchmark::kMillisecond);
+
+// Of a user with twenty rules about single services.
+std::string WithRules(std::string text) {
+  std::string rules = R"({"ietf-netconf-acm:nacm": {
+      "groups": {"group": [{"name": "g", "user-name": ["ann"]}]},
+      "rule-list": [{"name": "l", "group": ["g"], "rule": [)";
+  for (int i = 0; i < 20; ++i) {
+    absl::StrAppend(
+        &rules, i == 0 ? "" : ",", R"({"name": "r)", i,
+        R"(", "path": "/portolan-service:services/service[namespace='default'][name='s)", i,
+        R"(']", "action": "permit"})");
+  }
+  return text.replace(0, 1, rules + "]}]},");
+}
+
+void FilterRead(benchmark::State& state) {
+  const auto model = Model::Create().value();
+  const Configuration running = Load(*model, WithRules(Text(state.range(0))));
+  Access access;
+  access.Load(running.rest());
+  yang::Tree tree = running.ToTree();
+  for (auto _ : state) access.FilterRead({.user = "ann"}, &tree);
+}
+BENCHMARK(FilterRead)->Arg(1000)->Arg(10000)->Unit(benchmark::kMillisecond);
+
+void CheckWrite(benchmark::State& state) {
+  const auto model = Model::Create().value();
+  const Configuration running = Load(*model, WithRules(Text(state.range(0))));
+  Access access;
+  access.Load(running.rest());
+  const yang::Tree before = running.ToTree();
+  const Prepared changed =
+      model->Delete(running, "/portolan-service:services/service[name='s7']/backend[id='b1']");
+  const yang::Tree after = changed.candidate->ToTree();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(access.CheckWrite({.user = "ann"}, before, after));
+  }
+}
+BENCHMARK(CheckWrite)->Arg(1000)->Arg(10000)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace portolan::config

@@ -137,10 +137,13 @@ absl::Status Running::Persist(Edit* edit, const WriteJournal& write) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Running::Print(const std::string& xpath, yang::Format format) const {
-  if (xpath.empty()) return configuration_.ToTree().Print(format, yang::Defaults::kExplicit);
-  ASSIGN_OR_RETURN(const yang::Tree selected, configuration_.Select(xpath));
-  return selected.Print(format, yang::Defaults::kExplicit);
+absl::StatusOr<std::string> Running::Print(const std::string& xpath, yang::Format format,
+                                           bool secrets) const {
+  absl::StatusOr<yang::Tree> shown =
+      xpath.empty() ? configuration_.ToTree() : configuration_.Select(xpath);
+  RETURN_IF_ERROR(shown.status());
+  if (!secrets) shown->RemoveSecrets();
+  return shown->Print(format, yang::Defaults::kExplicit);
 }
 
 std::string BootId() {

@@ -39,8 +39,10 @@ class Running {
   // Makes the prepared edit durable; from then on it is what runs. An error: nothing changed.
   absl::Status Persist(Edit* edit, const WriteJournal& write);
 
-  // The part that `xpath` selects, or everything. INVALID_ARGUMENT: bad expression.
-  absl::StatusOr<std::string> Print(const std::string& xpath, yang::Format format) const;
+  // The part that `xpath` selects, or everything; secrets where they are asked for.
+  // INVALID_ARGUMENT: bad expression.
+  absl::StatusOr<std::string> Print(const std::string& xpath, yang::Format format,
+                                    bool secrets) const;
 
   const Configuration& configuration() const { return configuration_; }
 

@@ -70,6 +70,7 @@ void ConfigService::PostToLoop(std::function<void()> callback) {
 
 absl::StatusOr<bool> ConfigService::Restore() {
   ASSIGN_OR_RETURN(std::optional<Restored> restored, running_.Restore());
+  access_.Load(running_.configuration().rest());
   for (const std::string& reason : running_.journal().damaged()) {
     context_.log->Warning("a commit of the history cannot be read", {{"reason", reason}});
   }
@@ -93,6 +94,7 @@ std::vector<Problem> ConfigService::CommitAtStart(Edit* edit, Prepared prepared)
                      context_.clock->Now());
   if (const auto* write = std::get_if<WriteJournal>(&effects.front()); write != nullptr) {
     const absl::Status status = running_.Persist(edit, *write);
+    access_.Load(running_.configuration().rest());
     effects = engine_.Handle(JournalWritten{write->id, std::string(status.message())},
                              context_.clock->Now());
   }
@@ -206,6 +208,7 @@ void ConfigService::Execute(std::vector<Effect> effects) {
     if (auto* write = std::get_if<WriteJournal>(&effect); write != nullptr) {
       worker_->Run([this, edit = under_way_.at(write->id).get(), write = std::move(*write)] {
         const absl::Status status = running_.Persist(edit, write);
+        access_.Load(running_.configuration().rest());
         PostToLoop([this, id = write.id, error = std::string(status.message())] {
           Execute(engine_.Handle(JournalWritten{id, error}, context_.clock->Now()));
         });
@@ -398,7 +401,8 @@ void ConfigService::OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetRep
   worker_->Run([this, request, reply] {
     absl::StatusOr<std::string> data = running_.Print(
         request.path(),
-        request.format() == v1alpha1::FORMAT_XML ? yang::Format::kXml : yang::Format::kJson);
+        request.format() == v1alpha1::FORMAT_XML ? yang::Format::kXml : yang::Format::kJson,
+        request.secrets());
     if (!data.ok()) return reply->Send(data.status(), {});
     v1alpha1::GetResponse response;
     response.set_revision(running_.revision());

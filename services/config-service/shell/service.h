@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "services/base/process/service.h"
 #include "services/config-service/core/engine.h"
+#include "services/config-service/shell/access.h"
 #include "services/config-service/shell/datastores.h"
 #include "services/config-service/shell/edit.h"
 #include "services/config-service/shell/files.h"
@@ -52,6 +53,7 @@ class ConfigService : public process::Service, private RunningStore {
 
   // For a NETCONF server, which is gone before this is. After Start().
   Datastores* datastores() { return &datastores_; }
+  Access* access() { return &access_; }
 
   // Takes the state directory, restores the journal, or else begins with startup; loads the file
   // when its content is not what was loaded last, publishes. A bad file stops the start only when
@@ -104,6 +106,7 @@ class ConfigService : public process::Service, private RunningStore {
   Publisher publisher_;
   ConfigRpc rpc_;
   std::unique_ptr<DirectoryLock> lock_;
+  Access access_;  // knows the rules of running_
   Locks locks_;
   Startup startup_;  // of Start(), then of the datastores
   Datastores datastores_;

@@ -88,6 +88,7 @@ class Process {
 
   // What a NETCONF server in this process would use.
   Datastores& datastores() { return *service_->datastores(); }
+  Access& access() { return *service_->access(); }
 
   void Reload() {
     absl::Notification done;
@@ -146,9 +147,10 @@ class Process {
     return response;
   }
 
-  v1alpha1::GetResponse Get(const std::string& path = "") {
+  v1alpha1::GetResponse Get(const std::string& path = "", bool secrets = false) {
     v1alpha1::GetRequest request;
     request.set_path(path);
+    request.set_secrets(secrets);
     v1alpha1::GetResponse response;
     grpc::ClientContext context;
     const grpc::Status status = stub->Get(&context, request, &response);

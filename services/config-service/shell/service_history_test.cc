@@ -83,6 +83,30 @@ class HistoryTest : public ::testing::Test {
   std::string directory_;
 };
 
+TEST_F(HistoryTest, SecretsAreInNoDifferenceAndInWhatIsReadOnlyWhenAskedFor) {
+  const auto bgp = [](const std::string& password) {
+    return absl::StrCat(R"({"portolan-bgp:bgp": {"instances": {"instance": [{"name": "i",
+        "local-as": 1, "peers": {"peer": [{"name": "p", "address": "10.0.0.1", "remote-as": 2,
+        "password": ")",
+                        password, R"("}]}}]}}})");
+  };
+  {
+    const auto process = Run();
+    process->Send(Merge(bgp("first-word")));
+    const EditResponse response = process->Send(Merge(bgp("second-word")));
+    ASSERT_EQ(response.differences_size(), 1);
+    EXPECT_EQ(response.differences(0).before(), "***");
+    EXPECT_EQ(response.differences(0).after(), "***");
+  }
+  const auto process = Run();
+  EXPECT_THAT(process->History().DebugString(),
+              AllOf(HasSubstr("/password"), Not(HasSubstr("-word"))));
+  for (const std::string path : {"", "/portolan-bgp:bgp", "//*[local-name() = 'password']"}) {
+    EXPECT_THAT(process->Get(path).data(), Not(HasSubstr("-word"))) << path;
+    EXPECT_THAT(process->Get(path, /*secrets=*/true).data(), HasSubstr("second-word")) << path;
+  }
+}
+
 TEST_F(HistoryTest, SaysWhoFromWhereWhenWhyAndWhat) {
   const absl::Time before = absl::Now();
   const auto process = Run();
