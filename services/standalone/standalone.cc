@@ -89,7 +89,11 @@ absl::Status RunUntilStopped(const Options& options) {
   const auto own = server->InProcessChannel();
   const wire::Channels upstream = options.join.empty() ? wire::Channels(own) : To(options.join);
   const process::Upstreams upstreams{
-      .config = upstream, .intent = upstream, .allocation = upstream, .datapath = own};
+      .config = upstream,
+      .intent = upstream,
+      .allocation = upstream,
+      .datapath = own,
+      .peers = {{"portolan", own}}};
   if (config_stage != nullptr) {
     RETURN_IF_ERROR(config_stage->Start(upstreams));
     reload = [&] { config_stage->Post([](process::Service& service) { service.Reload(); }); };

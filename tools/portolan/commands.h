@@ -67,7 +67,9 @@ struct EditOptions {
 };
 
 int ConfigCheck(const std::string& file);
-int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets);
+// With `state`, what the services report.
+int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets,
+               bool state);
 // Merges the file into the running configuration, or replaces it whole.
 int ConfigApply(const Places& places, const std::string& file, bool replace,
                 const EditOptions& options);

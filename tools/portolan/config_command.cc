@@ -17,13 +17,14 @@ using config::v1alpha1::EditRequest;
 using config::v1alpha1::Problem;
 
 absl::StatusOr<std::string> Show(const Places& places, const std::string& path, bool xml,
-                                 bool secrets) {
+                                 bool secrets, bool state) {
   ASSIGN_OR_RETURN(const Client client, Client::Open(places));
   ASSIGN_OR_RETURN(const auto channel, client.ConfigChannel());
   const auto stub = Config::NewStub(channel);
   config::v1alpha1::GetRequest request;
   request.set_path(path);
   request.set_secrets(secrets);
+  request.set_state(state);
   request.set_format(xml ? config::v1alpha1::FORMAT_XML : config::v1alpha1::FORMAT_JSON);
   using config::v1alpha1::GetResponse;
   ASSIGN_OR_RETURN(GetResponse response,
@@ -35,8 +36,9 @@ absl::StatusOr<std::string> Show(const Places& places, const std::string& path, 
 
 }  // namespace
 
-int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets) {
-  const absl::StatusOr<std::string> data = Show(places, path, xml, secrets);
+int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets,
+               bool state) {
+  const absl::StatusOr<std::string> data = Show(places, path, xml, secrets, state);
   if (!data.ok()) return Fail(data.status());
   std::cout << *data;
   if (data->empty() || data->back() != '\n') std::cout << '\n';

@@ -215,8 +215,10 @@ class CommandLine {
     show->add_option("PATH", argument_, "XPath of a part");
     show->add_flag("--xml", xml_, "XML instead of JSON");
     show->add_flag("--secrets", secrets_, "passwords, too, which are left out otherwise");
-    show->callback(
-        [this] { action_ = [this] { return ConfigShow(places_, argument_, xml_, secrets_); }; });
+    show->add_flag("--state", state_, "what the services report, instead of the configuration");
+    show->callback([this] {
+      action_ = [this] { return ConfigShow(places_, argument_, xml_, secrets_, state_); };
+    });
 
     CLI::App* apply =
         config->add_subcommand("apply", "merge a file into the running configuration");
@@ -287,6 +289,7 @@ class CommandLine {
   std::string argument_;
   bool xml_ = false;
   bool secrets_ = false;
+  bool state_ = false;
   bool replace_ = false;
   std::string path_;
   EditOptions edit_;

@@ -60,11 +60,17 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
   for (const std::string& directory : above) {
     allocators.push_back(channel(directory, "ipam-service"));
   }
+  std::vector<Peer> peers;
+  for (const char* peer : {"config-service", "ipam-service", "l2-announcer", "bgp-exporter",
+                           "datapath-loader"}) {
+    peers.push_back({peer, channel(flags.run_dir, peer)});
+  }
   RETURN_IF_ERROR(service->Start(Upstreams{
       .config = config,
       .intent = config,
       .allocation = wire::Channels(std::move(allocators)),
       .datapath = channel(flags.run_dir, "datapath-loader"),
+      .peers = std::move(peers),
   }));
   endpoint->Start(config);
   log.Info("running", {{"node", flags.node}, {"run_dir", flags.run_dir}});

@@ -36,6 +36,12 @@ struct Context {
   metrics::Exporter* metrics = nullptr;  // null: nobody scrapes
 };
 
+// A process that can be asked what its services report.
+struct Peer {
+  std::string name;  // "ipam-service"
+  std::shared_ptr<grpc::Channel> channel;
+};
+
 // Where a service reads from. In standalone all are the same in-process channel. Several of one
 // kind: see wire/reader.h whom it follows.
 struct Upstreams {
@@ -43,6 +49,7 @@ struct Upstreams {
   wire::Channels intent;
   wire::Channels allocation;
   std::shared_ptr<grpc::Channel> datapath;  // status of this node's datapath
+  std::vector<Peer> peers;                  // all processes of this node, for operational state
 };
 
 class Service {

@@ -1,12 +1,8 @@
-// Where an entry stands in the YANG data: the paths that problems name, and those that name one
-// place and nothing else. Pure functions; names with a quote in them are quoted with the other
-// kind, as XPath 1.0 has it.
+// Where an entry stands in the YANG data: the paths that problems name. Pure functions; names with
+// a quote in them are quoted with the other kind, as XPath 1.0 has it.
 #pragma once
 
-#include <map>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -24,16 +20,5 @@ inline std::string Quote(absl::string_view text) {
 inline std::string PoolPath(absl::string_view pool) {
   return absl::StrCat(kPoolsPath, "/pool[name=", Quote(pool), "]");
 }
-
-struct PathStep {
-  std::string module;  // empty: not said
-  std::string name;
-  std::map<std::string, std::string> keys;
-  friend bool operator==(const PathStep&, const PathStep&) = default;
-};
-
-// The steps of "/m:a/b[key='value']/c". Nothing: the expression is more than that (another axis, a
-// function, a position, a union), or no expression at all.
-std::optional<std::vector<PathStep>> ParseDataPath(absl::string_view text);
 
 }  // namespace portolan::config

@@ -1,13 +1,27 @@
 #include "services/config-service/shell/configuration.h"
 
-#include <set>
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "services/config-service/core/data_path.h"
+#include "services/config-service/core/nacm_path.h"
 #include "services/config-service/shell/from_yang.h"
 
 namespace portolan::config {
+namespace {
+
+// No function, axis, union or "*" of XPath.
+bool HasPlainName(const PathStep& step) {
+  return !step.name.empty() && step.name.front() != '.' &&
+         std::all_of(step.name.begin(), step.name.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ||
+                  c == '.';
+         });
+}
+
+}  // namespace
 
 const yang::ListPath& ServiceList() {
   static const auto* const path = new yang::ListPath{"portolan-service", "services", "service"};
@@ -15,19 +29,20 @@ const yang::ListPath& ServiceList() {
 }
 
 yang::Touched ScopeOf(const std::string& xpath) {
-  const std::optional<std::vector<PathStep>> steps = ParseDataPath(xpath);
-  if (!steps.has_value()) return {.everything = true};
-  const PathStep& top = steps->front();
-  if (top.name != ServiceList().container) return {.rest = true};
+  const absl::StatusOr<std::vector<PathStep>> steps = ParseNacmPath(xpath);
+  if (!steps.ok() || steps->empty() || !std::all_of(steps->begin(), steps->end(), HasPlainName)) {
+    return {.everything = true};
+  }
+  if (steps->front().name != ServiceList().container) return {.rest = true};
   if (steps->size() < 2) return {.everything = true};
   const PathStep& entry = (*steps)[1];
   if (entry.name != ServiceList().list) return {.rest = true};
-  const auto name_space = entry.keys.find("namespace");
-  const auto name = entry.keys.find("name");
-  if (entry.keys.size() != 2 || name_space == entry.keys.end() || name == entry.keys.end()) {
+  std::map<std::string, std::string> keys;
+  for (const KeyPredicate& predicate : entry.predicates) keys[predicate.key] = predicate.value;
+  if (keys.size() != 2 || keys.count("namespace") == 0 || keys.count("name") == 0) {
     return {.everything = true};
   }
-  return {.keys = {absl::StrCat(name_space->second, "/", name->second)}};
+  return {.keys = {absl::StrCat(keys["namespace"], "/", keys["name"])}};
 }
 
 // ---- Configuration ----

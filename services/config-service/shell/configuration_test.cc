@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -152,6 +153,49 @@ TEST(ConfigurationTest, PoolThatNobodyRefersToCanGo) {
   EXPECT_EQ(changes[1].key, "d/s3");
 }
 
+struct Scope {
+  const char* path;
+  bool everything;
+  bool rest;
+  const char* service;  // null: none
+};
+
+class Scopes : public testing::TestWithParam<Scope> {};
+
+TEST_P(Scopes, OfAPathIsNoLessThanWhatItCanSelect) {
+  const yang::Touched scope = ScopeOf(GetParam().path);
+  EXPECT_EQ(scope.everything, GetParam().everything);
+  EXPECT_EQ(scope.rest, GetParam().rest);
+  EXPECT_EQ(scope.keys, GetParam().service == nullptr
+                            ? std::set<std::string>()
+                            : std::set<std::string>({GetParam().service}));
+}
+
+constexpr char kOneService[] = "/portolan-service:services/service[namespace='d'][name='s1']";
+INSTANTIATE_TEST_SUITE_P(
+    Configuration, Scopes,
+    testing::Values(
+        Scope{kOneService, false, false, "d/s1"},
+        Scope{
+            "/portolan-service:services/portolan-service:service[name=\"s1\"][namespace='d']/port",
+            false, false, "d/s1"},
+        Scope{"/portolan-service:services/service[namespace='d'][name='s1'][1]", true, false,
+              nullptr},
+        Scope{"/portolan-service:services/service[namespace='d']", true, false, nullptr},
+        Scope{"/portolan-service:services/service", true, false, nullptr},
+        Scope{"/portolan-service:services", true, false, nullptr},
+        Scope{"/portolan-service:services/namespace[name='d']", false, true, nullptr},
+        Scope{"/portolan-service:services/*", true, false, nullptr},
+        Scope{"/portolan-ipam:ipam/pools/pool[name='p']", false, true, nullptr},
+        Scope{"/portolan-ipam:ipam/..", true, false, nullptr},
+        Scope{"/portolan-ipam:ipam | /portolan-service:services", true, false, nullptr},
+        Scope{"/portolan-ipam:ipam/pools/pool[name=/portolan-service:services/service/name]", true,
+              false, nullptr},
+        Scope{"//service", true, false, nullptr}, Scope{"", true, false, nullptr},
+        Scope{"count(/portolan-ipam:ipam)", true, false, nullptr},
+        Scope{"/portolan-ipam:ipam/text()", true, false, nullptr},
+        Scope{"/", true, false, nullptr}));
+
 TEST(ConfigurationTest, SelectsTheSameAsTheWholeTree) {
   const Configuration running = Load(kServices);
   for (const char* path :
@@ -161,6 +205,7 @@ TEST(ConfigurationTest, SelectsTheSameAsTheWholeTree) {
         "/portolan-service:services/service[namespace='d']", "/portolan-service:services",
         "/portolan-service:services/namespace", "/portolan-ipam:ipam/pools/pool[name='p1']",
         "//service[name='s3']", "/portolan-service:services/service[2]",
+        "/portolan-service:services/*", "/portolan-ipam:ipam/../portolan-service:services",
         "/portolan-ipam:ipam | /portolan-service:services/service[name='s0']"}) {
     const auto selected = running.Select(path);
     ASSERT_TRUE(selected.ok()) << selected.status();

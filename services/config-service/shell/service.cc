@@ -15,6 +15,12 @@ namespace {
 
 // An edit waits for ipam-service no longer than this.
 constexpr absl::Duration kPlanDeadline = absl::Seconds(5);
+// What a service has not reported by then is missing from the operational state.
+constexpr absl::Duration kStateDeadline = absl::Seconds(2);
+
+yang::Format FormatOf(const v1alpha1::GetRequest& request) {
+  return request.format() == v1alpha1::FORMAT_XML ? yang::Format::kXml : yang::Format::kJson;
+}
 
 Problem LockedBy(uint64_t session) {
   return {
@@ -51,12 +57,15 @@ ConfigService::ConfigService(const process::Context& context, Options options,
                 }}),
       startup_(files_.get(), context.state_dir),
       datastores_(model, this, &locks_, &startup_),
+      yang_context_(model->context()),
       running_(std::move(model), files_.get(), context.state_dir, context.clock, BootId()),
-      worker_(std::make_unique<Worker>()) {}
+      worker_(std::make_unique<Worker>()),
+      state_worker_(std::make_unique<Worker>()) {}
 
 ConfigService::~ConfigService() {
   context_.loop->Cancel(wake_up_);
   planner_.reset();
+  state_worker_.reset();
   worker_.reset();
 }
 
@@ -141,6 +150,8 @@ absl::Status ConfigService::LoadFileAtStart(bool restored) {
 
 absl::Status ConfigService::Start(const process::Upstreams& upstreams) {
   planner_ = std::make_unique<Planner>(upstreams.allocation, kPlanDeadline);
+  operational_ =
+      std::make_unique<Operational>(yang_context_, upstreams.peers, kStateDeadline);
   ASSIGN_OR_RETURN(lock_, DirectoryLock::Take(context_.state_dir));
   ASSIGN_OR_RETURN(bool restored, Restore());
   if (!restored) {
@@ -397,12 +408,22 @@ void ConfigService::EndSession(uint64_t session) {
 
 // ---- RPCs ----
 
+void ConfigService::OnGetState(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply) {
+  state_worker_->Run([this, request, reply] {
+    absl::StatusOr<yang::Tree> state = operational_->Read();
+    if (!request.path().empty()) state = state->Select(request.path());
+    if (!state.ok()) return reply->Send(state.status(), {});
+    v1alpha1::GetResponse response;
+    response.set_data(state->Print(FormatOf(request), yang::Defaults::kExplicit));
+    reply->Send(absl::OkStatus(), std::move(response));
+  });
+}
+
 void ConfigService::OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply) {
+  if (request.state()) return OnGetState(request, std::move(reply));
   worker_->Run([this, request, reply] {
     absl::StatusOr<std::string> data = running_.Print(
-        request.path(),
-        request.format() == v1alpha1::FORMAT_XML ? yang::Format::kXml : yang::Format::kJson,
-        request.secrets());
+        request.path(), FormatOf(request), request.secrets());
     if (!data.ok()) return reply->Send(data.status(), {});
     v1alpha1::GetResponse response;
     response.set_revision(running_.revision());

@@ -28,6 +28,7 @@
 #include "services/config-service/shell/files.h"
 #include "services/config-service/shell/locks.h"
 #include "services/config-service/shell/model.h"
+#include "services/config-service/shell/operational.h"
 #include "services/config-service/shell/planner.h"
 #include "services/config-service/shell/publisher.h"
 #include "services/config-service/shell/rpc.h"
@@ -53,6 +54,7 @@ class ConfigService : public process::Service, private RunningStore {
 
   // For a NETCONF server, which is gone before this is. After Start().
   Datastores* datastores() { return &datastores_; }
+  const Operational* operational() const { return operational_.get(); }
   Access* access() { return &access_; }
 
   // Takes the state directory, restores the journal, or else begins with startup; loads the file
@@ -85,6 +87,7 @@ class ConfigService : public process::Service, private RunningStore {
   // "FILE:LINE" where the line is known.
   static void NameSource(const Edit& edit, std::vector<Problem>* problems);
   void OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply);
+  void OnGetState(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply);
   void OnEdit(const v1alpha1::EditRequest& request, bool dry_run, ConfigRpc::EditReply reply);
   void OnHistory(const v1alpha1::HistoryRequest& request, ConfigRpc::HistoryReply reply);
   void OnTrial(const v1alpha1::TrialRequest& request, bool keep, ConfigRpc::EditReply reply);
@@ -110,6 +113,7 @@ class ConfigService : public process::Service, private RunningStore {
   Locks locks_;
   Startup startup_;  // of Start(), then of the datastores
   Datastores datastores_;
+  const std::shared_ptr<const yang::Context> yang_context_;
 
   // Of the loop.
   Engine engine_;
@@ -126,7 +130,9 @@ class ConfigService : public process::Service, private RunningStore {
 
   // Last: their threads use what stands above.
   std::unique_ptr<Worker> worker_;
-  std::unique_ptr<Planner> planner_;  // from Start() on
+  std::unique_ptr<Planner> planner_;          // from Start() on
+  std::unique_ptr<Operational> operational_;  // from Start() on
+  std::unique_ptr<Worker> state_worker_;      // asks it, and waits
 };
 
 absl::StatusOr<std::unique_ptr<process::Service>> NewConfigService(const process::Context& context,

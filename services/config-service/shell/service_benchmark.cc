@@ -85,8 +85,9 @@ double ResidentMegabytes() {
 
 // In the root of the repository.
 double YanglintSeconds(const std::string& file) {
-  const std::string command =
-      absl::StrCat("yanglint -p api/yang -t config api/yang/portolan-*.yang ", file);
+  const std::string command = absl::StrCat(
+      "yanglint -p api/yang -p /usr/share/yuma/modules/ietf -t config api/yang/portolan-*.yang ",
+      file);
   int code = 0;
   const double seconds = Seconds([&] { code = std::system(command.c_str()); });
   if (code != 0) std::exit(1);
@@ -114,6 +115,15 @@ void Run(const std::string& directory) {
   Print("commit_leaf_p99_ms", Percentile99(edits) * 1e3, "ms");
   std::nth_element(edits.begin(), edits.begin() + kEdits / 2, edits.end());
   Print("commit_leaf_p50_ms", edits[kEdits / 2] * 1e3, "ms");
+  std::vector<double> rest_edits;
+  for (int i = 0; i < kEdits; ++i) {
+    const std::string edit =
+        absl::StrCat(R"({"portolan-bgp:bgp": {"instances": {"instance": [{"name": "main",
+            "peers": {"peer": [{"name": "r)",
+                     i, R"(", "hold-time": )", 30 + i, "}]}}]}}}");
+    rest_edits.push_back(Seconds([&] { Demand(process.Merge(edit)); }));
+  }
+  Print("commit_peer_leaf_p99_ms", Percentile99(rest_edits) * 1e3, "ms");
   std::vector<double> reads;
   for (int i = 0; i < kEdits; ++i) {
     reads.push_back(Seconds([&] {
