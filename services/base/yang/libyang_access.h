@@ -1,4 +1,5 @@
-// The libyang nodes of a Tree. Private to this room.
+// The libyang nodes of a Tree, for the other files of this room alone. Whoever changes them keeps to
+// what a Tree promises (tree.h).
 #pragma once
 
 #include "services/base/yang/tree.h"

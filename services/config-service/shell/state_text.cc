@@ -152,7 +152,7 @@ void Rows(const datapath::v1alpha1::BackendState& backend, Json* rows) {
 // {"TOP": {"CONTAINER": {"LIST": rows}}}
 std::string Wrap(const char* top, const char* container, const char* list, Json rows) {
   Json text;
-  text[top][absl::StrCat("portolan-state:", container)][list] = std::move(rows);
+  text[top][container][list] = std::move(rows);
   return text.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -174,46 +174,49 @@ const std::vector<StateType>& StateTypes() {
   static const auto* const types = new std::vector<StateType>{
       {"portolan.status.v1alpha1.ObjectStatus",
        [](const StateTable& table) {
-         return Table<status::v1alpha1::ObjectStatus>(table, "portolan-system:system", "statuses",
-                                                      "status");
+         return Table<status::v1alpha1::ObjectStatus>(table, "portolan-system:system",
+                                                      "portolan-state:statuses", "status");
        }},
       {"portolan.allocation.v1alpha1.Allocation",
        [](const StateTable& table) {
-         return Table<allocation::v1alpha1::Allocation>(table, "portolan-ipam:ipam", "allocations",
-                                                        "allocation");
+         return Table<allocation::v1alpha1::Allocation>(table, "portolan-ipam:ipam",
+                                                        "portolan-state:allocations", "allocation");
        }},
       {"portolan.allocation.v1alpha1.PoolState",
        [](const StateTable& table) {
-         return Table<allocation::v1alpha1::PoolState>(table, "portolan-ipam:ipam", "pool-states",
-                                                       "pool-state");
+         return Table<allocation::v1alpha1::PoolState>(table, "portolan-ipam:ipam",
+                                                       "portolan-state:pool-states", "pool-state");
        }},
       {"portolan.l2.v1alpha1.Announcement",
        [](const StateTable& table) {
-         return Table<l2::v1alpha1::Announcement>(table, "portolan-l2:l2", "announcements",
-                                                  "announcement");
+         return Table<l2::v1alpha1::Announcement>(
+             table, "portolan-l2:l2", "portolan-network-state:announcements", "announcement");
        }},
       {"portolan.bgp.v1alpha1.PeerState",
        [](const StateTable& table) {
-         return Table<bgp::v1alpha1::PeerState>(table, "portolan-bgp:bgp", "sessions", "session");
+         return Table<bgp::v1alpha1::PeerState>(table, "portolan-bgp:bgp",
+                                                "portolan-network-state:sessions", "session");
        }},
       {"portolan.bgp.v1alpha1.Route",
        [](const StateTable& table) {
-         return Table<bgp::v1alpha1::Route>(table, "portolan-bgp:bgp", "routes", "route");
+         return Table<bgp::v1alpha1::Route>(table, "portolan-bgp:bgp",
+                                            "portolan-network-state:routes", "route");
        }},
       {"portolan.datapath.v1alpha1.InterfaceState",
        [](const StateTable& table) {
          return Table<datapath::v1alpha1::InterfaceState>(table, "portolan-datapath:datapath",
-                                                          "attachments", "attachment");
+                                                          "portolan-network-state:attachments",
+                                                          "attachment");
        }},
       {"portolan.datapath.v1alpha1.FrontendState",
        [](const StateTable& table) {
-         return Table<datapath::v1alpha1::FrontendState>(table, "portolan-datapath:datapath",
-                                                         "frontends", "frontend");
+         return Table<datapath::v1alpha1::FrontendState>(
+             table, "portolan-datapath:datapath", "portolan-network-state:frontends", "frontend");
        }},
       {"portolan.datapath.v1alpha1.BackendState",
        [](const StateTable& table) {
-         return Table<datapath::v1alpha1::BackendState>(table, "portolan-datapath:datapath",
-                                                        "backends", "backend");
+         return Table<datapath::v1alpha1::BackendState>(
+             table, "portolan-datapath:datapath", "portolan-network-state:backends", "backend");
        }},
   };
   return *types;
@@ -226,7 +229,7 @@ std::string ToJson(const std::vector<Component>& components) {
     Put(&row, "message", component.message);
     rows.push_back(std::move(row));
   }
-  return Wrap("portolan-system:system", "components", "component", std::move(rows));
+  return Wrap("portolan-system:system", "portolan-state:components", "component", std::move(rows));
 }
 
 }  // namespace portolan::config
