@@ -21,16 +21,25 @@
 
 namespace portolan::datapath {
 
-// As configured.
+// Who says what is wanted of an interface.
+enum class Origin : uint8_t {
+  kConfiguration,
+  kAttach,  // an operator, by RPC; the configuration does not count
+  kDetach,  // as kAttach, and the datapath stays away from it
+};
+
 struct WantedInterface {
   std::string mode = "auto";  // "auto", "xdp", "tc"
   bool inside = false;        // what comes in there is from the inside
+  Origin origin = Origin::kConfiguration;
+  std::string configured;  // the mode in the configuration; empty: it does not name it
   friend bool operator==(const WantedInterface&, const WantedInterface&) = default;
 };
 
 struct InterfaceReport {
   std::string name;
   std::string mode;  // in force: "xdp", "tc", or empty
+  Origin origin = Origin::kConfiguration;
   State state = State::kFailed;
   std::string reason;
   std::string message;
@@ -51,6 +60,10 @@ class Interfaces {
   // Gives all of them other programs, or, if one refuses, none: the error names it. How
   // many have them now.
   absl::StatusOr<int> Swap(int tc_program, int xdp_program);
+  // What is known to stand against it; nothing is attached to find out. NOT_FOUND: there is no such
+  // interface. FAILED_PRECONDITION: it is not Ethernet, or mode "xdp" is not possible.
+  absl::Status MayCarry(const std::string& name, const std::string& mode) const;
+  bool Carries(const std::string& name) const { return carried_.contains(name); }
   // Interfaces that carry the datapath, as of the last Reconcile().
   int attached() const { return static_cast<int>(carried_.size()); }
 
@@ -68,10 +81,12 @@ class Interfaces {
   void ForgetOthers();
   // Tells the programs of an interface: before they are attached to it, and when it has changed.
   absl::Status Tell(const std::string& name, uint32_t ifindex);
-  InterfaceReport Carry(const std::string& name, const std::string& mode);
+  InterfaceReport Carry(const std::string& name, const WantedInterface& wanted);
+  InterfaceReport CarryAs(const std::string& name, const std::string& mode);
   InterfaceReport Attach(const std::string& name, const std::string& mode, uint32_t ifindex);
   InterfaceReport Describe(const std::string& name, const Carried& carried) const;
 
+  absl::Status ObstacleToXdp(const std::string& name, uint32_t ifindex) const;
   absl::Status SwapEach(int tc_program, int xdp_program);
 
   const std::string directory_;

@@ -1,7 +1,9 @@
-// Interfaces::Swap().
+// What an operator asks of Interfaces: other programs, and whether one can be carried.
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
+#include "services/datapath-loader/shell/host.h"
 #include "services/datapath-loader/shell/interfaces.h"
+#include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
 
@@ -29,6 +31,34 @@ absl::Status Interfaces::SwapEach(int tc_program, int xdp_program) {
     if (carried.xdp.has_value()) RETURN_IF_ERROR(update(*carried.xdp, xdp_program));
   }
   return absl::OkStatus();
+}
+
+absl::Status Interfaces::MayCarry(const std::string& name, const std::string& mode) const {
+  const uint32_t ifindex = InterfaceIndex(name);
+  if (ifindex == 0) {
+    return absl::NotFoundError(absl::StrCat("interface: \"", name, "\" does not exist"));
+  }
+  if (!MacAddressOf(name).has_value()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "interface: \"", name, "\" is not Ethernet, and the programs read Ethernet frames"));
+  }
+  const auto carried = carried_.find(name);
+  const bool has_xdp = carried != carried_.end() && carried->second.xdp.has_value();
+  if (mode != "xdp" || has_xdp) return absl::OkStatus();
+  const absl::Status obstacle = ObstacleToXdp(name, ifindex);
+  if (obstacle.ok()) return obstacle;
+  return absl::FailedPreconditionError(absl::StrCat("mode: interface ", name, ": ",
+                                                    std::string(obstacle.message()),
+                                                    "; mode auto or tc carries it all the same"));
+}
+
+absl::Status Interfaces::ObstacleToXdp(const std::string& name, uint32_t ifindex) const {
+  if (!objects_.xdp_error().ok()) return objects_.xdp_error();
+  const std::optional<XdpFeatures> features = AskXdpFeatures(ifindex);
+  if (features.has_value() && !features->native) {
+    return absl::UnimplementedError(absl::StrCat("native XDP: driver ", DriverOf(name), " cannot"));
+  }
+  return Attachment::OtherXdp(ifindex);
 }
 
 }  // namespace portolan::datapath
