@@ -51,6 +51,15 @@ int DatapathSimulate(const Places& places, const std::string& interface, const s
 // Both files empty: to the programs of the running binary.
 int DatapathUpgrade(const Places& places, const std::string& tc_file, const std::string& xdp_file);
 
+// Carries the datapath on an interface, or takes it off, whatever the configuration says; `mode`
+// "configured" ends that.
+int DatapathAttach(const Places& places, const std::string& interface, const std::string& mode,
+                   bool inside);
+int DatapathDetach(const Places& places, const std::string& interface);
+// Makes an owner's Services what the file says (JSON of ApplyRequest); kNotSatisfied when one of
+// them is not carried.
+int DatapathApply(const Places& places, const std::string& file, Output output);
+
 struct TraceOptions {
   std::string service;       // empty: a sample of what is dropped
   uint32_t drop_sample = 0;  // one in so many; 0: as the datapath likes

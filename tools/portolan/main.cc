@@ -149,6 +149,7 @@ class CommandLine {
     capabilities->callback(
         [this] { action_ = [this] { return DatapathCapabilities(places_, Format()); }; });
     AddSimulate(datapath);
+    AddOrders(datapath);
 
     CLI::App* upgrade = datapath->add_subcommand(
         "upgrade", "test the programs of the running binary and put them on the interfaces");
@@ -156,6 +157,30 @@ class CommandLine {
     upgrade->add_option("--xdp", xdp_file_, "and the xdp program that belongs to it")->needs(tc);
     upgrade->callback(
         [this] { action_ = [this] { return DatapathUpgrade(places_, tc_file_, xdp_file_); }; });
+  }
+
+  void AddOrders(CLI::App* datapath) {
+    CLI::App* attach = datapath->add_subcommand(
+        "attach", "carry the datapath on an interface, whatever the configuration says of it");
+    attach->add_option("INTERFACE", path_)->required();
+    attach->add_option("--mode", mode_, "auto, xdp or tc; configured: as the configuration says")
+        ->check(CLI::IsMember({"auto", "xdp", "tc", "configured"}))
+        ->capture_default_str();
+    attach->add_flag("--inside", inside_, "what comes in there is from the inside");
+    attach->callback(
+        [this] { action_ = [this] { return DatapathAttach(places_, path_, mode_, inside_); }; });
+
+    CLI::App* detach = datapath->add_subcommand(
+        "detach", "take the datapath off an interface, whatever the configuration says of it");
+    detach->add_option("INTERFACE", path_)->required();
+    detach->callback([this] { action_ = [this] { return DatapathDetach(places_, path_); }; });
+
+    CLI::App* apply = datapath->add_subcommand(
+        "apply", "make the Services of an owner what a file says; beside the configuration's");
+    apply->add_option("FILE", argument_, "JSON of ApplyRequest; - for standard input")->required();
+    AddOutput(apply);
+    apply->callback(
+        [this] { action_ = [this] { return DatapathApply(places_, argument_, Format()); }; });
   }
 
   void AddSimulate(CLI::App* datapath) {
@@ -293,6 +318,8 @@ class CommandLine {
   FlowSelection selection_;
   TraceOptions trace_;
   std::string program_ = "tc";
+  std::string mode_ = "auto";
+  bool inside_ = false;
   std::string tc_file_;
   std::string xdp_file_;
   uint64_t revision_ = 0;
