@@ -33,7 +33,7 @@ std::string RemedyFor(const absl::Status& status) {
   const bool frontends = absl::StrContains(status.message(), "map frontend");
   return absl::StrCat("remove services, or raise ", kSettings, "/",
                       frontends ? "max-frontends" : "max-backends",
-                      " and load the datapath anew (datapath-loader --detach, then start)");
+                      " and restart datapath-loader, which takes over what is there");
 }
 
 }  // namespace

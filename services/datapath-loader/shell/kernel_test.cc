@@ -217,17 +217,6 @@ TEST_F(KernelTest, ASecondLifeAdoptsTheMapsWithTheirContent) {
   EXPECT_TRUE(Serve(programmer).empty());
 }
 
-TEST_F(KernelTest, MapsOfAnotherSizeAreRefusedAndLeftAlone) {
-  Load();
-  Sizes larger = kSizes;
-  larger.max_flows = 2048;
-  const auto objects = Objects::Load(directory_, larger, log_);
-  ASSERT_FALSE(objects.ok());
-  EXPECT_EQ(objects.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(absl::StrContains(objects.status().message(), "flows4")) << objects.status();
-  EXPECT_TRUE(Load()->adopted());
-}
-
 TEST_F(KernelTest, PinsWithoutTheCommitMarkAreMadeAnew) {
   Load();
   ASSERT_EQ(unlink(absl::StrCat(directory_, "/maps/settings_map").c_str()), 0);

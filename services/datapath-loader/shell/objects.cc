@@ -21,6 +21,8 @@ namespace {
 
 constexpr Sizes kDefaults{.max_flows = 262144, .max_frontends = 16384, .max_backends = 65536};
 constexpr char kCommitMark[] = "settings_map";
+// What changed since then is in maps that were added, or whose content can be done without.
+constexpr uint32_t kOldestLayout = 3;
 
 Sizes OrDefaults(Sizes sizes) {
   if (sizes.max_flows == 0) sizes.max_flows = kDefaults.max_flows;
@@ -63,33 +65,6 @@ std::string MapPath(const std::string& directory, const char* name) {
   return absl::StrCat(directory, "/maps/", name);
 }
 
-std::string Describe(uint32_t type, uint32_t key, uint32_t value, uint32_t entries) {
-  return absl::StrCat("type ", type, ", ", entries, " entries of ", key, "+", value, " bytes");
-}
-
-// Makes `map` use what is pinned, if that is what it would be.
-absl::Status AdoptMap(bpf_map* map, const std::string& directory) {
-  const std::string path = MapPath(directory, bpf_map__name(map));
-  const FileDescriptor fd(bpf_obj_get(path.c_str()));
-  bpf_map_info info{};
-  __u32 size = sizeof(info);
-  if (!fd.ok() || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) {
-    return KernelError(absl::StrCat("cannot open ", path), errno);
-  }
-  const std::string there = Describe(info.type, info.key_size, info.value_size, info.max_entries);
-  const std::string wanted = Describe(bpf_map__type(map), bpf_map__key_size(map),
-                                      bpf_map__value_size(map), bpf_map__max_entries(map));
-  if (there != wanted) {
-    return absl::FailedPreconditionError(absl::StrCat("map ", bpf_map__name(map), " pinned at ",
-                                                      path, " has ", there,
-                                                      ", and this configuration needs ", wanted));
-  }
-  if (bpf_map__reuse_fd(map, fd.get()) != 0) {
-    return KernelError(absl::StrCat("cannot use ", path), errno);
-  }
-  return absl::OkStatus();
-}
-
 // Is a pinned link still attached to an interface?
 bool IsLinkAlive(const std::string& path) {
   const FileDescriptor fd(bpf_obj_get(path.c_str()));
@@ -117,12 +92,39 @@ absl::StatusOr<std::unique_ptr<Objects>> Objects::Load(const std::string& direct
     log.Warning("no XDP", {{"error", std::string(objects->xdp_error_.message())}});
   }
   if (!objects->adopted_) RETURN_IF_ERROR(objects->PinMaps(directory));
+  RETURN_IF_ERROR(objects->migration_.Copy(objects->NewMaps()));
   return objects;
 }
 
 Objects::~Objects() {
   if (xdp_ != nullptr) bpf_object__close(xdp_);
   if (tc_ != nullptr) bpf_object__close(tc_);
+}
+
+// Makes `map` use what is pinned, if that is what it would be; else it is migrated.
+absl::Status Objects::AdoptMap(bpf_map* map, const std::string& directory) {
+  const char* const name = bpf_map__name(map);
+  const std::string path = MapPath(directory, name);
+  FileDescriptor fd(bpf_obj_get(path.c_str()));
+  if (!fd.ok() && errno != ENOENT) return KernelError(absl::StrCat("cannot open ", path), errno);
+  if (!fd.ok() && layout_ == PORTOLAN_LAYOUT_VERSION) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("map ", name, " is not pinned at ", path, ", and the others are"));
+  }
+  bpf_map_info info{};
+  __u32 size = sizeof(info);
+  if (fd.ok() && bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) {
+    return KernelError(absl::StrCat("cannot ask ", path), errno);
+  }
+  const MapShape there{info.type, info.key_size, info.value_size, info.max_entries, info.map_flags};
+  const MapShape needed{static_cast<uint32_t>(bpf_map__type(map)), bpf_map__key_size(map),
+                        bpf_map__value_size(map), bpf_map__max_entries(map),
+                        bpf_map__map_flags(map)};
+  if (!fd.ok() || there != needed) return migration_.Add(name, std::move(fd), there, needed);
+  if (bpf_map__reuse_fd(map, fd.get()) != 0) {
+    return KernelError(absl::StrCat("cannot use ", path), errno);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Objects::DiscardOrAccept(const std::string& directory) {
@@ -138,10 +140,13 @@ absl::Status Objects::DiscardOrAccept(const std::string& directory) {
     bpf_obj_get_info_by_fd(mark.get(), &info, &size);
     if (info.value_size != sizeof(settings) ||
         bpf_map_lookup_elem(mark.get(), &zero, &settings) != 0 ||
-        settings.layout_version != PORTOLAN_LAYOUT_VERSION) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the maps pinned at ", directory, " are of another version"));
+        settings.layout_version < kOldestLayout ||
+        settings.layout_version > PORTOLAN_LAYOUT_VERSION) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the maps pinned at ", directory, " are of layout ", settings.layout_version,
+          ", and this version can take over ", kOldestLayout, " to ", PORTOLAN_LAYOUT_VERSION));
     }
+    layout_ = settings.layout_version;
     ASSIGN_OR_RETURN(const uint64_t cookie, NetworkNamespaceCookie());
     adopted_ = settings.netns_cookie == cookie;
     if (adopted_) return absl::OkStatus();
@@ -179,6 +184,32 @@ absl::Status Objects::LoadXdp(const bpf::Object& bytes, const MapSizes& entries)
   }
   RETURN_IF_ERROR(LoadObject(xdp_, "lb_xdp"));
   ASSIGN_OR_RETURN(xdp_program_, ProgramOf(xdp_, kXdpProgram));
+  return absl::OkStatus();
+}
+
+MapMigration::MapOf Objects::NewMaps() const {
+  return [this](const std::string& name) { return map(name.c_str()); };
+}
+
+absl::Status Objects::PinMigrated(const std::string& directory) {
+  return migration_.Pin(directory, NewMaps());
+}
+
+absl::Status Objects::FinishMigration() {
+  if (!adopted_) return absl::OkStatus();
+  RETURN_IF_ERROR(migration_.CopyLate(NewMaps()));
+  migration_ = MapMigration();
+  if (layout_ == PORTOLAN_LAYOUT_VERSION) return absl::OkStatus();
+  portolan_settings settings{};
+  const uint32_t zero = 0;
+  if (bpf_map_lookup_elem(map(kCommitMark), &zero, &settings) != 0) {
+    return KernelError("map settings_map", errno);
+  }
+  settings.layout_version = PORTOLAN_LAYOUT_VERSION;
+  if (bpf_map_update_elem(map(kCommitMark), &zero, &settings, BPF_ANY) != 0) {
+    return KernelError("map settings_map", errno);
+  }
+  layout_ = PORTOLAN_LAYOUT_VERSION;
   return absl::OkStatus();
 }
 

@@ -74,9 +74,7 @@ ObjectStatus StatusOf(const NodeReport& report, const std::string& node) {
         "max-flows, max-frontends or max-backends has changed since the datapath "
         "was loaded, and is not in force");
     status.set_remedy(
-        absl::StrCat("stop, give up the maps with all flows (datapath-loader "
-                     "--detach --node ",
-                     node, "), and start again"));
+        "restart datapath-loader: it makes the maps anew with what is in them, flows included");
   }
   return status;
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "services/base/status/status_macros.h"
 #include "services/datapath-loader/shell/datapath_service.h"
 #include "services/datapath-loader/shell/self_test.h"
@@ -22,6 +23,11 @@ void DatapathService::TryLoad() {
   if (status.ok()) {
     unavailable_.reset();
     OnInterfaces();
+    const absl::Status finished = objects_->FinishMigration();
+    if (!finished.ok()) {
+      context_.log->Error("flows that began meanwhile were not taken over",
+                          {{"error", std::string(finished.message())}});
+    }
     SayNode();
     return;
   }
@@ -56,8 +62,10 @@ absl::Status DatapathService::Load() {
   ASSIGN_OR_RETURN(maps_, KernelMaps::Open(*objects_));
   RETURN_IF_ERROR(maps_->Write(CurrentSettings()));
   ASSIGN_OR_RETURN(MapImage image, maps_->Read());
+  RETURN_IF_ERROR(objects_->PinMigrated(pin_directory_));
   context_.log->Info("datapath loaded", {{"pins", pin_directory_},
                                          {"adopted", objects_->adopted() ? "yes" : "no"},
+                                         {"made_anew", absl::StrJoin(objects_->migrated(), " ")},
                                          {"frontends", absl::StrCat(image.frontends.size())},
                                          {"backends", absl::StrCat(image.backends.size())}});
   tracing_.emplace(*objects_);
