@@ -21,6 +21,8 @@ int GetPeers(const Places& places, Output output);
 // What each node's datapath carries, with its counters: by frontend, and by backend of a Service.
 int GetFrontends(const Places& places, Output output);
 int GetBackends(const Places& places, Output output);
+// What each node has dropped, by Service and reason.
+int GetDrops(const Places& places, Output output);
 int GetAnnouncements(const Places& places, Output output);
 // Every object of any kind that is not in force, with reason and remedy.
 int GetProblems(const Places& places, Output output);

@@ -85,6 +85,7 @@ class CommandLine {
     add("peers", "BGP peers and their sessions", GetPeers);
     add("frontends", "what each node carries, with its counters", GetFrontends);
     add("backends", "where each node sends it, with its counters", GetBackends);
+    add("drops", "what each node has dropped, by Service and reason", GetDrops);
     add("announcements", "addresses on the LAN and routes at peers", GetAnnouncements);
     add("problems", "whatever is not in force, why, and what to do", GetProblems);
   }
