@@ -62,6 +62,10 @@ int DatapathDetach(const Places& places, const std::string& interface);
 // them is not carried.
 int DatapathApply(const Places& places, const std::string& file, Output output);
 
+// XDP programs beside the datapath's own; an empty `program` takes out what is in the slot.
+int DatapathChain(const Places& places, Output output);
+int DatapathSetChainSlot(const Places& places, uint32_t slot, const std::string& program);
+
 struct TraceOptions {
   std::string service;       // empty: a sample of what is dropped
   uint32_t drop_sample = 0;  // one in so many; 0: as the datapath likes

@@ -19,8 +19,12 @@ using datapath::v1alpha1::ApplyRequest;
 using datapath::v1alpha1::ApplyResponse;
 using datapath::v1alpha1::AttachRequest;
 using datapath::v1alpha1::AttachResponse;
+using datapath::v1alpha1::ChainSlot;
 using datapath::v1alpha1::DetachRequest;
 using datapath::v1alpha1::DetachResponse;
+using datapath::v1alpha1::ListChainResponse;
+using datapath::v1alpha1::SetChainSlotRequest;
+using datapath::v1alpha1::SetChainSlotResponse;
 using status::v1alpha1::ObjectStatus;
 
 absl::StatusOr<ApplyRequest> ReadRequest(const std::string& file) {
@@ -41,7 +45,48 @@ absl::StatusOr<ApplyResponse> Apply(const Places& places, const std::string& fil
   });
 }
 
+int PrintChain(const google::protobuf::RepeatedPtrField<ChainSlot>& slots, Output output) {
+  Printer printer({"SLOT", "PLACE", "PROGRAM", "NAME"});
+  for (const ChainSlot& slot : slots) {
+    const char* place = slot.slot() < 3 ? "before" : slot.slot() == 3 ? "ours" : "behind";
+    printer.Add({{absl::StrCat(slot.slot())},
+                 {place},
+                 {absl::StrCat(slot.program())},
+                 CellOf(slot.name())});
+  }
+  printer.Print(std::cout, output);
+  return kOk;
+}
+
 }  // namespace
+
+int DatapathChain(const Places& places, Output output) {
+  const auto stub = OpenDatapath(places);
+  if (!stub.ok()) return Fail(stub.status());
+  const auto response =
+      Call<ListChainResponse>([&](grpc::ClientContext* context, ListChainResponse* out) {
+        return (*stub)->ListChain(context, {}, out);
+      });
+  if (!response.ok()) return Fail(response.status());
+  PrintChain(response->slots(), output);
+  if (output == Output::kTable) {
+    std::cout << "programs that go on are loaded with the map " << response->map() << std::endl;
+  }
+  return kOk;
+}
+
+int DatapathSetChainSlot(const Places& places, uint32_t slot, const std::string& program) {
+  const auto stub = OpenDatapath(places);
+  if (!stub.ok()) return Fail(stub.status());
+  SetChainSlotRequest request;
+  request.set_slot(slot);
+  request.set_program(program);
+  const auto response =
+      Call<SetChainSlotResponse>([&](grpc::ClientContext* context, SetChainSlotResponse* out) {
+        return (*stub)->SetChainSlot(context, request, out);
+      });
+  return response.ok() ? PrintChain(response->slots(), Output::kTable) : Fail(response.status());
+}
 
 int DatapathAttach(const Places& places, const std::string& interface, const std::string& mode,
                    bool inside) {

@@ -151,6 +151,7 @@ class CommandLine {
         [this] { action_ = [this] { return DatapathCapabilities(places_, Format()); }; });
     AddSimulate(datapath);
     AddOrders(datapath);
+    AddChain(datapath);
 
     CLI::App* upgrade = datapath->add_subcommand(
         "upgrade", "test the programs of the running binary and put them on the interfaces");
@@ -182,6 +183,26 @@ class CommandLine {
     AddOutput(apply);
     apply->callback(
         [this] { action_ = [this] { return DatapathApply(places_, argument_, Format()); }; });
+  }
+
+  void AddChain(CLI::App* datapath) {
+    CLI::App* chain = datapath->add_subcommand(
+        "chain", "other XDP programs before (0 to 2) and behind (4 to 7) the datapath's own");
+    chain->require_subcommand(1);
+    CLI::App* list = chain->add_subcommand("list", "which slots are filled");
+    AddOutput(list);
+    list->callback([this] { action_ = [this] { return DatapathChain(places_, Format()); }; });
+
+    CLI::App* set = chain->add_subcommand("set", "put a pinned XDP program into a slot");
+    set->add_option("SLOT", slot_)->required();
+    set->add_option("PROGRAM", path_, "where it is pinned, below /sys/fs/bpf")->required();
+    set->callback(
+        [this] { action_ = [this] { return DatapathSetChainSlot(places_, slot_, path_); }; });
+
+    CLI::App* clear = chain->add_subcommand("clear", "take out what is in a slot");
+    clear->add_option("SLOT", slot_)->required();
+    clear->callback(
+        [this] { action_ = [this] { return DatapathSetChainSlot(places_, slot_, ""); }; });
   }
 
   void AddSimulate(CLI::App* datapath) {
@@ -320,6 +341,7 @@ class CommandLine {
   TraceOptions trace_;
   std::string program_ = "tc";
   std::string mode_ = "auto";
+  uint32_t slot_ = 0;
   bool inside_ = false;
   std::string tc_file_;
   std::string xdp_file_;

@@ -67,7 +67,9 @@ absl::Status Attachment::OtherXdp(uint32_t ifindex) {
   return absl::AlreadyExistsError(
       absl::StrCat("native XDP: another program is attached there already, of id ", id,
                    " (bpftool prog show id ", id, "); take it off (ip link set dev ", name,
-                   " xdp off, or end what holds its link)"));
+                   " xdp off, or end what holds its link); it may stand beside ours: pin it and "
+                   "portolan datapath "
+                   "chain set SLOT PATH"));
 }
 
 absl::StatusOr<Attachment> Attachment::AttachLink(const std::string& directory, Hook hook,

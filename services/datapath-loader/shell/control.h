@@ -27,8 +27,15 @@
 #include "services/datapath-loader/shell/programs.h"
 #include "services/datapath-loader/shell/service_names.h"
 #include "services/datapath-loader/shell/tracing.h"
+#include "services/datapath-loader/shell/xdp_chain.h"
 
 namespace portolan::datapath {
+
+// A program that is to stand beside ours; an empty path: what is in the slot goes.
+struct ChainChange {
+  uint32_t slot = 0;
+  std::string path;
+};
 
 // What became of an order about an interface.
 struct OrderOutcome {
@@ -41,6 +48,7 @@ struct OrderOutcome {
 
 class Control : public ControlHandler {
  public:
+  using OnChain = std::function<void(absl::StatusOr<std::vector<ChainSlot>>)>;
   using OnOrdered = std::function<void(absl::StatusOr<OrderOutcome>)>;
   using OnSwapped = std::function<void(absl::StatusOr<int> interfaces)>;
   // Called on the control thread; to be posted on.
@@ -51,10 +59,14 @@ class Control : public ControlHandler {
     std::function<void(AppliedChange)> on_applied;
     // Absent: as configured. Answered from any thread.
     std::function<void(std::string, std::optional<InterfaceOrder>, OnOrdered)> on_order;
+    // Absent: only ask. Answered from any thread with what is in force.
+    std::function<void(std::optional<ChainChange>, OnChain)> on_chain;
   };
 
   // Serves `rpc` until it is destroyed. `clock` outlives it. `node`: this machine's name.
-  Control(const Clock* clock, std::string node, std::shared_ptr<ControlRpc> rpc, Hooks hooks);
+  // `chain_pin`: where the map "xdp_chain" is pinned.
+  Control(const Clock* clock, std::string node, std::string chain_pin,
+          std::shared_ptr<ControlRpc> rpc, Hooks hooks);
   ~Control() override;
 
   // Once: what the journal has; the loop knows it already.
@@ -82,6 +94,10 @@ class Control : public ControlHandler {
   void Handle(v1alpha1::AttachRequest request, ReplyTo<v1alpha1::AttachResponse> reply) override;
   void Handle(v1alpha1::DetachRequest request, ReplyTo<v1alpha1::DetachResponse> reply) override;
   void Handle(v1alpha1::ApplyRequest request, ReplyTo<v1alpha1::ApplyResponse> reply) override;
+  void Handle(v1alpha1::ListChainRequest request,
+              ReplyTo<v1alpha1::ListChainResponse> reply) override;
+  void Handle(v1alpha1::SetChainSlotRequest request,
+              ReplyTo<v1alpha1::SetChainSlotResponse> reply) override;
   void Watch(v1alpha1::WatchEventsRequest request, std::shared_ptr<EventWatcher> watcher) override;
   void Refresh() override;
 
@@ -101,6 +117,7 @@ class Control : public ControlHandler {
 
   const Clock* const clock_;
   const std::string node_;
+  const std::string chain_pin_;
   const std::shared_ptr<ControlRpc> rpc_;
   const Hooks hooks_;
   const std::unique_ptr<Loop> loop_;

@@ -1,4 +1,4 @@
-// Control's calls that change what is carried: Attach, Detach, Apply.
+// Control's calls that change what is carried: Attach, Detach, Apply, and the chain beside it.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -6,6 +6,16 @@
 
 namespace portolan::datapath {
 namespace {
+
+template <typename Response>
+void AddSlots(const std::vector<ChainSlot>& slots, Response& response) {
+  for (const ChainSlot& slot : slots) {
+    v1alpha1::ChainSlot* entry = response.add_slots();
+    entry->set_slot(slot.slot);
+    entry->set_program(slot.program);
+    entry->set_name(slot.name);
+  }
+}
 
 constexpr char kNotRead[] =
     "what was attached and applied before is not read yet; see the status of the node";
@@ -96,6 +106,33 @@ void Control::Handle(v1alpha1::DetachRequest request, ReplyTo<v1alpha1::DetachRe
             }
             reply->Send(outcome.status(), std::move(response));
           });
+  });
+}
+
+void Control::Handle(v1alpha1::ListChainRequest, ReplyTo<v1alpha1::ListChainResponse> reply) {
+  loop_->Post([this, reply = std::move(reply)] {
+    const absl::Status status = IsLoaded();
+    if (!status.ok()) return reply->Send(status, {});
+    hooks_.on_chain(std::nullopt, [this, reply](absl::StatusOr<std::vector<ChainSlot>> slots) {
+      v1alpha1::ListChainResponse response;
+      if (slots.ok()) AddSlots(*slots, response);
+      response.set_map(chain_pin_);
+      reply->Send(slots.status(), std::move(response));
+    });
+  });
+}
+
+void Control::Handle(v1alpha1::SetChainSlotRequest request,
+                     ReplyTo<v1alpha1::SetChainSlotResponse> reply) {
+  loop_->Post([this, request = std::move(request), reply = std::move(reply)] {
+    const absl::Status status = IsLoaded();
+    if (!status.ok()) return reply->Send(status, {});
+    hooks_.on_chain(ChainChange{.slot = request.slot(), .path = request.program()},
+                    [reply](absl::StatusOr<std::vector<ChainSlot>> slots) {
+                      v1alpha1::SetChainSlotResponse response;
+                      if (slots.ok()) AddSlots(*slots, response);
+                      reply->Send(slots.status(), std::move(response));
+                    });
   });
 }
 

@@ -86,6 +86,18 @@ grpc::ServerUnaryReactor* ControlRpc::Apply(grpc::CallbackServerContext*,
   return Pass(request, response);
 }
 
+grpc::ServerUnaryReactor* ControlRpc::ListChain(grpc::CallbackServerContext*,
+                                                const v1alpha1::ListChainRequest* request,
+                                                v1alpha1::ListChainResponse* response) {
+  return Pass(request, response);
+}
+
+grpc::ServerUnaryReactor* ControlRpc::SetChainSlot(grpc::CallbackServerContext*,
+                                                   const v1alpha1::SetChainSlotRequest* request,
+                                                   v1alpha1::SetChainSlotResponse* response) {
+  return Pass(request, response);
+}
+
 grpc::ServerWriteReactor<v1alpha1::WatchEventsResponse>* ControlRpc::WatchEvents(
     grpc::CallbackServerContext*, const v1alpha1::WatchEventsRequest* request) {
   const std::shared_ptr<EventWatcher> watcher = EventWatcher::Begin();

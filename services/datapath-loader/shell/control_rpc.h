@@ -37,6 +37,10 @@ class ControlHandler {
   virtual void Handle(v1alpha1::AttachRequest request, ReplyTo<v1alpha1::AttachResponse> reply) = 0;
   virtual void Handle(v1alpha1::DetachRequest request, ReplyTo<v1alpha1::DetachResponse> reply) = 0;
   virtual void Handle(v1alpha1::ApplyRequest request, ReplyTo<v1alpha1::ApplyResponse> reply) = 0;
+  virtual void Handle(v1alpha1::ListChainRequest request,
+                      ReplyTo<v1alpha1::ListChainResponse> reply) = 0;
+  virtual void Handle(v1alpha1::SetChainSlotRequest request,
+                      ReplyTo<v1alpha1::SetChainSlotResponse> reply) = 0;
   virtual void Watch(v1alpha1::WatchEventsRequest request,
                      std::shared_ptr<EventWatcher> watcher) = 0;
   // A watcher has ended.
@@ -78,6 +82,12 @@ class ControlRpc : public v1alpha1::DatapathControl::CallbackService {
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
                                   const v1alpha1::ApplyRequest* request,
                                   v1alpha1::ApplyResponse* response) override;
+  grpc::ServerUnaryReactor* ListChain(grpc::CallbackServerContext* context,
+                                      const v1alpha1::ListChainRequest* request,
+                                      v1alpha1::ListChainResponse* response) override;
+  grpc::ServerUnaryReactor* SetChainSlot(grpc::CallbackServerContext* context,
+                                         const v1alpha1::SetChainSlotRequest* request,
+                                         v1alpha1::SetChainSlotResponse* response) override;
   grpc::ServerWriteReactor<v1alpha1::WatchEventsResponse>* WatchEvents(
       grpc::CallbackServerContext* context, const v1alpha1::WatchEventsRequest* request) override;
 

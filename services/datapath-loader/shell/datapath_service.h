@@ -46,7 +46,8 @@ class DatapathService : public process::Service {
         settings_(DefaultSettings()),
         health_(context.loop, options.registry != nullptr ? *options.registry : no_checks_,
                 [this](const HealthChanged& change) { Send(change); }),
-        control_(context.clock, context.node, control_rpc_, HooksForControl()) {}
+        control_(context.clock, context.node, pin_directory_ + "/maps/xdp_chain", control_rpc_,
+                 HooksForControl()) {}
 
   ~DatapathService() override {
     for (const Loop::TimerId timer : {tick_timer_, engine_timer_, host_timer_, load_timer_}) {
@@ -97,6 +98,7 @@ class DatapathService : public process::Service {
   void OnApplied(const AppliedChange& change);
   absl::StatusOr<OrderOutcome> OnOrder(const std::string& name,
                                        const std::optional<InterfaceOrder>& order);
+  absl::StatusOr<std::vector<ChainSlot>> OnChain(const std::optional<ChainChange>& change);
   Control::Hooks HooksForControl();
   void PostToLoop(Loop::Callback callback);
   void SayNode();

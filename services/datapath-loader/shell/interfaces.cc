@@ -152,10 +152,11 @@ InterfaceReport Interfaces::Attach(const std::string& name, const std::string& m
   if (mode == "auto" && DriverOf(name) == "veth") {
     next.why_not_xdp = "XDP would copy every packet of a veth";
   } else if (mode != "tc") {
-    const absl::Status& obstacle = told.ok() ? objects_.xdp_error() : told;
+    absl::Status obstacle = told.ok() ? objects_.xdp_error() : told;
+    if (obstacle.ok()) obstacle = chain_.SetOurs(objects_.xdp_program());
+    const int entry = EntryFor(objects_.xdp_program());
     absl::StatusOr<Attachment> xdp =
-        obstacle.ok() ? Attachment::AttachXdp(directory_, ifindex, objects_.xdp_program())
-                      : obstacle;
+        obstacle.ok() ? Attachment::AttachXdp(directory_, ifindex, entry) : obstacle;
     if (xdp.ok()) {
       next.xdp = *std::move(xdp);
     } else if (mode == "xdp") {
@@ -182,9 +183,10 @@ InterfaceReport Interfaces::Describe(const std::string& name, const Carried& car
   const char* tc = tcx ? "tcx" : "clsact (this kernel has no tcx)";
   if (carried.xdp.has_value()) {
     report.mode = "xdp";
-    report.message = absl::StrCat("native XDP, and ", tc,
-                                  " for what XDP cannot send itself and for packets whose "
-                                  "checksum is left to the hardware");
+    report.message =
+        absl::StrCat("native XDP", chain_.NeedsRoot() ? " behind other programs" : "", ", and ", tc,
+                     " for what XDP cannot send itself and for packets whose "
+                     "checksum is left to the hardware");
   } else {
     report.mode = "tc";
     report.message = tc;

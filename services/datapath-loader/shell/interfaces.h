@@ -18,6 +18,7 @@
 #include "services/datapath-loader/shell/attachment.h"
 #include "services/datapath-loader/shell/interface_map.h"
 #include "services/datapath-loader/shell/objects.h"
+#include "services/datapath-loader/shell/xdp_chain.h"
 
 namespace portolan::datapath {
 
@@ -51,7 +52,10 @@ class Interfaces {
  public:
   // `objects` must outlive this.
   Interfaces(std::string pin_directory, const Objects& objects)
-      : directory_(std::move(pin_directory)), objects_(objects), map_(objects.map("interfaces")) {}
+      : directory_(std::move(pin_directory)),
+        objects_(objects),
+        map_(objects.map("interfaces")),
+        chain_(objects.map("xdp_chain"), objects.root_program()) {}
 
   // By name; replaces what was wanted before.
   void Want(std::map<std::string, WantedInterface> wanted) { wanted_ = std::move(wanted); }
@@ -60,6 +64,10 @@ class Interfaces {
   // Gives all of them other programs, or, if one refuses, none: the error names it. How
   // many have them now.
   absl::StatusOr<int> Swap(int tc_program, int xdp_program);
+  // A program beside ours, in the chain of every interface that has XDP: see xdp_chain.h. An empty
+  // path takes out what is in the slot. On an error nothing has changed.
+  absl::Status SetChainSlot(uint32_t slot, const std::string& path);
+  const XdpChain& chain() const { return chain_; }
   // What is known to stand against it; nothing is attached to find out. NOT_FOUND: there is no such
   // interface. FAILED_PRECONDITION: it is not Ethernet, or mode "xdp" is not possible.
   absl::Status MayCarry(const std::string& name, const std::string& mode) const;
@@ -87,11 +95,15 @@ class Interfaces {
   InterfaceReport Describe(const std::string& name, const Carried& carried) const;
 
   absl::Status ObstacleToXdp(const std::string& name, uint32_t ifindex) const;
+  // What stands on interfaces in mode xdp, when `ours` is our program.
+  int EntryFor(int ours) const { return chain_.NeedsRoot() ? chain_.root() : ours; }
+  absl::Status PutEntries(int ours);
   absl::Status SwapEach(int tc_program, int xdp_program);
 
   const std::string directory_;
   const Objects& objects_;
   InterfaceMap map_;
+  XdpChain chain_;
   bool forgot_others_ = false;  // once, after a start
   std::map<std::string, WantedInterface> wanted_;
   std::map<std::string, Carried> carried_;

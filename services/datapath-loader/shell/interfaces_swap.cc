@@ -6,6 +6,15 @@
 #include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
+namespace {
+
+absl::Status InInterface(const std::string& name, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat("interface ", name, ": ", std::string(status.message())));
+}
+
+}  // namespace
 
 absl::StatusOr<int> Interfaces::Swap(int tc_program, int xdp_program) {
   const absl::Status status = SwapEach(tc_program, xdp_program);
@@ -21,16 +30,34 @@ absl::StatusOr<int> Interfaces::Swap(int tc_program, int xdp_program) {
 
 absl::Status Interfaces::SwapEach(int tc_program, int xdp_program) {
   for (auto& [name, carried] : carried_) {
-    const auto update = [&name = name](Attachment& attachment, int program) {
-      const absl::Status status = attachment.Update(program);
-      if (status.ok()) return absl::OkStatus();
-      return absl::Status(status.code(),
-                          absl::StrCat("interface ", name, ": ", std::string(status.message())));
-    };
-    RETURN_IF_ERROR(update(*carried.tc, tc_program));
-    if (carried.xdp.has_value()) RETURN_IF_ERROR(update(*carried.xdp, xdp_program));
+    RETURN_IF_ERROR(InInterface(name, carried.tc->Update(tc_program)));
+  }
+  RETURN_IF_ERROR(chain_.SetOurs(xdp_program));
+  return PutEntries(xdp_program);
+}
+
+absl::Status Interfaces::PutEntries(int ours) {
+  for (auto& [name, carried] : carried_) {
+    if (!carried.xdp.has_value()) continue;
+    RETURN_IF_ERROR(InInterface(name, carried.xdp->Update(EntryFor(ours))));
   }
   return absl::OkStatus();
+}
+
+absl::Status Interfaces::SetChainSlot(uint32_t slot, const std::string& path) {
+  const int ours = objects_.xdp_program();
+  if (path.empty()) {
+    // The root goes on with ours for as long as it takes.
+    RETURN_IF_ERROR(chain_.Clear(slot));
+    return PutEntries(ours);
+  }
+  RETURN_IF_ERROR(chain_.SetOurs(ours));
+  RETURN_IF_ERROR(chain_.Fill(slot, path));
+  const absl::Status put = PutEntries(ours);
+  if (put.ok()) return put;
+  chain_.Clear(slot).IgnoreError();
+  PutEntries(ours).IgnoreError();
+  return put;
 }
 
 absl::Status Interfaces::MayCarry(const std::string& name, const std::string& mode) const {

@@ -87,9 +87,11 @@ absl::StatusOr<std::unique_ptr<Objects>> Objects::Load(const std::string& direct
   RETURN_IF_ERROR(objects->DiscardOrAccept(directory));
   const MapSizes entries = MapEntries(sizes);
   RETURN_IF_ERROR(objects->LoadTc(directory, bpf::LbTc(), entries));
-  objects->xdp_error_ = objects->LoadXdp(bpf::LbXdp(), entries);
+  objects->xdp_error_ = objects->LoadXdp(directory, bpf::LbXdp(), entries);
   if (!objects->xdp_error_.ok()) {
     log.Warning("no XDP", {{"error", std::string(objects->xdp_error_.message())}});
+  } else if (const absl::Status root = objects->LoadRoot(); !root.ok()) {
+    log.Warning("no chain of XDP programs", {{"error", std::string(root.message())}});
   }
   if (!objects->adopted_) RETURN_IF_ERROR(objects->PinMaps(directory));
   RETURN_IF_ERROR(objects->migration_.Copy(objects->NewMaps()));
@@ -97,17 +99,18 @@ absl::StatusOr<std::unique_ptr<Objects>> Objects::Load(const std::string& direct
 }
 
 Objects::~Objects() {
+  if (root_ != nullptr) bpf_object__close(root_);
   if (xdp_ != nullptr) bpf_object__close(xdp_);
   if (tc_ != nullptr) bpf_object__close(tc_);
 }
 
 // Makes `map` use what is pinned, if that is what it would be; else it is migrated.
-absl::Status Objects::AdoptMap(bpf_map* map, const std::string& directory) {
+absl::Status Objects::AdoptMap(bpf_map* map, const std::string& directory, bool must_be_there) {
   const char* const name = bpf_map__name(map);
   const std::string path = MapPath(directory, name);
   FileDescriptor fd(bpf_obj_get(path.c_str()));
   if (!fd.ok() && errno != ENOENT) return KernelError(absl::StrCat("cannot open ", path), errno);
-  if (!fd.ok() && layout_ == PORTOLAN_LAYOUT_VERSION) {
+  if (!fd.ok() && must_be_there && layout_ == PORTOLAN_LAYOUT_VERSION) {
     return absl::FailedPreconditionError(
         absl::StrCat("map ", name, " is not pinned at ", path, ", and the others are"));
   }
@@ -168,7 +171,7 @@ absl::Status Objects::LoadTc(const std::string& directory, const bpf::Object& by
   if (adopted_) {
     bpf_map* map;
     bpf_object__for_each_map(map, tc_) {
-      if (IsShared(map)) RETURN_IF_ERROR(AdoptMap(map, directory));
+      if (IsShared(map)) RETURN_IF_ERROR(AdoptMap(map, directory, true));
     }
   }
   RETURN_IF_ERROR(LoadObject(tc_, "lb_tc"));
@@ -176,14 +179,32 @@ absl::Status Objects::LoadTc(const std::string& directory, const bpf::Object& by
   return absl::OkStatus();
 }
 
-absl::Status Objects::LoadXdp(const bpf::Object& bytes, const MapSizes& entries) {
+absl::Status Objects::LoadXdp(const std::string& directory, const bpf::Object& bytes,
+                              const MapSizes& entries) {
   ASSIGN_OR_RETURN(xdp_, Open(bytes, entries));
   bpf_map* map;
   bpf_object__for_each_map(map, xdp_) {
-    if (IsShared(map)) bpf_map__reuse_fd(map, this->map(bpf_map__name(map)));
+    if (!IsShared(map)) continue;
+    const int shared = bpf_object__find_map_fd_by_name(tc_, bpf_map__name(map));
+    if (shared >= 0) {
+      bpf_map__reuse_fd(map, shared);
+    } else if (adopted_) {
+      RETURN_IF_ERROR(AdoptMap(map, directory, false));
+    }
   }
   RETURN_IF_ERROR(LoadObject(xdp_, "lb_xdp"));
   ASSIGN_OR_RETURN(xdp_program_, ProgramOf(xdp_, kXdpProgram));
+  return absl::OkStatus();
+}
+
+absl::Status Objects::LoadRoot() {
+  ASSIGN_OR_RETURN(root_, OpenObject(bpf::XdpRoot()));
+  bpf_map* map;
+  bpf_object__for_each_map(map, root_) {
+    if (IsShared(map)) bpf_map__reuse_fd(map, this->map(bpf_map__name(map)));
+  }
+  RETURN_IF_ERROR(LoadObject(root_, "xdp_root"));
+  ASSIGN_OR_RETURN(root_program_, ProgramOf(root_, kRootProgram));
   return absl::OkStatus();
 }
 
@@ -221,15 +242,13 @@ absl::Status Objects::PinMaps(const std::string& directory) {
   if (bpf_map_update_elem(map(kCommitMark), &zero, &settings, BPF_ANY) != 0) {
     return KernelError("map settings_map", errno);
   }
-  bpf_map* map;
-  const auto pin = [&](const char* name) {
-    const std::string path = MapPath(directory, name);
-    if (bpf_obj_pin(this->map(name), path.c_str()) == 0) return absl::OkStatus();
+  const auto pin = [&](const std::string& name) {
+    const std::string path = MapPath(directory, name.c_str());
+    if (bpf_obj_pin(map(name.c_str()), path.c_str()) == 0) return absl::OkStatus();
     return KernelError(absl::StrCat("cannot pin ", path), errno);
   };
-  bpf_object__for_each_map(map, tc_) {
-    if (!IsShared(map) || strcmp(bpf_map__name(map), kCommitMark) == 0) continue;
-    RETURN_IF_ERROR(pin(bpf_map__name(map)));
+  for (const std::string& name : map_names()) {
+    if (name != kCommitMark) RETURN_IF_ERROR(pin(name));
   }
   return pin(kCommitMark);
 }
@@ -239,7 +258,7 @@ absl::StatusOr<std::unique_ptr<Objects>> Objects::LoadPrivate(const bpf::Object&
                                                               const MapSizes& entries) {
   std::unique_ptr<Objects> objects(new Objects);
   RETURN_IF_ERROR(objects->LoadTc("", tc, entries));
-  objects->xdp_error_ = objects->LoadXdp(xdp, entries);
+  objects->xdp_error_ = objects->LoadXdp("", xdp, entries);
   const auto size_of = [&](const char* name) {
     return bpf_map__max_entries(bpf_object__find_map_by_name(objects->tc_, name));
   };
@@ -263,9 +282,18 @@ std::vector<std::string> Objects::map_names() const {
   bpf_object__for_each_map(map, tc_) {
     if (IsShared(map)) names.emplace_back(bpf_map__name(map));
   }
+  if (xdp_program_ < 0) return names;
+  bpf_object__for_each_map(map, xdp_) {
+    if (!IsShared(map) || bpf_object__find_map_by_name(tc_, bpf_map__name(map)) != nullptr)
+      continue;
+    names.emplace_back(bpf_map__name(map));
+  }
   return names;
 }
 
-int Objects::map(const char* name) const { return bpf_object__find_map_fd_by_name(tc_, name); }
+int Objects::map(const char* name) const {
+  const int fd = bpf_object__find_map_fd_by_name(tc_, name);
+  return fd >= 0 || xdp_ == nullptr ? fd : bpf_object__find_map_fd_by_name(xdp_, name);
+}
 
 }  // namespace portolan::datapath

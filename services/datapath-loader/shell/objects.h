@@ -1,4 +1,4 @@
-// The two BPF objects in the kernel over one set of pinned maps: found there and adopted, or made.
+// The BPF objects in the kernel over one set of pinned maps: found there and adopted, or made.
 //
 // What is pinned is adopted when it is what this version and configuration would make (type, key,
 // value, entries, flags, layout version, network namespace). A map of another size, or one that an
@@ -65,31 +65,39 @@ class Objects {
 
   bool adopted() const { return adopted_; }
   Limits limits() const { return limits_; }
-  int map(const char* name) const;  // descriptor, lives as long as this object
+  // Descriptor, lives as long as this object; below 0: there is none.
+  int map(const char* name) const;
   std::vector<std::string> map_names() const;
   int tc_program() const { return tc_program_; }
   // -1 when the kernel refused it: `xdp_error` says why. The tc program does without.
   int xdp_program() const { return xdp_program_; }
   const absl::Status& xdp_error() const { return xdp_error_; }
+  // What goes through the chain of XDP programs; -1 when the kernel refused it.
+  int root_program() const { return root_program_; }
 
  private:
   Objects() = default;
   absl::Status DiscardOrAccept(const std::string& directory);
   absl::Status LoadTc(const std::string& directory, const bpf::Object& bytes,
                       const MapSizes& entries);
-  absl::Status LoadXdp(const bpf::Object& bytes, const MapSizes& entries);
-  absl::Status AdoptMap(bpf_map* map, const std::string& directory);
+  absl::Status LoadXdp(const std::string& directory, const bpf::Object& bytes,
+                       const MapSizes& entries);
+  absl::Status LoadRoot();
+  // `must_be_there`: in every datapath of this layout.
+  absl::Status AdoptMap(bpf_map* map, const std::string& directory, bool must_be_there);
   MapMigration::MapOf NewMaps() const;
   absl::Status PinMaps(const std::string& directory);
 
   bpf_object* tc_ = nullptr;
   bpf_object* xdp_ = nullptr;
+  bpf_object* root_ = nullptr;
   bool adopted_ = false;
   uint32_t layout_ = 0;  // of what is adopted
   MapMigration migration_;
   Limits limits_;
   int tc_program_ = -1;
   int xdp_program_ = -1;
+  int root_program_ = -1;
   absl::Status xdp_error_;
   std::shared_ptr<Programs> programs_;  // in place of those of the objects above
 };

@@ -197,6 +197,16 @@ absl::StatusOr<OrderOutcome> DatapathService::OnOrder(const std::string& name,
   return outcome;
 }
 
+absl::StatusOr<std::vector<ChainSlot>> DatapathService::OnChain(
+    const std::optional<ChainChange>& change) {
+  if (interfaces_ == nullptr) return absl::UnavailableError("the datapath is not loaded");
+  if (change.has_value()) {
+    RETURN_IF_ERROR(interfaces_->SetChainSlot(change->slot, change->path));
+    CarryInterfaces();  // their statuses say it
+  }
+  return interfaces_->chain().Slots();
+}
+
 Control::Hooks DatapathService::HooksForControl() {
   return {
       .on_trace = [this](TraceWish wish) { OnTrace(std::move(wish)); },
@@ -212,6 +222,12 @@ Control::Hooks DatapathService::HooksForControl() {
           [this](std::string name, std::optional<InterfaceOrder> order, Control::OnOrdered done) {
             PostToLoop([this, name = std::move(name), order = std::move(order),
                         done = std::move(done)] { done(OnOrder(name, order)); });
+          },
+      .on_chain =
+          [this](std::optional<ChainChange> change, Control::OnChain done) {
+            PostToLoop([this, change = std::move(change), done = std::move(done)] {
+              done(OnChain(change));
+            });
           }};
 }
 
