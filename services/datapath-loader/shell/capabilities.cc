@@ -199,13 +199,14 @@ int TryChain() {
   return 0;
 }
 
-void AddInterface(GetCapabilitiesResponse& response, const std::string& name) {
+void AddInterface(GetCapabilitiesResponse& response, XdpFeatureQuery& query,
+                  const std::string& name) {
   const std::string matters =
       "without it packets are carried by the tc program alone: as right, and slower";
   const uint32_t ifindex = InterfaceIndex(name);
   const std::string driver = DriverOf(name);
   const std::string what = driver.empty() ? "its driver has no name" : "driver " + driver;
-  const auto features = ifindex == 0 ? std::nullopt : AskXdpFeatures(ifindex);
+  const auto features = ifindex == 0 ? std::nullopt : query.Ask(ifindex);
   if (!features.has_value()) {
     Add(response, absl::StrCat("native-xdp/", name), Capability::ANSWER_UNKNOWN,
         ifindex == 0
@@ -241,7 +242,8 @@ GetCapabilitiesResponse ProbeCapabilities(const std::vector<std::string>& interf
       "not theirs any more");
   AddLockdown(response);
   AddMemoryLock(response);
-  for (const std::string& name : interfaces) AddInterface(response, name);
+  XdpFeatureQuery query;
+  for (const std::string& name : interfaces) AddInterface(response, query, name);
   return response;
 }
 

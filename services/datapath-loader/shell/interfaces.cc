@@ -9,7 +9,6 @@
 #include "bpf/include/datapath_maps.h"
 #include "services/datapath-loader/shell/host.h"
 #include "services/datapath-loader/shell/pins.h"
-#include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
 namespace {
@@ -88,7 +87,7 @@ absl::Status Interfaces::Tell(const std::string& name, uint32_t ifindex) {
   InterfaceEntry entry{.mac = MacAddressOf(name).value_or(net::MacAddress()),
                        .flags = PORTOLAN_INTERFACE_ATTACHED};
   if (wanted_[name].inside) entry.flags |= PORTOLAN_INTERFACE_INTERNAL;
-  if (TakesXdpFrames(ifindex)) entry.flags |= PORTOLAN_INTERFACE_TARGET;
+  if (features_.TakesXdpFrames(ifindex)) entry.flags |= PORTOLAN_INTERFACE_TARGET;
   return map_.Put(ifindex, entry);
 }
 
@@ -142,6 +141,7 @@ InterfaceReport Interfaces::Attach(const std::string& name, const std::string& m
   Carried next{.ifindex = ifindex, .wanted_mode = mode, .tc = {}, .xdp = {}, .why_not_xdp = ""};
   absl::StatusOr<Attachment> tc = Attachment::AttachTc(directory_, ifindex, objects_.tc_program());
   if (!tc.ok()) {
+    map_.Remove(ifindex);
     carried_.erase(name);
     return Failed(name, "refused",
                   absl::StrCat("interface ", name, ": ", std::string(tc.status().message())),

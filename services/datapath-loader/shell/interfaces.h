@@ -19,6 +19,7 @@
 #include "services/datapath-loader/shell/interface_map.h"
 #include "services/datapath-loader/shell/objects.h"
 #include "services/datapath-loader/shell/xdp_chain.h"
+#include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
 
@@ -70,7 +71,7 @@ class Interfaces {
   const XdpChain& chain() const { return chain_; }
   // What is known to stand against it; nothing is attached to find out. NOT_FOUND: there is no such
   // interface. FAILED_PRECONDITION: it is not Ethernet, or mode "xdp" is not possible.
-  absl::Status MayCarry(const std::string& name, const std::string& mode) const;
+  absl::Status MayCarry(const std::string& name, const std::string& mode);
   bool Carries(const std::string& name) const { return carried_.contains(name); }
   // Interfaces that carry the datapath, as of the last Reconcile().
   int attached() const { return static_cast<int>(carried_.size()); }
@@ -94,7 +95,7 @@ class Interfaces {
   InterfaceReport Attach(const std::string& name, const std::string& mode, uint32_t ifindex);
   InterfaceReport Describe(const std::string& name, const Carried& carried) const;
 
-  absl::Status ObstacleToXdp(const std::string& name, uint32_t ifindex) const;
+  absl::Status ObstacleToXdp(const std::string& name, uint32_t ifindex);
   // What stands on interfaces in mode xdp, when `ours` is our program.
   int EntryFor(int ours) const { return chain_.NeedsRoot() ? chain_.root() : ours; }
   absl::Status PutEntries(int ours);
@@ -104,6 +105,7 @@ class Interfaces {
   const Objects& objects_;
   InterfaceMap map_;
   XdpChain chain_;
+  XdpFeatureQuery features_;
   bool forgot_others_ = false;  // once, after a start
   std::map<std::string, WantedInterface> wanted_;
   std::map<std::string, Carried> carried_;

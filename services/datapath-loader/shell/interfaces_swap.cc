@@ -3,7 +3,6 @@
 #include "services/base/status/status_macros.h"
 #include "services/datapath-loader/shell/host.h"
 #include "services/datapath-loader/shell/interfaces.h"
-#include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
 namespace {
@@ -60,7 +59,7 @@ absl::Status Interfaces::SetChainSlot(uint32_t slot, const std::string& path) {
   return put;
 }
 
-absl::Status Interfaces::MayCarry(const std::string& name, const std::string& mode) const {
+absl::Status Interfaces::MayCarry(const std::string& name, const std::string& mode) {
   const uint32_t ifindex = InterfaceIndex(name);
   if (ifindex == 0) {
     return absl::NotFoundError(absl::StrCat("interface: \"", name, "\" does not exist"));
@@ -79,9 +78,9 @@ absl::Status Interfaces::MayCarry(const std::string& name, const std::string& mo
                                                     "; mode auto or tc carries it all the same"));
 }
 
-absl::Status Interfaces::ObstacleToXdp(const std::string& name, uint32_t ifindex) const {
+absl::Status Interfaces::ObstacleToXdp(const std::string& name, uint32_t ifindex) {
   if (!objects_.xdp_error().ok()) return objects_.xdp_error();
-  const std::optional<XdpFeatures> features = AskXdpFeatures(ifindex);
+  const std::optional<XdpFeatures> features = features_.Ask(ifindex);
   if (features.has_value() && !features->native) {
     return absl::UnimplementedError(absl::StrCat("native XDP: driver ", DriverOf(name), " cannot"));
   }

@@ -359,14 +359,35 @@ TEST_F(KernelTest, TheProgramsAreToldOfAnInterfaceForAsLongAsItIsTheirs) {
   EXPECT_EQ(value.ifindex, 0u);
 }
 
+TEST_F(KernelTest, AnInterfaceThatCannotBeAttachedAnewIsForgottenByThePrograms) {
+  auto objects = Load();
+  const uint32_t slot = portolan_interface_slot(InterfaceIndex("t0"));
+  const auto is_known = [&] {
+    portolan_interface value{};
+    bpf_map_lookup_elem(objects->map("interfaces"), &slot, &value);
+    return value.ifindex != 0;
+  };
+  Interfaces interfaces(directory_, *objects);
+  interfaces.Want({{"t0", {.mode = "tc"}}});
+  ASSERT_EQ(interfaces.Reconcile()[0].mode, "tc");
+  EXPECT_TRUE(is_known());
+  // The next attachment finds no place for its pin.
+  ASSERT_TRUE(Shell(absl::StrCat("rm -r ", directory_, "/links")));
+  interfaces.Want({{"t0", {.mode = "auto"}}});
+  EXPECT_EQ(interfaces.Reconcile()[0].reason, "refused");
+  EXPECT_FALSE(is_known());
+  EXPECT_EQ(interfaces.attached(), 0);
+}
+
 TEST_F(KernelTest, AVethTakesFramesFromXdpWhileItsPeerHasAProgram) {
   auto objects = Load();
   const uint32_t ifindex = InterfaceIndex("t0");
-  EXPECT_FALSE(TakesXdpFrames(ifindex));
-  EXPECT_FALSE(TakesXdpFrames(0));
+  XdpFeatureQuery query;
+  EXPECT_FALSE(query.TakesXdpFrames(ifindex));
+  EXPECT_FALSE(query.TakesXdpFrames(0));
   auto peer = Attachment::AttachXdp(directory_, InterfaceIndex("t1"), objects->xdp_program());
   ASSERT_TRUE(peer.ok()) << peer.status();
-  EXPECT_TRUE(TakesXdpFrames(ifindex));
+  EXPECT_TRUE(query.TakesXdpFrames(ifindex));
   EXPECT_TRUE(peer->Detach().ok());
 }
 
