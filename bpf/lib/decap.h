@@ -7,6 +7,7 @@
 
 #include "bpf/lib/admission.h"
 #include "bpf/lib/counters.h"
+#include "bpf/lib/events.h"
 #include "bpf/lib/scratch.h"
 
 #define ECN_MASK 3
@@ -16,7 +17,8 @@ static __always_inline bool is_tunnel(const struct packet* packet) {
   return packet->protocol == IPPROTO_IPIP || packet->protocol == IPPROTO_IPV6;
 }
 
-// Does the kernel deliver here what is for the packet's address?
+// Does the kernel deliver here what is for the packet's address? A machine that is no router says
+// nothing, but has no use for what is for others: its tunnels end here.
 static __always_inline bool is_local(struct __sk_buff* skb, struct scratch* know, const bool v6) {
   struct bpf_fib_lookup* fib = &know->route.fib;
   const union flow_key* key = &know->packet.key;
@@ -25,7 +27,8 @@ static __always_inline bool is_local(struct __sk_buff* skb, struct scratch* know
   fib->ifindex = skb->ifindex;
   put_address(fib->src, key->v6.saddr, key->v4.saddr, v6);
   put_address(fib->dst, key->v6.daddr, key->v4.daddr, v6);
-  return bpf_fib_lookup(skb, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_NOT_FWDED;
+  const long answer = bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+  return answer == BPF_FIB_LKUP_RET_NOT_FWDED || answer == BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
 
 // Is what the tunnel carries as long as it says, and of the family that the outer header says?
@@ -47,6 +50,7 @@ static __always_inline bool holds_packet(struct __sk_buff* skb, const struct pac
 static __always_inline int open_tunnel(struct __sk_buff* skb, const bool v6) {
   struct scratch* know = get_scratch();
   if (!know || know->packet.is_fragment) return TC_ACT_UNSPEC;
+  know->frontend = 0;
   const struct packet* packet = &know->packet;
   if (!source_allowed(know, PORTOLAN_SOURCE_TUNNELS, v6)) return TC_ACT_UNSPEC;
   if (!is_local(skb, know, v6) || !holds_packet(skb, packet)) return TC_ACT_UNSPEC;
@@ -56,11 +60,11 @@ static __always_inline int open_tunnel(struct __sk_buff* skb, const bool v6) {
   const __u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO |
                       (inner_v6 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV6 : BPF_F_ADJ_ROOM_DECAP_L3_IPV4);
   if (bpf_skb_adjust_room(skb, -outer, BPF_ADJ_ROOM_MAC, flags)) {
-    count_drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
+    drop_packet(know, PORTOLAN_DROP_NO_MEMORY, v6);
     return TC_ACT_SHOT;
   }
   if (congested && bpf_skb_ecn_set_ce(skb) == 0) {
-    count_drop(PORTOLAN_DROP_CONGESTED, skb->len);
+    drop_packet(know, PORTOLAN_DROP_CONGESTED, v6);
     return TC_ACT_SHOT;
   }
   count_answer(PORTOLAN_ANSWER_OPENED, skb->len);

@@ -43,6 +43,8 @@ int Main(int argc, char** argv) {
       [&](CLI::App& app) {
         app.add_option("--bpf-dir", options.pin_directory,
                        "directory on a BPF file system for maps and links");
+        app.add_flag("--alone", options.alone,
+                     "read no streams: carry only what is attached and applied by RPC");
         app.add_flag("--detach", detach, "take the datapath off its interfaces and end");
       });
 }

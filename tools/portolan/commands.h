@@ -21,6 +21,8 @@ int GetPeers(const Places& places, Output output);
 // What each node's datapath carries, with its counters: by frontend, and by backend of a Service.
 int GetFrontends(const Places& places, Output output);
 int GetBackends(const Places& places, Output output);
+// What each node has dropped, by Service and reason.
+int GetDrops(const Places& places, Output output);
 int GetAnnouncements(const Places& places, Output output);
 // Every object of any kind that is not in force, with reason and remedy.
 int GetProblems(const Places& places, Output output);
@@ -50,6 +52,19 @@ int DatapathSimulate(const Places& places, const std::string& interface, const s
                      const std::string& packet, Output output);
 // Both files empty: to the programs of the running binary.
 int DatapathUpgrade(const Places& places, const std::string& tc_file, const std::string& xdp_file);
+
+// Carries the datapath on an interface, or takes it off, whatever the configuration says; `mode`
+// "configured" ends that.
+int DatapathAttach(const Places& places, const std::string& interface, const std::string& mode,
+                   bool inside);
+int DatapathDetach(const Places& places, const std::string& interface);
+// Makes an owner's Services what the file says (JSON of ApplyRequest); kNotSatisfied when one of
+// them is not carried.
+int DatapathApply(const Places& places, const std::string& file, Output output);
+
+// XDP programs beside the datapath's own; an empty `program` takes out what is in the slot.
+int DatapathChain(const Places& places, Output output);
+int DatapathSetChainSlot(const Places& places, uint32_t slot, const std::string& program);
 
 struct TraceOptions {
   std::string service;       // empty: a sample of what is dropped

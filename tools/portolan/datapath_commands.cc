@@ -1,17 +1,14 @@
 // One node's datapath asked directly: flows, capabilities, simulation, upgrade.
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
-#include <sstream>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "api/proto/datapath/v1alpha1/control.grpc.pb.h"
 #include "services/base/status/status_macros.h"
-#include "tools/portolan/client.h"
 #include "tools/portolan/commands.h"
+#include "tools/portolan/datapath_call.h"
 #include "tools/portolan/exit_code.h"
 #include "tools/portolan/flow_text.h"
 #include "tools/portolan/unary_call.h"
@@ -24,30 +21,12 @@ using datapath::v1alpha1::Flow;
 
 constexpr size_t kFlowsPerCall = 4096;
 
-absl::StatusOr<std::unique_ptr<DatapathControl::Stub>> Open(const Places& places) {
-  ASSIGN_OR_RETURN(const Client client, Client::Open(places));
-  ASSIGN_OR_RETURN(const auto channel, client.DatapathChannel());
-  return DatapathControl::NewStub(channel);
-}
-
 datapath::v1alpha1::FlowFilter ToProto(const FlowSelection& selection) {
   datapath::v1alpha1::FlowFilter filter;
   filter.set_service(selection.service);
   filter.set_backend(selection.backend);
   filter.set_client(selection.client);
   return filter;
-}
-
-// "-" is standard input.
-absl::StatusOr<std::string> ReadAll(const std::string& file) {
-  if (file == "-") {
-    return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
-  }
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (in.is_open() && !in.bad()) return text.str();
-  return absl::NotFoundError(absl::StrCat(file, ": cannot be read; does it exist?"));
 }
 
 absl::StatusOr<datapath::v1alpha1::ListFlowsResponse> ListPage(
@@ -73,7 +52,7 @@ absl::StatusOr<datapath::v1alpha1::ImportFlowsResponse> Import(const Places& pla
                                                                const std::string& file) {
   ASSIGN_OR_RETURN(const std::string text, ReadAll(file));
   ASSIGN_OR_RETURN(const std::vector<Flow> flows, ParseFlows(text));
-  ASSIGN_OR_RETURN(const auto stub, Open(places));
+  ASSIGN_OR_RETURN(const auto stub, OpenDatapath(places));
   datapath::v1alpha1::ImportFlowsResponse all;
   for (size_t begin = 0; begin < flows.size(); begin += kFlowsPerCall) {
     datapath::v1alpha1::ImportFlowsRequest request;
@@ -101,7 +80,7 @@ absl::StatusOr<datapath::v1alpha1::UpgradeResponse> Upgrade(const Places& places
   if (!xdp_file.empty()) {
     ASSIGN_OR_RETURN(*request.mutable_xdp_object(), ReadAll(xdp_file));
   }
-  ASSIGN_OR_RETURN(const auto stub, Open(places));
+  ASSIGN_OR_RETURN(const auto stub, OpenDatapath(places));
   return Call<datapath::v1alpha1::UpgradeResponse>(
       [&](grpc::ClientContext* context, datapath::v1alpha1::UpgradeResponse* response) {
         return stub->Upgrade(context, request, response);
@@ -120,7 +99,7 @@ absl::StatusOr<datapath::v1alpha1::SimulateResponse> Simulate(const Places& plac
   ASSIGN_OR_RETURN(*request.mutable_packet(), ParseHex(text));
   request.set_interface(interface);
   request.set_program(program);
-  ASSIGN_OR_RETURN(const auto stub, Open(places));
+  ASSIGN_OR_RETURN(const auto stub, OpenDatapath(places));
   return Call<datapath::v1alpha1::SimulateResponse>(
       [&](grpc::ClientContext* context, datapath::v1alpha1::SimulateResponse* response) {
         return stub->Simulate(context, request, response);
@@ -130,7 +109,7 @@ absl::StatusOr<datapath::v1alpha1::SimulateResponse> Simulate(const Places& plac
 }  // namespace
 
 int DatapathFlows(const Places& places, const FlowSelection& selection, Output output) {
-  const auto stub = Open(places);
+  const auto stub = OpenDatapath(places);
   if (!stub.ok()) return Fail(stub.status());
   Printer printer = FlowPrinter();
   datapath::v1alpha1::ListFlowsRequest request;
@@ -146,7 +125,7 @@ int DatapathFlows(const Places& places, const FlowSelection& selection, Output o
 }
 
 int DatapathFlush(const Places& places, const FlowSelection& selection) {
-  const auto stub = Open(places);
+  const auto stub = OpenDatapath(places);
   if (!stub.ok()) return Fail(stub.status());
   datapath::v1alpha1::FlushFlowsRequest request;
   *request.mutable_filter() = ToProto(selection);
@@ -174,7 +153,7 @@ int DatapathImport(const Places& places, const std::string& file) {
 }
 
 int DatapathCapabilities(const Places& places, Output output) {
-  const auto stub = Open(places);
+  const auto stub = OpenDatapath(places);
   if (!stub.ok()) return Fail(stub.status());
   const auto response = Call<datapath::v1alpha1::GetCapabilitiesResponse>(
       [&](grpc::ClientContext* context, datapath::v1alpha1::GetCapabilitiesResponse* out) {

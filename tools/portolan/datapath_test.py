@@ -336,6 +336,22 @@ class DatapathCommandsTest(unittest.TestCase):
         for end in loads:
             self.expect_nothing_lost(end())
 
+    def test_a_restart_with_larger_maps_under_load_loses_nothing(self):
+        self.begin()
+        self.lab.echo()
+        loads = [self.load(address) for address in (VIP_V4, VIP_V6)]
+        sizes = {"max_flows": 8192, "max_frontends": 128, "max_backends": 512}
+        self.lab.set("DatapathSettings", "settings", hash_seed=1, **sizes)
+        wait_until(lambda: self.lab.status("node", "a").get("reason") == "sizes-changed", what="it is said")
+        self.assertIn("restart datapath-loader", self.lab.status("node", "a")["remedy"])
+        self.lab.loader.kill()
+        self.lab.start().wait_for_log('"made_anew":"addresses affinity ')
+        self.lab.wait_ready()
+        self.assertEqual(self.lab.status("node", "a")["reason"], "loaded")
+        for end in loads:
+            self.expect_nothing_lost(end(), at_least=500)
+        self.assertGreaterEqual(len(self.rows("datapath", "flows")), 18)
+
     def unprivileged(self, privileges):
         """The words that make a command run as a user with these privileges and no others."""
         plus = "".join(f",+{name}" for name in privileges)

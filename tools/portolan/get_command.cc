@@ -132,6 +132,18 @@ int GetBackends(const Places& places, Output output) {
                                   });
 }
 
+int GetDrops(const Places& places, Output output) {
+  using datapath::v1alpha1::DropState;
+  return PrintTable<DropState>(
+      places, output, {"NODE", "SERVICE", "ADDRESS", "REASON", "PACKETS", "BYTES", "MESSAGE"},
+      [](const DropState& drop) {
+        return std::vector<Cell>{
+            {drop.node()},   CellOf(drop.service()),         CellOf(drop.address()),
+            {drop.reason()}, {absl::StrCat(drop.packets())}, {absl::StrCat(drop.bytes())},
+            {drop.message()}};
+      });
+}
+
 int GetAnnouncements(const Places& places, Output output) {
   const absl::StatusOr<Client> client = Client::Open(places);
   if (!client.ok()) return Fail(client.status());

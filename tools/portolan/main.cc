@@ -85,6 +85,7 @@ class CommandLine {
     add("peers", "BGP peers and their sessions", GetPeers);
     add("frontends", "what each node carries, with its counters", GetFrontends);
     add("backends", "where each node sends it, with its counters", GetBackends);
+    add("drops", "what each node has dropped, by Service and reason", GetDrops);
     add("announcements", "addresses on the LAN and routes at peers", GetAnnouncements);
     add("problems", "whatever is not in force, why, and what to do", GetProblems);
   }
@@ -149,6 +150,8 @@ class CommandLine {
     capabilities->callback(
         [this] { action_ = [this] { return DatapathCapabilities(places_, Format()); }; });
     AddSimulate(datapath);
+    AddOrders(datapath);
+    AddChain(datapath);
 
     CLI::App* upgrade = datapath->add_subcommand(
         "upgrade", "test the programs of the running binary and put them on the interfaces");
@@ -156,6 +159,50 @@ class CommandLine {
     upgrade->add_option("--xdp", xdp_file_, "and the xdp program that belongs to it")->needs(tc);
     upgrade->callback(
         [this] { action_ = [this] { return DatapathUpgrade(places_, tc_file_, xdp_file_); }; });
+  }
+
+  void AddOrders(CLI::App* datapath) {
+    CLI::App* attach = datapath->add_subcommand(
+        "attach", "carry the datapath on an interface, whatever the configuration says of it");
+    attach->add_option("INTERFACE", path_)->required();
+    attach->add_option("--mode", mode_, "auto, xdp or tc; configured: as the configuration says")
+        ->check(CLI::IsMember({"auto", "xdp", "tc", "configured"}))
+        ->capture_default_str();
+    attach->add_flag("--inside", inside_, "what comes in there is from the inside");
+    attach->callback(
+        [this] { action_ = [this] { return DatapathAttach(places_, path_, mode_, inside_); }; });
+
+    CLI::App* detach = datapath->add_subcommand(
+        "detach", "take the datapath off an interface, whatever the configuration says of it");
+    detach->add_option("INTERFACE", path_)->required();
+    detach->callback([this] { action_ = [this] { return DatapathDetach(places_, path_); }; });
+
+    CLI::App* apply = datapath->add_subcommand(
+        "apply", "make the Services of an owner what a file says; beside the configuration's");
+    apply->add_option("FILE", argument_, "JSON of ApplyRequest; - for standard input")->required();
+    AddOutput(apply);
+    apply->callback(
+        [this] { action_ = [this] { return DatapathApply(places_, argument_, Format()); }; });
+  }
+
+  void AddChain(CLI::App* datapath) {
+    CLI::App* chain = datapath->add_subcommand(
+        "chain", "other XDP programs before (0 to 2) and behind (4 to 7) the datapath's own");
+    chain->require_subcommand(1);
+    CLI::App* list = chain->add_subcommand("list", "which slots are filled");
+    AddOutput(list);
+    list->callback([this] { action_ = [this] { return DatapathChain(places_, Format()); }; });
+
+    CLI::App* set = chain->add_subcommand("set", "put a pinned XDP program into a slot");
+    set->add_option("SLOT", slot_)->required();
+    set->add_option("PROGRAM", path_, "where it is pinned, below /sys/fs/bpf")->required();
+    set->callback(
+        [this] { action_ = [this] { return DatapathSetChainSlot(places_, slot_, path_); }; });
+
+    CLI::App* clear = chain->add_subcommand("clear", "take out what is in a slot");
+    clear->add_option("SLOT", slot_)->required();
+    clear->callback(
+        [this] { action_ = [this] { return DatapathSetChainSlot(places_, slot_, ""); }; });
   }
 
   void AddSimulate(CLI::App* datapath) {
@@ -296,6 +343,9 @@ class CommandLine {
   FlowSelection selection_;
   TraceOptions trace_;
   std::string program_ = "tc";
+  std::string mode_ = "auto";
+  uint32_t slot_ = 0;
+  bool inside_ = false;
   std::string tc_file_;
   std::string xdp_file_;
   uint64_t revision_ = 0;

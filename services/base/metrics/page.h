@@ -1,8 +1,8 @@
 // The metrics of a moment, as a service fills them in for one scrape. Not thread-safe.
 //
 // Names follow Prometheus: "portolan_" first, the unit last, "_total" on counters (checked; a wrong
-// one is our bug and crashes). Labels have few values: pools, families, reasons, never the key of a
-// Service. Numbers become doubles: counts above 2^53 are approximate.
+// one is our bug and crashes). Labels have few values: pools, families, reasons; the key of a
+// Service only where whoever fills them in bounds their number. Numbers become doubles: counts above 2^53 are approximate.
 #pragma once
 
 #include <memory>

@@ -206,5 +206,30 @@ TEST_F(EngineSharingTest, TheReasonIsThatOfTheAddressThatIsMissing) {
   EXPECT_EQ(statuses_["ns/b"].findings.size(), 2u);
 }
 
+TEST_F(EngineTest, AnAppliedServiceTakesNoFrontendOfAStreamAndEachIsToldTheOther) {
+  Begin();
+  for (const char* key : {"home/web", "apply/edge/web"}) {
+    Declare(key);
+    Back(key, {"10.0.0.1"});
+    Allocate(key, {"20.0.10.1"});
+  }
+  EXPECT_EQ(views_.at(Key("20.0.10.1")).service, "home/web");
+  ASSERT_EQ(statuses_["apply/edge/web"].findings.size(), 1u);
+  EXPECT_EQ(statuses_["apply/edge/web"].reason, "frontend-taken");
+  EXPECT_EQ(statuses_["apply/edge/web"].findings[0].message,
+            "is carried for service home/web, which had it first");
+  Declare("apply/edge/dns", {{"dns", kUdp, 53}});
+  Back("apply/edge/dns", {"10.0.0.2"});
+  Allocate("apply/edge/dns", {"20.0.10.1"});
+  Declare("home/dns", {{"dns", kUdp, 53}});
+  Back("home/dns", {"10.0.0.3"});
+  Allocate("home/dns", {"20.0.10.1"});
+  EXPECT_EQ(views_.at(Key("20.0.10.1", 53, kUdp)).service, "apply/edge/dns");
+  ASSERT_EQ(statuses_["home/dns"].findings.size(), 1u);
+  EXPECT_EQ(
+      statuses_["home/dns"].findings[0].message,
+      "is carried for service dns of owner edge (portolan datapath apply), which had it first");
+}
+
 }  // namespace
 }  // namespace portolan::datapath

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "services/datapath-loader/core/desired_states.h"
 #include "services/datapath-loader/core/engine.h"
 
 namespace portolan::datapath {
@@ -32,7 +33,7 @@ std::string RemedyFor(const absl::Status& status) {
   const bool frontends = absl::StrContains(status.message(), "map frontend");
   return absl::StrCat("remove services, or raise ", kSettings, "/",
                       frontends ? "max-frontends" : "max-backends",
-                      " and load the datapath anew (datapath-loader --detach, then start)");
+                      " and restart datapath-loader, which takes over what is there");
 }
 
 }  // namespace
@@ -189,8 +190,9 @@ std::vector<Finding> Engine::FindingsOf(const std::string& key, const Record& re
     const FrontendKey frontend{address, port.port, port.protocol};
     const std::string* owner = owners_.OwnerOf(frontend);
     if (owner == nullptr || *owner == key) continue;
-    findings.push_back({absl::StrCat("frontend/", frontend.ToString()), "frontend-taken",
-                        absl::StrCat("is carried for service ", *owner, ", which had it first")});
+    findings.push_back(
+        {absl::StrCat("frontend/", frontend.ToString()), "frontend-taken",
+         absl::StrCat("is carried for ", DescribeService(*owner), ", which had it first")});
   }
   if (address.is_ipv4() ? !host_.ipv4_forwarding : !host_.ipv6_forwarding) {
     findings.push_back(

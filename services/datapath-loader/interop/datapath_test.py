@@ -256,6 +256,13 @@ class DatapathTest(unittest.TestCase):
             return [f["subject"] for f in self.lab.status("node", "a").get("findings", [])]
 
         wait_until(lambda: drops() == ["drops/no-route"], what="the drops are said")
+        wait_until(lambda: "a/ns/web/no-route" in self.lab.published("DropState"), what="they are the service's")
+        state = self.lab.published("DropState")["a/ns/web/no-route"]
+        self.assertEqual((state["service"], state.get("address", "")), ("ns/web", ""))
+        self.assertGreater(int(state["packets"]), 0)
+        self.lab.set_settings(drop_unserved=True)
+        self.assertEqual(self.lab.connect(VIP_V4, 81), "silence")
+        wait_until(lambda: f"a/{VIP_V4}/unserved" in self.lab.published("DropState"), what="an address has drops, too")
 
     def test_without_privilege_every_status_says_what_to_do(self):
         self.lab.configure()
@@ -270,18 +277,20 @@ class DatapathTest(unittest.TestCase):
             self.assertIn("CAP_BPF", status["remedy"])
         self.assertTrue(self.lab.loader.running)
 
-    def test_another_size_is_refused_until_the_maps_are_given_up(self):
+    def test_maps_that_cannot_be_taken_over_are_refused_until_they_are_given_up(self):
         self.begin()
         self.lab.loader.kill()
-        self.lab.set("DatapathSettings", "settings", max_flows=8192, max_frontends=64, max_backends=256, hash_seed=1)
+        self.lab.set("DatapathSettings", "settings", max_flows=4096, max_frontends=1, max_backends=256, hash_seed=1)
         self.lab.start()
         wait_until(lambda: self.lab.status("node", "a").get("reason") == "pins-refused", what="the size is refused")
+        self.assertIn("has room for 64 entries", self.lab.status("node", "a")["message"])
         self.assertIn("--detach", self.lab.status("node", "a")["remedy"])
         self.assertIn(self.lab.ask(VIP_V4), ("a1", "b1"), "what was there goes on")
         self.lab.loader.kill()
         self.lab.detach()
         self.assertFalse(os.path.exists(self.lab.pins))
         self.assertEqual(self.lab.ask(VIP_V4), "")
+        self.lab.set_settings()
         self.lab.start()
         self.lab.wait_ready()
         self.expect_all_answer()

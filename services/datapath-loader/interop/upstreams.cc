@@ -55,6 +55,7 @@ class Upstreams {
     Publishes<v1alpha1::InterfaceState>();
     Publishes<v1alpha1::FrontendState>();
     Publishes<v1alpha1::BackendState>();
+    Publishes<v1alpha1::DropState>();
     Publishes<status::v1alpha1::ObjectStatus>();
   }
   ~Upstreams() {

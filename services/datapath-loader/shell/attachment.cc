@@ -54,6 +54,24 @@ uint32_t LinkInterface(int link) {
 
 }  // namespace
 
+absl::Status Attachment::OtherXdp(uint32_t ifindex) {
+  LIBBPF_OPTS(bpf_xdp_query_opts, options);
+  if (bpf_xdp_query(static_cast<int>(ifindex), 0, &options) != 0) return absl::OkStatus();
+  uint32_t id = options.prog_id;
+  for (const uint32_t other : {options.drv_prog_id, options.skb_prog_id, options.hw_prog_id}) {
+    if (id == 0) id = other;
+  }
+  if (id == 0) return absl::OkStatus();
+  char name[IF_NAMESIZE] = {};
+  if_indextoname(ifindex, name);
+  return absl::AlreadyExistsError(
+      absl::StrCat("native XDP: another program is attached there already, of id ", id,
+                   " (bpftool prog show id ", id, "); take it off (ip link set dev ", name,
+                   " xdp off, or end what holds its link); it may stand beside ours: pin it and "
+                   "portolan datapath "
+                   "chain set SLOT PATH"));
+}
+
 absl::StatusOr<Attachment> Attachment::AttachLink(const std::string& directory, Hook hook,
                                                   uint32_t ifindex, int program) {
   const bool xdp = hook == Hook::kXdp;
@@ -70,7 +88,11 @@ absl::StatusOr<Attachment> Attachment::AttachLink(const std::string& directory, 
   if (xdp) options.flags = XDP_FLAGS_DRV_MODE;
   const auto type = xdp ? BPF_XDP : static_cast<bpf_attach_type>(kTcxIngress);
   link = FileDescriptor(bpf_link_create(program, ifindex, type, &options));
-  if (!link.ok()) return HookError(HookName(hook), errno);
+  if (!link.ok()) {
+    const absl::Status error = HookError(HookName(hook), errno);
+    const absl::Status other = xdp && absl::IsAlreadyExists(error) ? OtherXdp(ifindex) : error;
+    return other.ok() ? error : other;
+  }
   if (bpf_obj_pin(link.get(), path.c_str()) != 0) {
     return HookError(absl::StrCat("pinning ", path).c_str(), errno);
   }

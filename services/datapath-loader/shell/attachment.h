@@ -31,6 +31,9 @@ class Attachment {
   static absl::StatusOr<Attachment> AttachTc(const std::string& directory, uint32_t ifindex,
                                              int program);
 
+  // ALREADY_EXISTS: an XDP program is on the interface, named in the message with the remedy.
+  static absl::Status OtherXdp(uint32_t ifindex);
+
   Attachment(Attachment&&) = default;
   Attachment& operator=(Attachment&&) = default;
 

@@ -182,13 +182,31 @@ int TryTcx() {
   return link.ok() || errno == ENODEV ? 0 : errno;
 }
 
-void AddInterface(GetCapabilitiesResponse& response, const std::string& name) {
+// Two programs in one chain, as ours and another one would be.
+int TryChain() {
+  const FileDescriptor map(bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "probe", 4, 4, 2, nullptr));
+  if (!map.ok()) return errno;
+  const bpf_insn instructions[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 2},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+  };
+  for (uint32_t slot = 0; slot < 2; slot++) {
+    const FileDescriptor program(
+        bpf_prog_load(BPF_PROG_TYPE_XDP, "probe", "Dual BSD/GPL", instructions, 2, nullptr));
+    const int fd = program.get();
+    if (!program.ok() || bpf_map_update_elem(map.get(), &slot, &fd, BPF_ANY) != 0) return errno;
+  }
+  return 0;
+}
+
+void AddInterface(GetCapabilitiesResponse& response, XdpFeatureQuery& query,
+                  const std::string& name) {
   const std::string matters =
       "without it packets are carried by the tc program alone: as right, and slower";
   const uint32_t ifindex = InterfaceIndex(name);
   const std::string driver = DriverOf(name);
   const std::string what = driver.empty() ? "its driver has no name" : "driver " + driver;
-  const auto features = ifindex == 0 ? std::nullopt : AskXdpFeatures(ifindex);
+  const auto features = ifindex == 0 ? std::nullopt : query.Ask(ifindex);
   if (!features.has_value()) {
     Add(response, absl::StrCat("native-xdp/", name), Capability::ANSWER_UNKNOWN,
         ifindex == 0
@@ -215,6 +233,8 @@ GetCapabilitiesResponse ProbeCapabilities(const std::vector<std::string>& interf
   AddTried(response, "batch-map-operations", TryBatch(),
            "without them (before Linux 5.6) flows cannot be listed, imported or flushed");
   AddTried(response, "ring-buffer", TryRing(), "without it (before Linux 5.8) nothing loads");
+  AddTried(response, "xdp-chain", TryChain(),
+           "without it other XDP programs cannot stand beside ours (portolan datapath chain)");
   const bool flag = KernelHasIpv6ChecksumFlag();
   Add(response, "ipv6-checksum-flag", flag ? Capability::ANSWER_YES : Capability::ANSWER_NO,
       flag ? "BPF_F_IPV6 is in the kernel's types" : "BPF_F_IPV6 is not in the kernel's types",
@@ -222,7 +242,8 @@ GetCapabilitiesResponse ProbeCapabilities(const std::vector<std::string>& interf
       "not theirs any more");
   AddLockdown(response);
   AddMemoryLock(response);
-  for (const std::string& name : interfaces) AddInterface(response, name);
+  XdpFeatureQuery query;
+  for (const std::string& name : interfaces) AddInterface(response, query, name);
   return response;
 }
 

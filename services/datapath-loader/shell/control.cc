@@ -20,8 +20,11 @@ bpf::Object ObjectOf(const char* name, const std::string& bytes) {
 
 }  // namespace
 
-Control::Control(const Clock* clock, std::shared_ptr<ControlRpc> rpc, Hooks hooks)
+Control::Control(const Clock* clock, std::string node, std::string chain_pin,
+                 std::shared_ptr<ControlRpc> rpc, Hooks hooks)
     : clock_(clock),
+      node_(std::move(node)),
+      chain_pin_(std::move(chain_pin)),
       rpc_(std::move(rpc)),
       hooks_(std::move(hooks)),
       loop_(NewLoop()),
@@ -33,6 +36,7 @@ Control::~Control() {
   rpc_->Leave();
   loop_->Post([this] {
     events_.reset();
+    applied_.reset();
     loop_->Stop();
   });
   thread_.join();

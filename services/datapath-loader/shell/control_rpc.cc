@@ -68,6 +68,36 @@ grpc::ServerUnaryReactor* ControlRpc::Upgrade(grpc::CallbackServerContext*,
   return Pass(request, response);
 }
 
+grpc::ServerUnaryReactor* ControlRpc::Attach(grpc::CallbackServerContext*,
+                                             const v1alpha1::AttachRequest* request,
+                                             v1alpha1::AttachResponse* response) {
+  return Pass(request, response);
+}
+
+grpc::ServerUnaryReactor* ControlRpc::Detach(grpc::CallbackServerContext*,
+                                             const v1alpha1::DetachRequest* request,
+                                             v1alpha1::DetachResponse* response) {
+  return Pass(request, response);
+}
+
+grpc::ServerUnaryReactor* ControlRpc::Apply(grpc::CallbackServerContext*,
+                                            const v1alpha1::ApplyRequest* request,
+                                            v1alpha1::ApplyResponse* response) {
+  return Pass(request, response);
+}
+
+grpc::ServerUnaryReactor* ControlRpc::ListChain(grpc::CallbackServerContext*,
+                                                const v1alpha1::ListChainRequest* request,
+                                                v1alpha1::ListChainResponse* response) {
+  return Pass(request, response);
+}
+
+grpc::ServerUnaryReactor* ControlRpc::SetChainSlot(grpc::CallbackServerContext*,
+                                                   const v1alpha1::SetChainSlotRequest* request,
+                                                   v1alpha1::SetChainSlotResponse* response) {
+  return Pass(request, response);
+}
+
 grpc::ServerWriteReactor<v1alpha1::WatchEventsResponse>* ControlRpc::WatchEvents(
     grpc::CallbackServerContext*, const v1alpha1::WatchEventsRequest* request) {
   const std::shared_ptr<EventWatcher> watcher = EventWatcher::Begin();

@@ -34,6 +34,13 @@ class ControlHandler {
                       ReplyTo<v1alpha1::SimulateResponse> reply) = 0;
   virtual void Handle(v1alpha1::UpgradeRequest request,
                       ReplyTo<v1alpha1::UpgradeResponse> reply) = 0;
+  virtual void Handle(v1alpha1::AttachRequest request, ReplyTo<v1alpha1::AttachResponse> reply) = 0;
+  virtual void Handle(v1alpha1::DetachRequest request, ReplyTo<v1alpha1::DetachResponse> reply) = 0;
+  virtual void Handle(v1alpha1::ApplyRequest request, ReplyTo<v1alpha1::ApplyResponse> reply) = 0;
+  virtual void Handle(v1alpha1::ListChainRequest request,
+                      ReplyTo<v1alpha1::ListChainResponse> reply) = 0;
+  virtual void Handle(v1alpha1::SetChainSlotRequest request,
+                      ReplyTo<v1alpha1::SetChainSlotResponse> reply) = 0;
   virtual void Watch(v1alpha1::WatchEventsRequest request,
                      std::shared_ptr<EventWatcher> watcher) = 0;
   // A watcher has ended.
@@ -66,6 +73,21 @@ class ControlRpc : public v1alpha1::DatapathControl::CallbackService {
   grpc::ServerUnaryReactor* Upgrade(grpc::CallbackServerContext* context,
                                     const v1alpha1::UpgradeRequest* request,
                                     v1alpha1::UpgradeResponse* response) override;
+  grpc::ServerUnaryReactor* Attach(grpc::CallbackServerContext* context,
+                                   const v1alpha1::AttachRequest* request,
+                                   v1alpha1::AttachResponse* response) override;
+  grpc::ServerUnaryReactor* Detach(grpc::CallbackServerContext* context,
+                                   const v1alpha1::DetachRequest* request,
+                                   v1alpha1::DetachResponse* response) override;
+  grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
+                                  const v1alpha1::ApplyRequest* request,
+                                  v1alpha1::ApplyResponse* response) override;
+  grpc::ServerUnaryReactor* ListChain(grpc::CallbackServerContext* context,
+                                      const v1alpha1::ListChainRequest* request,
+                                      v1alpha1::ListChainResponse* response) override;
+  grpc::ServerUnaryReactor* SetChainSlot(grpc::CallbackServerContext* context,
+                                         const v1alpha1::SetChainSlotRequest* request,
+                                         v1alpha1::SetChainSlotResponse* response) override;
   grpc::ServerWriteReactor<v1alpha1::WatchEventsResponse>* WatchEvents(
       grpc::CallbackServerContext* context, const v1alpha1::WatchEventsRequest* request) override;
 

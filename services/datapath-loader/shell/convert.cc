@@ -98,6 +98,18 @@ Condition ConditionOf(intent::v1alpha1::BackendCondition condition) {
   return Condition::kActive;
 }
 
+const char* NameOf(Origin origin) {
+  switch (origin) {
+    case Origin::kConfiguration:
+      return "configuration";
+    case Origin::kAttach:
+      return "attach";
+    case Origin::kDetach:
+      return "detach";
+  }
+  return "";
+}
+
 const char* NameOf(BackendState state) {
   switch (state) {
     case BackendState::kActive:
@@ -276,6 +288,7 @@ datapath::v1alpha1::InterfaceState ToState(const InterfaceReport& report, const 
   message.set_interface(report.name);
   message.set_mode(report.mode);
   message.set_message(report.message);
+  message.set_origin(NameOf(report.origin));
   return message;
 }
 

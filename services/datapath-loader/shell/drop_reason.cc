@@ -24,6 +24,8 @@ std::pair<const char*, const char*> NameOf(portolan_drop reason) {
       return {"not-on-link", "the backend of a direct-return service is behind a router"};
     case PORTOLAN_DROP_CONGESTED:
       return {"congested", "out of a tunnel that met congestion, and the flow knows no ECN"};
+    case PORTOLAN_DROP_HEADERS:
+      return {"extension-headers", "IPv6 extension headers that are too many, or a source route"};
     default:
       return {"no-memory", "the kernel had no memory for a flow or a packet's headers"};
   }

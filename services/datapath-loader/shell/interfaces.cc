@@ -9,7 +9,6 @@
 #include "bpf/include/datapath_maps.h"
 #include "services/datapath-loader/shell/host.h"
 #include "services/datapath-loader/shell/pins.h"
-#include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
 namespace {
@@ -18,10 +17,17 @@ std::string ConfigurationOf(const std::string& name) {
   return absl::StrCat("/portolan-datapath:datapath/interfaces/interface[name='", name, "']");
 }
 
+// How to have it wanted no more.
+std::string GiveUp(const std::string& name, const WantedInterface& wanted) {
+  return wanted.origin == Origin::kAttach ? absl::StrCat("run portolan datapath detach ", name)
+                                          : absl::StrCat("remove ", ConfigurationOf(name));
+}
+
 InterfaceReport Failed(const std::string& name, std::string reason, std::string message,
                        std::string remedy) {
   return {.name = name,
           .mode = "",
+          .origin = Origin::kConfiguration,
           .state = State::kFailed,
           .reason = std::move(reason),
           .message = std::move(message),
@@ -33,7 +39,7 @@ InterfaceReport Failed(const std::string& name, std::string reason, std::string 
 std::vector<InterfaceReport> Interfaces::Reconcile() {
   DropUnwanted();
   std::vector<InterfaceReport> reports;
-  for (const auto& [name, wanted] : wanted_) reports.push_back(Carry(name, wanted.mode));
+  for (const auto& [name, wanted] : wanted_) reports.push_back(Carry(name, wanted));
   RemoveForeignPins();
   ForgetOthers();
   return reports;
@@ -43,8 +49,9 @@ void Interfaces::DropUnwanted() {
   for (auto it = carried_.begin(); it != carried_.end();) {
     auto& [name, carried] = *it;
     const auto wanted = wanted_.find(name);
-    const bool same = wanted != wanted_.end() && InterfaceIndex(name) == carried.ifindex &&
-                      carried.tc->IsAlive() && (!carried.xdp.has_value() || carried.xdp->IsAlive());
+    const bool same = wanted != wanted_.end() && wanted->second.origin != Origin::kDetach &&
+                      InterfaceIndex(name) == carried.ifindex && carried.tc->IsAlive() &&
+                      (!carried.xdp.has_value() || carried.xdp->IsAlive());
     if (same) {
       ++it;
       continue;
@@ -80,17 +87,42 @@ absl::Status Interfaces::Tell(const std::string& name, uint32_t ifindex) {
   InterfaceEntry entry{.mac = MacAddressOf(name).value_or(net::MacAddress()),
                        .flags = PORTOLAN_INTERFACE_ATTACHED};
   if (wanted_[name].inside) entry.flags |= PORTOLAN_INTERFACE_INTERNAL;
-  if (TakesXdpFrames(ifindex)) entry.flags |= PORTOLAN_INTERFACE_TARGET;
+  if (features_.TakesXdpFrames(ifindex)) entry.flags |= PORTOLAN_INTERFACE_TARGET;
   return map_.Put(ifindex, entry);
 }
 
-InterfaceReport Interfaces::Carry(const std::string& name, const std::string& mode) {
+InterfaceReport Interfaces::Carry(const std::string& name, const WantedInterface& wanted) {
+  if (wanted.origin == Origin::kDetach) {
+    InterfaceReport report =
+        Failed(name, "detached",
+               absl::StrCat("interface ", name,
+                            " was detached by an operator; the configuration says mode ",
+                            wanted.configured, ", which does not count meanwhile"),
+               absl::StrCat("to follow the configuration again: portolan datapath attach ", name,
+                            " --mode configured"));
+    report.state = State::kDegraded;
+    report.origin = wanted.origin;
+    return report;
+  }
+  InterfaceReport report = CarryAs(name, wanted.mode);
+  report.origin = wanted.origin;
+  if (wanted.origin == Origin::kAttach) {
+    absl::StrAppend(
+        &report.message, "; attached by an operator, ",
+        wanted.configured.empty()
+            ? "the configuration does not name it"
+            : absl::StrCat("the mode ", wanted.configured, " of the configuration does not count"));
+  }
+  return report;
+}
+
+InterfaceReport Interfaces::CarryAs(const std::string& name, const std::string& mode) {
   const uint32_t ifindex = InterfaceIndex(name);
   if (ifindex == 0) {
     return Failed(name, "no-interface",
                   absl::StrCat("interface ", name, " does not exist on this node"),
-                  absl::StrCat("create it (it is then attached by itself), or remove ",
-                               ConfigurationOf(name)));
+                  absl::StrCat("create it (it is then attached by itself), or ",
+                               GiveUp(name, wanted_[name])));
   }
   const auto carried = carried_.find(name);
   if (carried != carried_.end() && carried->second.wanted_mode == mode) {
@@ -103,13 +135,13 @@ InterfaceReport Interfaces::Carry(const std::string& name, const std::string& mo
 InterfaceReport Interfaces::Attach(const std::string& name, const std::string& mode,
                                    uint32_t ifindex) {
   if (!MacAddressOf(name).has_value()) {
-    return Failed(
-        name, "not-ethernet", absl::StrCat("interface ", name, " is not Ethernet"),
-        absl::StrCat("remove ", ConfigurationOf(name), "; the programs read Ethernet frames"));
+    return Failed(name, "not-ethernet", absl::StrCat("interface ", name, " is not Ethernet"),
+                  absl::StrCat(GiveUp(name, wanted_[name]), "; the programs read Ethernet frames"));
   }
   Carried next{.ifindex = ifindex, .wanted_mode = mode, .tc = {}, .xdp = {}, .why_not_xdp = ""};
   absl::StatusOr<Attachment> tc = Attachment::AttachTc(directory_, ifindex, objects_.tc_program());
   if (!tc.ok()) {
+    map_.Remove(ifindex);
     carried_.erase(name);
     return Failed(name, "refused",
                   absl::StrCat("interface ", name, ": ", std::string(tc.status().message())),
@@ -120,10 +152,11 @@ InterfaceReport Interfaces::Attach(const std::string& name, const std::string& m
   if (mode == "auto" && DriverOf(name) == "veth") {
     next.why_not_xdp = "XDP would copy every packet of a veth";
   } else if (mode != "tc") {
-    const absl::Status& obstacle = told.ok() ? objects_.xdp_error() : told;
+    absl::Status obstacle = told.ok() ? objects_.xdp_error() : told;
+    if (obstacle.ok()) obstacle = chain_.SetOurs(objects_.xdp_program());
+    const int entry = EntryFor(objects_.xdp_program());
     absl::StatusOr<Attachment> xdp =
-        obstacle.ok() ? Attachment::AttachXdp(directory_, ifindex, objects_.xdp_program())
-                      : obstacle;
+        obstacle.ok() ? Attachment::AttachXdp(directory_, ifindex, entry) : obstacle;
     if (xdp.ok()) {
       next.xdp = *std::move(xdp);
     } else if (mode == "xdp") {
@@ -150,9 +183,10 @@ InterfaceReport Interfaces::Describe(const std::string& name, const Carried& car
   const char* tc = tcx ? "tcx" : "clsact (this kernel has no tcx)";
   if (carried.xdp.has_value()) {
     report.mode = "xdp";
-    report.message = absl::StrCat("native XDP, and ", tc,
-                                  " for what XDP cannot send itself and for packets whose "
-                                  "checksum is left to the hardware");
+    report.message =
+        absl::StrCat("native XDP", chain_.NeedsRoot() ? " behind other programs" : "", ", and ", tc,
+                     " for what XDP cannot send itself and for packets whose "
+                     "checksum is left to the hardware");
   } else {
     report.mode = "tc";
     report.message = tc;

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
 #include "services/datapath-loader/shell/layout.h"
+#include "services/datapath-loader/shell/map_scan.h"
 #include "services/datapath-loader/shell/map_rows.h"
 
 namespace portolan::datapath {
@@ -228,6 +229,43 @@ portolan_counter KernelMaps::Drops(portolan_drop reason) const {
   std::vector<portolan_counter> counters;
   ReadCounters("drops", reason, 1, counters);
   return counters.front();
+}
+
+std::vector<ServiceDrop> KernelMaps::ServiceDrops(std::optional<uint32_t>& position) const {
+  const int fd = objects_.map("service_drops");
+  const int infos = objects_.map("frontend_info");
+  const size_t cpus = libbpf_num_possible_cpus();
+  MapScan<portolan_service_drop_key, portolan_counter> scan(fd, position, cpus);
+  position.reset();
+  std::vector<ServiceDrop> rows;
+  const absl::StatusOr<bool> more = scan.Next();
+  if (!more.ok() || !*more) return rows;
+  for (size_t i = 0; i < scan.size(); i++) {
+    const portolan_service_drop_key& key = scan.key(i);
+    ServiceDrop row{.frontend = key.frontend,
+                    .epoch = key.epoch,
+                    .reason = static_cast<portolan_drop>(key.reason)};
+    portolan_frontend_info info{};
+    if (key.frontend == 0) {
+      portolan_address_key address{};
+      memcpy(address.address, key.address, sizeof(address.address));
+      address.family = key.family;
+      const absl::StatusOr<net::IpAddress> parsed = FromKernel(address);
+      if (!parsed.ok()) continue;
+      row.address = *parsed;
+    } else if (bpf_map_lookup_elem(infos, &key.frontend, &info) != 0 || info.epoch != key.epoch ||
+               !(info.flags & PORTOLAN_FRONTEND_ALIVE)) {
+      bpf_map_delete_elem(fd, &key);
+      continue;
+    }
+    for (size_t cpu = 0; cpu < cpus; cpu++) {
+      row.counter.packets += scan.values(i)[cpu].packets;
+      row.counter.bytes += scan.values(i)[cpu].bytes;
+    }
+    rows.push_back(std::move(row));
+  }
+  if (!scan.ended()) position = scan.position();
+  return rows;
 }
 
 void KernelMaps::FrontendCounters(uint32_t first, uint32_t count,

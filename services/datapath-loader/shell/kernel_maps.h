@@ -35,6 +35,15 @@ struct ProgramSettings {
   friend bool operator==(const ProgramSettings&, const ProgramSettings&) = default;
 };
 
+// One row of the map "service_drops", summed over the processors.
+struct ServiceDrop {
+  uint32_t frontend = 0;                  // id; 0: it concerns an address as a whole
+  std::optional<net::IpAddress> address;  // then
+  uint16_t epoch = 0;
+  portolan_drop reason = PORTOLAN_DROP_NO_PORT;
+  portolan_counter counter{};
+};
+
 class KernelMaps {
  public:
   static absl::StatusOr<std::unique_ptr<KernelMaps>> Open(const Objects& objects);
@@ -49,6 +58,9 @@ class KernelMaps {
   std::vector<absl::Status> Execute(const MapBatch& batch);
 
   portolan_counter Drops(portolan_drop reason) const;
+  // The next rows, from `position` on (absent: from the start), which moves on; absent again: that
+  // were all. Rows of frontends that are no more are deleted.
+  std::vector<ServiceDrop> ServiceDrops(std::optional<uint32_t>& position) const;
   // Of `count` ids from `first` on, summed over the processors; 0 for what cannot be read.
   void FrontendCounters(uint32_t first, uint32_t count,
                         std::vector<portolan_counter>& counters) const;
@@ -100,7 +112,7 @@ class KernelMaps {
 
   const Objects& objects_;
   std::optional<ProgramSettings> settings_;  // as written
-  uint32_t* row_ = nullptr;  // the mapped tables
+  uint32_t* row_ = nullptr;                  // the mapped tables
   portolan_address_filter* filter_bits_ = nullptr;
   std::unique_ptr<Filter> filter_;
   std::map<FrontendKey, bool> frontends_;                   // living; is it silent

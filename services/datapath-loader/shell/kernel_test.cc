@@ -1,72 +1,21 @@
-// Maps, pins and links against the real kernel, in a network namespace of its own. Needs root.
+// Maps and pins against the real kernel, in a network namespace of its own. Needs root.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <gtest/gtest.h>
-#include <sched.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "bpf/include/datapath_maps.h"
-#include "services/datapath-loader/core/programmer.h"
 #include "services/datapath-loader/shell/attachment.h"
 #include "services/datapath-loader/shell/host.h"
-#include "services/datapath-loader/shell/interfaces.h"
 #include "services/datapath-loader/shell/kernel_maps.h"
+#include "services/datapath-loader/shell/kernel_world.h"
 #include "services/datapath-loader/shell/layout.h"
-#include "services/datapath-loader/shell/objects.h"
-#include "services/datapath-loader/shell/pins.h"
 #include "services/datapath-loader/shell/policy_rules.h"
-#include "services/datapath-loader/shell/xdp_features.h"
 
 namespace portolan::datapath {
 namespace {
-
-constexpr Sizes kSizes{.max_flows = 1024, .max_frontends = 16, .max_backends = 64};
-
-net::IpAddress Ip(const std::string& text) { return *net::IpAddress::Parse(text); }
-bool Shell(const std::string& command) {
-  return std::system(absl::StrCat("PATH=$PATH:/usr/sbin:/sbin; ", command).c_str()) == 0;
-}
-
-class KernelTest : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    if (geteuid() != 0) return;
-    ASSERT_EQ(unshare(CLONE_NEWNET), 0);
-    ASSERT_TRUE(
-        Shell("ip link set lo up && ip link add t0 type veth peer name t1 && "
-              "ip link set t0 up && ip link set t1 up && ip addr add 10.9.0.1/24 dev t0"));
-  }
-  void SetUp() override {
-    if (geteuid() != 0) GTEST_SKIP() << "needs root to load BPF programs";
-    const absl::Status status = PreparePinDirectory(directory_);
-    ASSERT_TRUE(status.ok()) << status;
-  }
-  void TearDown() override {
-    if (geteuid() == 0) RemovePins(directory_).IgnoreError();
-  }
-  std::unique_ptr<Objects> Load(const Sizes& sizes = kSizes) {
-    auto objects = Objects::Load(directory_, sizes, log_);
-    EXPECT_TRUE(objects.ok()) << objects.status();
-    return objects.ok() ? *std::move(objects) : nullptr;
-  }
-  static MapBatch Serve(Programmer& programmer) {
-    WantedGroup group;
-    group.name = "tcp/80";
-    group.backends = {{Ip("10.0.0.1"), 8080, 1, std::nullopt},
-                      {Ip("10.0.0.2"), 8080, 1, Ip("10.9.0.1"), Delivery::kFullNat}};
-    group.frontends = {{Ip("20.0.10.1"), 80, kTcp}};
-    programmer.Want("ns/web", {group});
-    return programmer.Plan(absl::UnixEpoch());
-  }
-
-  const Log log_{"test", Log::Level::kError};
-  const std::string directory_ = absl::StrCat("/sys/fs/bpf/portolan/test-", getpid());
-};
 
 TEST_F(KernelTest, WhatIsWrittenIsReadBack) {
   auto objects = Load();
@@ -217,17 +166,6 @@ TEST_F(KernelTest, ASecondLifeAdoptsTheMapsWithTheirContent) {
   EXPECT_TRUE(Serve(programmer).empty());
 }
 
-TEST_F(KernelTest, MapsOfAnotherSizeAreRefusedAndLeftAlone) {
-  Load();
-  Sizes larger = kSizes;
-  larger.max_flows = 2048;
-  const auto objects = Objects::Load(directory_, larger, log_);
-  ASSERT_FALSE(objects.ok());
-  EXPECT_EQ(objects.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(absl::StrContains(objects.status().message(), "flows4")) << objects.status();
-  EXPECT_TRUE(Load()->adopted());
-}
-
 TEST_F(KernelTest, PinsWithoutTheCommitMarkAreMadeAnew) {
   Load();
   ASSERT_EQ(unlink(absl::StrCat(directory_, "/maps/settings_map").c_str()), 0);
@@ -275,178 +213,6 @@ TEST_F(KernelTest, AFullMapSaysWhichAndTheRestOfItsGroupIsNotDone) {
   EXPECT_EQ(results[16].code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(absl::StartsWith(results[16].message(), "map frontends: ")) << results[16];
   EXPECT_TRUE(absl::IsAborted(results[17]));
-}
-
-TEST_F(KernelTest, LinksOutliveTheirProcessAndGetTheNewProgram) {
-  const uint32_t ifindex = InterfaceIndex("t0");
-  {
-    auto objects = Load();
-    ASSERT_TRUE(Attachment::AttachXdp(directory_, ifindex, objects->xdp_program()).ok());
-    ASSERT_TRUE(Attachment::AttachTc(directory_, ifindex, objects->tc_program()).ok());
-  }
-  EXPECT_EQ(ListLinkPins(directory_).size(), 2u);
-  EXPECT_TRUE(Shell("ip link show t0 | grep -q 'prog/xdp'"));
-  auto objects = Load();
-  auto xdp = Attachment::AttachXdp(directory_, ifindex, objects->xdp_program());
-  ASSERT_TRUE(xdp.ok()) << xdp.status();
-  EXPECT_TRUE(xdp->IsAlive());
-  EXPECT_TRUE(xdp->Detach().ok());
-  EXPECT_FALSE(Shell("ip link show t0 | grep -q 'prog/xdp'"));
-}
-
-TEST_F(KernelTest, ClsactWorksWhereThereIsNoTcx) {
-  const uint32_t ifindex = InterfaceIndex("t0");
-  auto objects = Load();
-  auto filter = Attachment::AttachClsact(ifindex, objects->tc_program());
-  ASSERT_TRUE(filter.ok()) << filter.status();
-  EXPECT_TRUE(filter->IsAlive());
-  EXPECT_TRUE(Shell("tc filter show dev t0 ingress | grep -q portolan_lb_tc"));
-  ASSERT_TRUE(Attachment::AttachClsact(ifindex, objects->tc_program()).ok());
-  EXPECT_TRUE(filter->Detach().ok());
-  EXPECT_FALSE(filter->IsAlive());
-}
-
-TEST_F(KernelTest, AnInterfaceIsAttachedWhenItComesAndAgainWhenItComesBack) {
-  auto objects = Load();
-  Interfaces interfaces(directory_, *objects);
-  interfaces.Want({{"late", {.mode = "auto"}}});
-  std::vector<InterfaceReport> reports = interfaces.Reconcile();
-  ASSERT_EQ(reports.size(), 1u);
-  EXPECT_EQ(reports[0].state, State::kFailed);
-  EXPECT_EQ(reports[0].reason, "no-interface");
-  EXPECT_EQ(interfaces.attached(), 0);
-  for (int life = 0; life < 2; life++) {
-    ASSERT_TRUE(Shell("ip tuntap add late mode tap && ip link set late up"));
-    reports = interfaces.Reconcile();
-    EXPECT_EQ(reports[0].state, State::kReady) << reports[0].message;
-    EXPECT_EQ(reports[0].mode, "xdp");
-    EXPECT_EQ(interfaces.attached(), 1);
-    EXPECT_EQ(ListLinkPins(directory_).size(), 2u);
-    ASSERT_TRUE(Shell("ip link del late"));
-    EXPECT_EQ(interfaces.Reconcile()[0].reason, "no-interface");
-    EXPECT_TRUE(ListLinkPins(directory_).empty());
-  }
-}
-
-TEST_F(KernelTest, AutoTakesTcOnAVethAndXdpWhenAsked) {
-  auto objects = Load();
-  Interfaces interfaces(directory_, *objects);
-  interfaces.Want({{"t0", {.mode = "auto"}}});
-  const std::vector<InterfaceReport> reports = interfaces.Reconcile();
-  EXPECT_EQ(reports[0].state, State::kReady) << reports[0].message;
-  EXPECT_EQ(reports[0].mode, "tc");
-  EXPECT_TRUE(absl::StrContains(reports[0].message, "veth")) << reports[0].message;
-  interfaces.Want({{"t0", {.mode = "xdp"}}});
-  EXPECT_EQ(interfaces.Reconcile()[0].mode, "xdp");
-  interfaces.Want({});
-  interfaces.Reconcile();
-}
-
-TEST_F(KernelTest, TheProgramsAreToldOfAnInterfaceForAsLongAsItIsTheirs) {
-  auto objects = Load();
-  const uint32_t ifindex = InterfaceIndex("t0");
-  const uint32_t slot = portolan_interface_slot(ifindex);
-  const uint32_t left = (slot + 1) % PORTOLAN_INTERFACES;  // from an earlier life
-  const int fd = objects->map("interfaces");
-  portolan_interface value{};
-  value.ifindex = ifindex + 1;
-  ASSERT_EQ(bpf_map_update_elem(fd, &left, &value, BPF_ANY), 0);
-  Interfaces interfaces(directory_, *objects);
-  interfaces.Want({{"t0", {.mode = "xdp", .inside = true}}});
-  interfaces.Reconcile();
-  ASSERT_EQ(bpf_map_lookup_elem(fd, &slot, &value), 0);
-  EXPECT_EQ(value.ifindex, ifindex);
-  EXPECT_EQ(memcmp(value.mac, MacAddressOf("t0")->octets.data(), sizeof(value.mac)), 0);
-  EXPECT_TRUE(value.flags & PORTOLAN_INTERFACE_INTERNAL);
-  ASSERT_EQ(bpf_map_lookup_elem(fd, &left, &value), 0);
-  EXPECT_EQ(value.ifindex, 0u);
-  ASSERT_TRUE(Shell("ip link set t0 address 02:00:00:00:77:01"));
-  interfaces.Reconcile();
-  ASSERT_EQ(bpf_map_lookup_elem(fd, &slot, &value), 0);
-  EXPECT_EQ(value.mac[4], 0x77);
-  interfaces.Want({});
-  interfaces.Reconcile();
-  ASSERT_EQ(bpf_map_lookup_elem(fd, &slot, &value), 0);
-  EXPECT_EQ(value.ifindex, 0u);
-}
-
-TEST_F(KernelTest, AVethTakesFramesFromXdpWhileItsPeerHasAProgram) {
-  auto objects = Load();
-  const uint32_t ifindex = InterfaceIndex("t0");
-  EXPECT_FALSE(TakesXdpFrames(ifindex));
-  EXPECT_FALSE(TakesXdpFrames(0));
-  auto peer = Attachment::AttachXdp(directory_, InterfaceIndex("t1"), objects->xdp_program());
-  ASSERT_TRUE(peer.ok()) << peer.status();
-  EXPECT_TRUE(TakesXdpFrames(ifindex));
-  EXPECT_TRUE(peer->Detach().ok());
-}
-
-TEST_F(KernelTest, TwoInterfacesOnOneSlotAreTold) {
-  auto objects = Load();
-  InterfaceMap map(objects->map("interfaces"));
-  ASSERT_TRUE(map.Put(7, {}).ok());
-  const absl::Status status = map.Put(7 + PORTOLAN_INTERFACES, {});
-  EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
-  EXPECT_TRUE(absl::StrContains(status.message(), "create one of them anew"));
-  map.Remove(7);
-  EXPECT_TRUE(map.Put(7 + PORTOLAN_INTERFACES, {}).ok());
-}
-
-TEST_F(KernelTest, AutoFallsBackToTcAndXdpFailsWithNothingAttached) {
-  auto objects = Load();
-  auto foreign = Load();
-  Interfaces interfaces(directory_, *objects);
-  // Somebody else's XDP program is on the interface.
-  ASSERT_TRUE(Shell("ip tuntap add used mode tap && ip link set used up"));
-  const std::string other = directory_ + "-other";
-  ASSERT_TRUE(PreparePinDirectory(other).ok());
-  auto theirs = Attachment::AttachXdp(other, InterfaceIndex("used"), foreign->xdp_program());
-  ASSERT_TRUE(theirs.ok()) << theirs.status();
-  interfaces.Want({{"used", {.mode = "xdp"}}});
-  std::vector<InterfaceReport> reports = interfaces.Reconcile();
-  EXPECT_EQ(reports[0].state, State::kFailed);
-  EXPECT_EQ(reports[0].reason, "no-xdp");
-  EXPECT_TRUE(ListLinkPins(directory_).empty());
-  interfaces.Want({{"used", {.mode = "auto"}}});
-  reports = interfaces.Reconcile();
-  EXPECT_EQ(reports[0].mode, "tc");
-  EXPECT_TRUE(absl::StrContains(reports[0].message, "another program")) << reports[0].message;
-  interfaces.Want({});
-  interfaces.Reconcile();
-  EXPECT_TRUE(ListLinkPins(directory_).empty());
-  EXPECT_TRUE(theirs->IsAlive());
-  RemovePins(other).IgnoreError();
-  Shell("ip link del used");
-}
-
-TEST_F(KernelTest, ChangingTheModeLeavesNoGapInTc) {
-  auto objects = Load();
-  Interfaces interfaces(directory_, *objects);
-  interfaces.Want({{"t0", {.mode = "xdp"}}});
-  EXPECT_EQ(interfaces.Reconcile()[0].mode, "xdp");
-  interfaces.Want({{"t0", {.mode = "tc"}}});
-  EXPECT_EQ(interfaces.Reconcile()[0].mode, "tc");
-  EXPECT_EQ(ListLinkPins(directory_).size(), 1u);
-  EXPECT_FALSE(Shell("ip link show t0 | grep -q 'prog/xdp'"));
-}
-
-TEST_F(KernelTest, WhatIsNotEthernetIsRefused) {
-  auto objects = Load();
-  Interfaces interfaces(directory_, *objects);
-  ASSERT_TRUE(Shell("ip tuntap add mode tun name tun0"));
-  interfaces.Want({{"tun0", {.mode = "auto"}}});
-  EXPECT_EQ(interfaces.Reconcile()[0].reason, "not-ethernet");
-  Shell("ip link del tun0");
-}
-
-TEST_F(KernelTest, StrictReversePathIsNamed) {
-  auto objects = Load();
-  Interfaces interfaces(directory_, *objects);
-  interfaces.Want({{"t0", {.mode = "tc"}}});
-  ASSERT_TRUE(Shell("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.t0.rp_filter=1"));
-  EXPECT_EQ(interfaces.Reconcile()[0].reason, "strict-reverse-path");
-  ASSERT_TRUE(Shell("sysctl -qw net.ipv4.conf.t0.rp_filter=0"));
-  EXPECT_EQ(interfaces.Reconcile()[0].reason, "attached");
 }
 
 TEST_F(KernelTest, WhoseTunnelsEndHereFollowsTheSettings) {

@@ -21,16 +21,18 @@ namespace portolan::datapath {
 template <typename Key, typename Value>
 class MapScan {
  public:
-  // `position`: where an earlier scan stopped.
-  explicit MapScan(int fd, std::optional<uint32_t> position = std::nullopt)
-      : fd_(fd), position_(position) {}
+  // `position`: where an earlier scan stopped. `values_per_key`: of a per-CPU map one for each
+  // processor, and `Value` is a multiple of 8 bytes.
+  explicit MapScan(int fd, std::optional<uint32_t> position = std::nullopt,
+                   size_t values_per_key = 1)
+      : fd_(fd), values_per_key_(values_per_key), position_(position) {}
 
   // The next entries. False: there were none left, and the scan is over.
   absl::StatusOr<bool> Next() {
     size_ = 0;
     while (!ended_) {
       keys_.resize(capacity_);
-      values_.resize(capacity_);
+      values_.resize(capacity_ * values_per_key_);
       uint32_t next = 0;
       uint32_t count = capacity_;
       const int error = bpf_map_lookup_batch(fd_, position_.has_value() ? &*position_ : nullptr,
@@ -52,12 +54,14 @@ class MapScan {
 
   size_t size() const { return size_; }
   const Key& key(size_t i) const { return keys_[i]; }
-  const Value& value(size_t i) const { return values_[i]; }
+  const Value& value(size_t i) const { return values_[i * values_per_key_]; }
+  const Value* values(size_t i) const { return &values_[i * values_per_key_]; }
   bool ended() const { return ended_; }
   uint32_t position() const { return position_.value_or(0); }
 
  private:
   const int fd_;
+  const size_t values_per_key_;
   uint32_t capacity_ = 4096;
   std::optional<uint32_t> position_;
   bool ended_ = false;

@@ -29,6 +29,7 @@ bool IsShared(const bpf_map* map);
 
 inline constexpr char kTcProgram[] = "portolan_lb_tc";
 inline constexpr char kXdpProgram[] = "portolan_lb_xdp";
+inline constexpr char kRootProgram[] = "portolan_xdp_root";
 
 // Descriptor of a program of a loaded object, which keeps it. INVALID_ARGUMENT: there is none.
 absl::StatusOr<int> ProgramOf(const bpf_object* object, const char* name);

@@ -74,9 +74,7 @@ ObjectStatus StatusOf(const NodeReport& report, const std::string& node) {
         "max-flows, max-frontends or max-backends has changed since the datapath "
         "was loaded, and is not in force");
     status.set_remedy(
-        absl::StrCat("stop, give up the maps with all flows (datapath-loader "
-                     "--detach --node ",
-                     node, "), and start again"));
+        "restart datapath-loader: it makes the maps anew with what is in them, flows included");
   }
   return status;
 }
@@ -88,7 +86,8 @@ Publisher::Publisher(const process::Context& context)
       log_(*context.log),
       statuses_(context.hub->NewWriter<ObjectStatus>()),
       interfaces_(context.hub->NewWriter<datapath::v1alpha1::InterfaceState>()),
-      traffic_(*context.hub, context.node) {}
+      traffic_(*context.hub, context.node),
+      drops_(*context.hub, context.node) {}
 
 void Publisher::Publish(const Effect& effect) {
   if (const auto* status = std::get_if<datapath::PublishStatus>(&effect)) {
@@ -97,8 +96,10 @@ void Publisher::Publish(const Effect& effect) {
     statuses_.Remove(absl::StrCat("datapath/", node_, "/service/", removed->key));
   } else if (const auto* frontend = std::get_if<PublishFrontend>(&effect)) {
     traffic_.Put(frontend->view);
+    drops_.Put(frontend->view);
   } else if (const auto* gone = std::get_if<RemoveFrontend>(&effect)) {
     traffic_.Remove(gone->key);
+    drops_.Remove(gone->key);
   } else if (const auto* backends = std::get_if<PublishBackends>(&effect)) {
     traffic_.Put(backends->key, backends->views);
   }
@@ -142,7 +143,7 @@ void Publisher::Interfaces(const std::vector<InterfaceReport>& reports) {
 
 void Publisher::Node(const NodeReport& report) {
   loaded_ = !report.unavailable.has_value();
-  drops_ = report.drops;
+  node_drops_ = report.drops;
   const ObjectStatus status = StatusOf(report, node_);
   statuses_.Upsert(StatusKey(status), status);
 }
@@ -160,17 +161,19 @@ void Publisher::Collect(metrics::Page& page) const {
                 static_cast<double>(reports_.size()));
   page.AddGauge("portolan_datapath_frontends", "Frontends in the maps.", {},
                 static_cast<double>(traffic_.frontends()));
-  for (const auto& [reason, counter] : drops_) {
+  for (const auto& [reason, counter] : node_drops_) {
     page.AddCounter("portolan_datapath_dropped_packets_total",
                     "Packets that the programs dropped; read once a second.",
                     {{"reason", NameOf(reason).first}}, static_cast<double>(counter.packets));
   }
+  drops_.Collect(page);
 }
 
 void Publisher::MarkSynced() {
   statuses_.MarkSynced();
   interfaces_.MarkSynced();
   traffic_.MarkSynced();
+  drops_.MarkSynced();
 }
 
 }  // namespace portolan::datapath

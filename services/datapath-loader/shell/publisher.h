@@ -1,6 +1,6 @@
 // What datapath-loader says: its streams (ObjectStatus and InterfaceState here, FrontendState and
-// BackendState in traffic_states.h) and its log lines, one per state change. Belongs to the
-// service, on its loop's thread.
+// BackendState in traffic_states.h, DropState in drop_states.h) and its log lines, one per state
+// change. Belongs to the service, on its loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "services/base/process/service.h"
 #include "services/base/wire/hub.h"
 #include "services/datapath-loader/core/engine.h"
+#include "services/datapath-loader/shell/drop_states.h"
 #include "services/datapath-loader/shell/interfaces.h"
 #include "services/datapath-loader/shell/kernel_maps.h"
 #include "services/datapath-loader/shell/traffic_states.h"
@@ -42,7 +43,8 @@ class Publisher {
   // All interfaces that are wanted; those that were there before and are not now are taken back.
   void Interfaces(const std::vector<InterfaceReport>& reports);
   void Node(const NodeReport& report);
-  bool Sweep(const KernelMaps& maps) { return traffic_.Sweep(maps); }
+  // One piece of reading all counters. True: there is more of it.
+  bool Sweep(const KernelMaps& maps) { return traffic_.Sweep(maps) || drops_.Sweep(maps); }
   void Log(const std::vector<std::string>& problems) const;
   void MarkSynced();
   void Collect(metrics::Page& page) const;
@@ -55,8 +57,9 @@ class Publisher {
   wire::Writer statuses_;
   wire::Writer interfaces_;
   TrafficStates traffic_;
+  DropStates drops_;
   std::map<std::string, InterfaceReport> reports_;  // as published
-  std::map<portolan_drop, portolan_counter> drops_;
+  std::map<portolan_drop, portolan_counter> node_drops_;
   bool loaded_ = false;
 };
 

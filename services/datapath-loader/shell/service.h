@@ -3,8 +3,9 @@
 // It reads ServiceIntent, BackendSet, Allocation, Node, DatapathInterface and DatapathSettings, and
 // publishes InterfaceState, FrontendState and ObjectStatus (component "datapath"; kinds "service",
 // "interface", and "node" for the datapath as a whole). Answers datapath.v1alpha1.DatapathControl.
-// Nothing is loaded before all six streams are synced. When the datapath cannot be loaded the
-// service goes on, says so in every status, and tries again every ten seconds.
+// What it was told by RPC (Attach, Detach, Apply) it keeps in STATE_DIR/datapath-NODE.sqlite.
+// Nothing is loaded before all six streams are synced and that file is read. When the datapath
+// cannot be loaded the service goes on, says so in every status, and tries again every ten seconds.
 //
 // Its end, orderly or not, detaches nothing: pinned maps and links go on forwarding, and the next
 // start adopts them. Detach() ends it.
@@ -26,6 +27,8 @@ struct Options {
   std::string pin_directory;
   // Where health checks are found; null: there are none. Outlives the service.
   const plugin::Registry* registry = nullptr;
+  // No streams are read: only what is attached and applied by RPC is carried.
+  bool alone = false;
 };
 
 // `control`: the face of its RPCs, which may be there before and after it.

@@ -22,8 +22,13 @@ constexpr uint32_t kRingBytes = 65536;
 constexpr size_t kMostBytes = 1 << 20;  // that are copied at a time
 
 bool IsFilledByPackets(const bpf_map_info& info) {
-  return info.type == BPF_MAP_TYPE_LRU_HASH || info.type == BPF_MAP_TYPE_PERCPU_ARRAY ||
-         info.type == BPF_MAP_TYPE_RINGBUF;
+  return info.type == BPF_MAP_TYPE_LRU_HASH || info.type == BPF_MAP_TYPE_LRU_PERCPU_HASH ||
+         info.type == BPF_MAP_TYPE_PERCPU_ARRAY || info.type == BPF_MAP_TYPE_RINGBUF;
+}
+
+// Other people's programs are not tried.
+bool IsCopied(const bpf_map_info& info) {
+  return !IsFilledByPackets(info) && info.type != BPF_MAP_TYPE_PROG_ARRAY;
 }
 
 absl::StatusOr<bpf_map_info> InfoOf(int fd, const std::string& name) {
@@ -112,7 +117,7 @@ absl::Status Shadow::CopyMaps() {
   for (const auto& [name, fd] : live_.all()) {
     const int own = objects_->map(name.c_str());
     ASSIGN_OR_RETURN(const bpf_map_info info, InfoOf(own, name));
-    if (IsFilledByPackets(info)) continue;
+    if (!IsCopied(info)) continue;
     const absl::Status status = CopyMap(fd.get(), own, info, info.max_entries);
     if (!status.ok()) {
       return absl::Status(status.code(),

@@ -25,9 +25,10 @@ KernelUnavailable Explain(const absl::Status& status, const std::string& node) {
     case absl::StatusCode::kFailedPrecondition:
       problem.reason = "pins-refused";
       problem.remedy = absl::StrCat(
-          "restore the settings that the pins were made with, choose another --bpf-dir, or give "
-          "them up with all flows: datapath-loader --detach --node ",
-          node);
+          "start the version and the settings that the pins were made with, choose another "
+          "--bpf-dir, or give them up: portolan datapath flows -o json with the version that runs, "
+          "datapath-loader --detach --node ",
+          node, ", start, portolan datapath import");
       break;
     case absl::StatusCode::kAborted:
       problem.reason = "self-test-failed";

@@ -47,7 +47,7 @@ Buffer Request(uint16_t family, uint8_t command, uint8_t version, uint16_t attri
 }
 
 // An attribute of the answer, as a number of up to eight octets in host order.
-std::optional<uint64_t> Ask(int fd, const Buffer& request, uint16_t wanted) {
+std::optional<uint64_t> Exchange(int fd, const Buffer& request, uint16_t wanted) {
   if (send(fd, request.data(), request.size(), 0) < 0) return std::nullopt;
   alignas(nlmsghdr) char answer[8192];
   const ssize_t size = recv(fd, answer, sizeof(answer), 0);
@@ -73,24 +73,27 @@ std::optional<uint64_t> Ask(int fd, const Buffer& request, uint16_t wanted) {
 
 }  // namespace
 
-std::optional<XdpFeatures> AskXdpFeatures(uint32_t ifindex) {
-  const FileDescriptor fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
-  if (!fd.ok()) return std::nullopt;
-  const auto family = Ask(
-      fd.get(),
-      Request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1, CTRL_ATTR_FAMILY_NAME, kFamily, sizeof(kFamily)),
-      CTRL_ATTR_FAMILY_ID);
-  if (!family.has_value()) return std::nullopt;
-  const auto features =
-      Ask(fd.get(), Request(*family, kDevGet, kVersion, kDevIfindex, &ifindex, sizeof(ifindex)),
-          kDevXdpFeatures);
+bool XdpFeatureQuery::Open() {
+  if (!fd_.ok()) {
+    fd_ = FileDescriptor(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC));
+  }
+  if (fd_.ok() && !family_.has_value()) {
+    family_ = Exchange(fd_.get(),
+                       Request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1, CTRL_ATTR_FAMILY_NAME, kFamily,
+                               sizeof(kFamily)),
+                       CTRL_ATTR_FAMILY_ID);
+  }
+  return family_.has_value();
+}
+
+std::optional<XdpFeatures> XdpFeatureQuery::Ask(uint32_t ifindex) {
+  if (!Open()) return std::nullopt;
+  const auto features = Exchange(
+      fd_.get(), Request(*family_, kDevGet, kVersion, kDevIfindex, &ifindex, sizeof(ifindex)),
+      kDevXdpFeatures);
   if (!features.has_value()) return std::nullopt;
   return XdpFeatures{.native = (*features & kNative) == kNative,
                      .target = (*features & kNdoXmit) != 0};
-}
-
-bool TakesXdpFrames(uint32_t ifindex) {
-  return AskXdpFeatures(ifindex).value_or(XdpFeatures()).target;
 }
 
 }  // namespace portolan::datapath
