@@ -19,7 +19,7 @@
 #endif
 
 // Changes whenever a map's meaning changes in a way that its sizes do not show.
-#define PORTOLAN_LAYOUT_VERSION 3
+#define PORTOLAN_LAYOUT_VERSION 4
 
 #define PORTOLAN_FAMILY_IPV4 4
 #define PORTOLAN_FAMILY_IPV6 6
@@ -370,9 +370,43 @@ enum portolan_drop {
   PORTOLAN_DROP_SOURCE = 8,       // from a source that the service does not let in
   PORTOLAN_DROP_NOT_ON_LINK = 9,  // direct server return to a backend that is behind a router
   PORTOLAN_DROP_CONGESTED =
-      10,  // out of a tunnel that met congestion, and cannot be told (RFC 6040)
-  PORTOLAN_DROP_REASONS = 11,
+      10,                      // out of a tunnel that met congestion, and cannot be told (RFC 6040)
+  PORTOLAN_DROP_HEADERS = 11,  // IPv6 extension headers: too many, too long, or a source route
+  PORTOLAN_DROP_REASONS = 12,
 };
+
+// ---- map "service_drops": LRU_PERCPU_HASH, portolan_service_drop_key -> portolan_counter ----
+// The same drops once more, of those that concern somebody: by the frontend that the packet was for
+// (or came from: a backend's answer), else by the address, when it is one that has frontends but
+// none is served there (UNSERVED, FRAGMENT, STRAY, HEADERS). What is dropped for neither stands in
+// "drops" alone. A row appears with its first drop; `epoch` is the frontend's, so a recycled id
+// begins anew and rows of its former lives may be deleted or left to the LRU.
+
+struct portolan_service_drop_key {
+  __be32 address[4];  // 0 when `frontend` is not
+  __u32 frontend;     // id, or 0
+  __u16 epoch;        // of the frontend; 0 without one
+  __u8 reason;        // enum portolan_drop
+  __u8 family;        // PORTOLAN_FAMILY_* of the address; 0 with a frontend
+};
+PORTOLAN_STATIC_ASSERT(sizeof(struct portolan_service_drop_key) == 24, "map layout");
+
+#define PORTOLAN_SERVICE_DROPS 16384  // rows
+
+// ---- map "xdp_chain": PROG_ARRAY, slot -> XDP program ----
+// Other people's XDP programs before and after ours, on every interface that has the root
+// (bpf/programs/xdp_root.bpf.c) in our program's place. The root begins with the first slot that is
+// filled; our program goes on behind itself wherever it says XDP_PASS. A tail call does not return:
+// a program in a slot before ours must itself go on with the slots behind its own, up to ours, or
+// nothing is balanced (it names this map among its own; what does not, cannot). A program behind
+// ours that does not go on ends the chain.
+//
+// The kernel takes only programs that were loaded alike: libbpf's SEC("xdp"), without frags.
+
+#define PORTOLAN_CHAIN_BEFORE 0  // to 2
+#define PORTOLAN_CHAIN_OURS 3
+#define PORTOLAN_CHAIN_AFTER 4  // to 7
+#define PORTOLAN_CHAIN_SLOTS 8
 
 // ---- map "answers": PERCPU_ARRAY, enum portolan_answer -> portolan_counter ----
 // What the programs have said, and done, by themselves.
