@@ -45,11 +45,11 @@ static __always_inline __u32 known_backend(struct scratch* know,
 }
 
 // When the map has no room the client's next flow chooses anew.
-static __always_inline void remember_backend(struct scratch* know, __u32 group, __u32 backend,
-                                             __u32 epoch, __u32 now, const bool v6) {
+static __always_inline void remember_backend(struct scratch* know, const struct portolan_flow* flow,
+                                             const bool v6) {
   struct portolan_affinity* value = &know->keys.remembered;
-  value->backend = backend;
-  value->backend_epoch = epoch;
-  value->last = now;
-  bpf_map_update_elem(&affinity, affinity_key_of(know, group, v6), value, BPF_ANY);
+  value->backend = flow->backend;
+  value->backend_epoch = flow->backend_epoch;
+  value->last = flow->last;
+  bpf_map_update_elem(&affinity, affinity_key_of(know, know->client_group, v6), value, BPF_ANY);
 }

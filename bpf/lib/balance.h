@@ -97,8 +97,7 @@ __attribute__((noinline)) int portolan_claim6(void) { return claim_port(true); }
 // where the checksum covers it in a way that cannot be kept up (SCTP). CLAIMED, or the reason to
 // drop.
 static __always_inline int claim_reverse(struct scratch* know,
-                                         const struct portolan_settings* settings, __u32 hash,
-                                         const bool v6) {
+                                         const struct portolan_settings* settings, const bool v6) {
   struct portolan_flow* flow = &know->work.value.flow;
   const bool sctp = know->packet.protocol == IPPROTO_SCTP;
   const bool keeps_port = sctp || !(flow->flags & PORTOLAN_FLOW_SNAT);
@@ -107,7 +106,7 @@ static __always_inline int claim_reverse(struct scratch* know,
     if (!keeps_port || i > 0) {
       const __u32 count = settings->port_count;
       if (sctp || count == 0) break;
-      flow->sport = bpf_htons(settings->port_first + (hash + i) % count);
+      flow->sport = bpf_htons(settings->port_first + (know->hash + i) % count);
     }
     const int claim = v6 ? portolan_claim6() : portolan_claim4();
     if (claim != CLAIM_TAKEN) return claim;
@@ -182,16 +181,6 @@ static __always_inline void new_flow(const struct packet* packet,
   }
 }
 
-// What is kept for the address that the packet is for; NULL when no frontend lives there.
-static __always_inline const struct portolan_address* find_address(struct scratch* know,
-                                                                   const bool v6) {
-  const union flow_key* key = &know->packet.key;
-  struct portolan_address_key* address = &know->keys.address;
-  put_address(address->address, key->v6.daddr, key->v4.daddr, v6);
-  address->family = v6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
-  return bpf_map_lookup_elem(&addresses, address);
-}
-
 // The end of a packet that nothing serves: passed when it is for somebody else.
 static __always_inline enum verdict unserved(struct scratch* know, enum packet_kind kind,
                                              const struct portolan_settings* settings,
@@ -204,9 +193,8 @@ static __always_inline enum verdict unserved(struct scratch* know, enum packet_k
   const bool tell =
       kind == PACKET_FLOW && (settings->flags & PORTOLAN_SETTING_REFUSE) && address->silent == 0;
   if (tell && !IS_TC) return VERDICT_LEAVE;
-  count_drop(reason, know->arrival.length);
-  tell_drop(reason, v6);
-  return tell ? VERDICT_REFUSE : VERDICT_DROP;
+  const enum verdict drop = drop_as(know, reason);
+  return tell ? VERDICT_REFUSE : drop;
 }
 
 // Does the packet come from the inside?
@@ -237,28 +225,61 @@ static __always_inline __u32 choose_backend(struct scratch* know,
 // Writes the new flow at work down. KNOWN: it was there. Otherwise REWRITE or DROP.
 static __always_inline enum verdict remember_flow(struct scratch* know,
                                                   const struct portolan_settings* settings,
-                                                  __u32 hash, bool unasked, const bool v6) {
+                                                  bool unasked, const bool v6) {
   const union flow_key* key = &know->packet.key;
   union flow_value* value = &know->work.value;
   long error = bpf_map_update_elem(flow_map(v6), key, value, unasked ? BPF_NOEXIST : BPF_ANY);
   if (error == -EEXIST) return VERDICT_KNOWN;
-  int drop = error ? PORTOLAN_DROP_NO_MEMORY : CLAIMED;
-  if (drop < 0 && !(value->flow.flags & PORTOLAN_FLOW_ONE_WAY)) {
-    const __be16 sport = value->flow.sport;
-    drop = claim_reverse(know, settings, hash, v6);
-    if (drop >= 0) {
-      bpf_map_delete_elem(flow_map(v6), key);
-    } else if (value->flow.sport != sport &&
-               bpf_map_update_elem(flow_map(v6), key, value, BPF_ANY)) {
-      drop = PORTOLAN_DROP_NO_MEMORY;
-    }
+  if (error) return drop_as(know, PORTOLAN_DROP_NO_MEMORY);
+  if (value->flow.flags & PORTOLAN_FLOW_ONE_WAY) return VERDICT_REWRITE;
+  const __be16 sport = value->flow.sport;
+  const int drop = claim_reverse(know, settings, v6);
+  if (drop != CLAIMED) {
+    bpf_map_delete_elem(flow_map(v6), key);
+    return drop_as(know, drop);
   }
-  return drop >= 0 ? drop_as(drop, know->arrival.length, v6) : VERDICT_REWRITE;
+  if (value->flow.sport == sport) return VERDICT_REWRITE;
+  know->rewrite.sport = value->flow.sport;
+  error = bpf_map_update_elem(flow_map(v6), key, value, BPF_ANY);
+  return error ? drop_as(know, PORTOLAN_DROP_NO_MEMORY) : VERDICT_REWRITE;
 }
 
 // Is there anything in the flow table?
 static __always_inline bool is_known(const union flow_key* key, const bool v6) {
   return bpf_map_lookup_elem(flow_map(v6), key) != NULL;
+}
+
+static __always_inline bool is_traced(__u32 frontend) {
+  const struct portolan_frontend_info* info = bpf_map_lookup_elem(&frontend_info, &frontend);
+  return info && (info->flags & PORTOLAN_FRONTEND_TRACE);
+}
+
+// Puts a new flow to work, and what becomes of its packets: REWRITE. Otherwise the packet's fate.
+static __always_inline enum verdict design_flow(struct scratch* know,
+                                                const struct portolan_settings* settings,
+                                                bool unasked, const bool v6) {
+  const __u32 now = current_tick(settings);
+  const union flow_key* key = &know->packet.key;
+  const struct portolan_frontend* frontend = find_frontend(know, v6);
+  know->frontend = frontend ? frontend->id : 0;
+  if (!frontend) return unserved(know, PACKET_FLOW, settings, PORTOLAN_DROP_UNSERVED, v6);
+  if ((frontend->flags & PORTOLAN_FRONTEND_SOURCES) && !source_allowed(know, frontend->group, v6)) {
+    return drop_as(know, PORTOLAN_DROP_SOURCE);
+  }
+  know->hash = flow_hash(key, settings->hash_seed, v6);
+  know->client_group = frontend->affinity_s != 0 ? frontend->group : 0;
+  __u32 id = choose_backend(know, frontend, settings, know->hash, now, v6);
+  const struct portolan_backend* backend = id == 0 ? NULL : bpf_map_lookup_elem(&backends, &id);
+  struct backend_life life = {};
+  if (backend) life = life_of(backend);
+  if (!backend || !(life.flags & PORTOLAN_BACKEND_ALIVE)) {
+    if (unasked && is_known(key, v6)) return VERDICT_KNOWN;
+    return unserved(know, PACKET_FLOW, settings, PORTOLAN_DROP_NO_BACKEND, v6);
+  }
+  know->backend = id;
+  new_flow(&know->packet, frontend, backend, life, id, now, &know->work.value, v6);
+  fill_rewrite(&know->work.value, backend, &know->rewrite, v6);
+  return VERDICT_REWRITE;
 }
 
 // `unasked`: the flow table has not been asked yet; KNOWN says that the flow is there, also when a
@@ -268,34 +289,22 @@ static __always_inline enum verdict start_flow(context_t* context, bool unasked,
   struct scratch* know = get_scratch();
   const struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
   if (!know || !settings) return VERDICT_PASS;
-  const __u32 now = current_tick(settings);
-  const __u32 length = know->arrival.length;
-  const union flow_key* key = &know->packet.key;
-  struct portolan_frontend* frontend = find_frontend(know, v6);
-  if (!frontend) return unserved(know, PACKET_FLOW, settings, PORTOLAN_DROP_UNSERVED, v6);
-  if ((frontend->flags & PORTOLAN_FRONTEND_SOURCES) && !source_allowed(know, frontend->group, v6)) {
-    return drop_as(PORTOLAN_DROP_SOURCE, length, v6);
-  }
-  const __u32 hash = flow_hash(key, settings->hash_seed, v6);
-  __u32 id = choose_backend(know, frontend, settings, hash, now, v6);
-  struct portolan_backend* backend = id == 0 ? NULL : bpf_map_lookup_elem(&backends, &id);
-  struct backend_life life = {};
-  if (backend) life = life_of(backend);
-  if (!backend || !(life.flags & PORTOLAN_BACKEND_ALIVE)) {
-    if (unasked && is_known(key, v6)) return VERDICT_KNOWN;
-    return unserved(know, PACKET_FLOW, settings, PORTOLAN_DROP_NO_BACKEND, v6);
-  }
-  union flow_value* value = &know->work.value;
-  new_flow(&know->packet, frontend, backend, life, id, now, value, v6);
-  fill_rewrite(value, backend, &know->rewrite, v6);
-  enum verdict verdict = v6 ? portolan_way6(context) : portolan_way4(context);
-  if (verdict != VERDICT_REWRITE) return unasked && is_known(key, v6) ? VERDICT_KNOWN : verdict;
-  verdict = remember_flow(know, settings, hash, unasked, v6);
+  enum verdict verdict = design_flow(know, settings, unasked, v6);
+  STAGE_ENDS(verdict);
   if (verdict != VERDICT_REWRITE) return verdict;
-  know->rewrite.sport = value->flow.sport;
-  if (frontend->affinity_s != 0) remember_backend(know, frontend->group, id, life.epoch, now, v6);
-  count_carried(frontend->id, id, length, 1);
-  tell_new(frontend->id, id, v6);
+  verdict = find_way(context, know, settings, v6);
+  STAGE_ENDS(verdict);
+  if (verdict != VERDICT_REWRITE) {
+    return unasked && is_known(&know->packet.key, v6) ? VERDICT_KNOWN : verdict;
+  }
+  verdict = remember_flow(know, settings, unasked, v6);
+  STAGE_ENDS(verdict);
+  if (verdict != VERDICT_REWRITE) return verdict;
+  const struct portolan_flow* flow = &know->work.value.flow;
+  if (know->client_group != 0) remember_backend(know, flow, v6);
+  count_carried(flow->frontend, flow->backend, know->arrival.length, 1);
+  know->begins = true;
+  know->traced = is_traced(flow->frontend);
   return VERDICT_REWRITE;
 }
 
@@ -310,97 +319,129 @@ __attribute__((noinline)) int portolan_start6(context_t* context, __u32 unasked)
 
 // A packet of a living flow. KNOWN: it begins another one in the place of this one.
 static __always_inline enum verdict carry(context_t* context, struct scratch* know,
+                                          const struct portolan_settings* settings,
                                           union flow_value* value, const struct flow_life* life,
                                           __u32 now, const bool v6) {
   const union flow_key* key = &know->packet.key;
   const __u8 tcp_flags = know->packet.tcp_flags;
-  const __u32 length = know->arrival.length;
   __u32 flags = value->flow.flags;
   const bool reverse = flags & PORTOLAN_FLOW_REVERSE;
   if (is_opening(&know->packet) && !reverse && (flags & FLOW_CLOSING)) return VERDICT_KNOWN;
   if (!reverse && (life->frontend->flags & PORTOLAN_FRONTEND_SOURCES) &&
       !source_allowed(know, life->frontend->group, v6)) {
-    return drop_as(PORTOLAN_DROP_SOURCE, length, v6);
+    return drop_as(know, PORTOLAN_DROP_SOURCE);
   }
-  mark_traced(know, life->frontend, &value->flow);
+  know->traced = life->frontend->flags & PORTOLAN_FRONTEND_TRACE;
   fill_rewrite(value, life->backend, &know->rewrite, v6);
-  const enum verdict verdict = v6 ? portolan_way6(context) : portolan_way4(context);
+  const enum verdict verdict = find_way(context, know, settings, v6);
   if (verdict != VERDICT_REWRITE) return verdict;
   if (tcp_flags & TCP_FIN) {
     flags |= reverse ? PORTOLAN_FLOW_FIN_REVERSE : PORTOLAN_FLOW_FIN_FORWARD;
   }
   if (tcp_flags & TCP_RST) flags |= PORTOLAN_FLOW_RST;
   if (!refresh_flow(key, value, &know->work, life, flags, now, v6)) return VERDICT_KNOWN;
-  if (!reverse) count_carried(value->flow.frontend, value->flow.backend, length, 0);
-  tell_carried(know, v6);
+  if (!reverse) count_carried(know->frontend, know->backend, know->arrival.length, 0);
   return VERDICT_REWRITE;
 }
 
 // KNOWN: the packet is of no living flow.
-static __always_inline enum verdict carry_known(context_t* context, enum packet_kind kind,
-                                                const bool v6) {
-  __u32 zero = 0;
-  struct scratch* know = get_scratch();
-  const struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
-  if (!know || !settings) return VERDICT_PASS;
+static __always_inline enum verdict carry_known(context_t* context, struct scratch* know,
+                                                const struct portolan_settings* settings,
+                                                enum packet_kind kind, const bool v6) {
   const __u32 now = current_tick(settings);
   const union flow_key* key = &know->packet.key;
   const __u8 protocol = v6 ? key->v6.protocol : key->v4.protocol;
   union flow_value* value = bpf_map_lookup_elem(flow_map(v6), key);
   struct flow_life life;
   if (!value || !living_flow(&value->flow, protocol, settings, now, &life)) return VERDICT_KNOWN;
-  if (kind != PACKET_ERROR) return carry(context, know, value, &life, now, v6);
-  // What anybody can send keeps no flow alive and is not counted.
+  know->frontend = value->flow.frontend;
+  know->backend = value->flow.backend;
+  know->begins = false;
+  if (kind != PACKET_ERROR) return carry(context, know, settings, value, &life, now, v6);
+  // What anybody can send keeps no flow alive, is not counted and not told of.
+  know->traced = false;
   fill_rewrite(value, life.backend, &know->rewrite, v6);
-  return v6 ? portolan_way6(context) : portolan_way4(context);
+  return find_way(context, know, settings, v6);
 }
 
-STAGE int portolan_carry4(context_t* context, __u32 kind) {
-  return carry_known(context, kind, false);
+// Functions of their own for the verifier, with a stack of their own.
+static __always_inline enum verdict carry_apart(context_t* context, enum packet_kind kind,
+                                                const bool v6) {
+  __u32 zero = 0;
+  struct scratch* know = get_scratch();
+  const struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
+  if (!know || !settings) return VERDICT_PASS;
+  return carry_known(context, know, settings, kind, v6);
 }
 
-// Of its own for IPv6, which needs more stack: older kernels count it in steps of 32 bytes.
+__attribute__((noinline)) int portolan_carry4(context_t* context, __u32 kind) {
+  return carry_apart(context, kind, false);
+}
+
 __attribute__((noinline)) int portolan_carry6(context_t* context, __u32 kind) {
-  return carry_known(context, kind, true);
+  return carry_apart(context, kind, true);
+}
+
+// A packet that no living flow is known to have: it begins one, or is not served. `unasked`: as
+// above.
+static __always_inline enum verdict begin(context_t* context, struct scratch* know,
+                                          const struct portolan_settings* settings,
+                                          enum packet_kind kind, bool unasked, const bool v6) {
+  if (kind == PACKET_FLOW) {
+    return v6 ? portolan_start6(context, unasked) : portolan_start4(context, unasked);
+  }
+  const enum portolan_drop reason =
+      kind == PACKET_LATER ? PORTOLAN_DROP_FRAGMENT : PORTOLAN_DROP_STRAY;
+  return unserved(know, kind, settings, reason, v6);
+}
+
+static __always_inline enum verdict judge(context_t* context, struct scratch* know,
+                                          enum packet_kind kind, const bool v6) {
+  __u32 zero = 0;
+  struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
+  if (!settings) return VERDICT_PASS;
+  struct packet* packet = &know->packet;
+  if (kind == PACKET_ECHO || kind == PACKET_OTHER || kind == PACKET_UNREADABLE) {
+    return unserved(know, kind, settings,
+                    kind == PACKET_UNREADABLE ? PORTOLAN_DROP_HEADERS : PORTOLAN_DROP_UNSERVED, v6);
+  }
+  const bool later = kind == PACKET_LATER;
+  if (later && !recall_ports(know, current_tick(settings), v6)) {
+    // The first one may be on its way from one program to the other.
+    if (!IS_TC) return VERDICT_LEAVE;
+    return unserved(know, kind, settings, PORTOLAN_DROP_FRAGMENT, v6);
+  }
+  // What opens a flow is seldom of a known one: it is written down unasked, which finds out.
+  const bool unasked = kind == PACKET_FLOW && is_opening(packet);
+  enum verdict verdict = VERDICT_KNOWN;
+  if (!unasked) {
+    verdict = IS_INLINE(v6) ? carry_known(context, know, settings, kind, v6)
+              : v6          ? portolan_carry6(context, kind)
+                            : portolan_carry4(context, kind);
+  }
+  if (verdict == VERDICT_KNOWN) verdict = begin(context, know, settings, kind, unasked, v6);
+  if (verdict == VERDICT_KNOWN) {
+    verdict = v6 ? portolan_carry6(context, kind) : portolan_carry4(context, kind);
+    if (verdict == VERDICT_KNOWN) verdict = begin(context, know, settings, kind, false, v6);
+  }
+  if (verdict == VERDICT_REWRITE && packet->is_fragment && !later) {
+    remember_ports(know, current_tick(settings), v6);
+  }
+  // Nobody is told about an error or a later fragment (RFC 1122, section 3.2.2).
+  return verdict == VERDICT_TOO_BIG && kind != PACKET_FLOW ? VERDICT_DROP : verdict;
 }
 
 // The verdict on the packet at hand. XDP leaves what it cannot send alone, without any trace in the
 // maps.
 static __always_inline enum verdict decide(context_t* context, struct scratch* know,
                                            enum packet_kind kind, const bool v6) {
-  __u32 zero = 0;
-  struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
-  if (!settings) return VERDICT_PASS;
-  struct packet* packet = &know->packet;
-  if (kind == PACKET_ECHO || kind == PACKET_OTHER) {
-    return unserved(know, kind, settings, PORTOLAN_DROP_UNSERVED, v6);
+  know->frontend = 0;
+  enum verdict verdict = judge(context, know, kind, v6);
+  STAGE_ENDS(verdict);
+  if (verdict == VERDICT_REWRITE) {
+    if (know->traced) portolan_tell(v6);
+  } else if (verdict == VERDICT_DROP || verdict == VERDICT_REFUSE || verdict == VERDICT_TOO_BIG) {
+    portolan_drop(v6);
   }
-  const bool later = kind == PACKET_LATER;
-  if (later && !recall_ports(packet, current_tick(settings), v6)) {
-    // The first one may be on its way from one program to the other.
-    if (!IS_TC) return VERDICT_LEAVE;
-    return unserved(know, kind, settings, PORTOLAN_DROP_FRAGMENT, v6);
-  }
-  // What opens a flow is seldom of a known one: it is written down unasked, which finds out.
-  bool unasked = kind == PACKET_FLOW && is_opening(packet);
-  enum verdict verdict = VERDICT_KNOWN;
-#pragma clang loop unroll(disable)
-  for (int i = 0; i < 2 && verdict == VERDICT_KNOWN; i++) {
-    if (!unasked) {
-      verdict = v6 ? portolan_carry6(context, kind) : portolan_carry4(context, kind);
-      if (verdict != VERDICT_KNOWN) break;
-    }
-    if (kind == PACKET_FLOW) {
-      verdict = v6 ? portolan_start6(context, unasked) : portolan_start4(context, unasked);
-    } else {
-      const enum portolan_drop reason = later ? PORTOLAN_DROP_FRAGMENT : PORTOLAN_DROP_STRAY;
-      verdict = unserved(know, kind, settings, reason, v6);
-    }
-    unasked = false;
-  }
-  if (verdict == VERDICT_REWRITE && packet->is_fragment && !later) {
-    remember_ports(packet, current_tick(settings), v6);
-  }
-  // Nobody is told about an error or a later fragment (RFC 1122, section 3.2.2).
-  return verdict == VERDICT_TOO_BIG && kind != PACKET_FLOW ? VERDICT_DROP : verdict;
+  return verdict;
 }

@@ -1,5 +1,5 @@
-// Counting: what is carried, by frontend and by backend, what is dropped, by reason, and what is
-// said. Per CPU, so without locks.
+// Counting: what is carried, by frontend and by backend, and what is said. Per CPU, so without
+// locks. What is dropped: drops.h.
 #pragma once
 
 #include "bpf/lib/maps.h"
@@ -11,10 +11,6 @@ static __always_inline void count(void* map, __u32 index, __u32 length, __u32 fl
   counter->packets += 1;
   counter->bytes += length;
   if (flows) counter->flows += flows;
-}
-
-static __always_inline void count_drop(enum portolan_drop reason, __u32 length) {
-  count(&drops, reason, length, 0);
 }
 
 static __always_inline void count_answer(enum portolan_answer answer, __u32 length) {

@@ -7,6 +7,7 @@
 
 #include "bpf/lib/admission.h"
 #include "bpf/lib/counters.h"
+#include "bpf/lib/events.h"
 #include "bpf/lib/scratch.h"
 
 #define ECN_MASK 3
@@ -47,6 +48,7 @@ static __always_inline bool holds_packet(struct __sk_buff* skb, const struct pac
 static __always_inline int open_tunnel(struct __sk_buff* skb, const bool v6) {
   struct scratch* know = get_scratch();
   if (!know || know->packet.is_fragment) return TC_ACT_UNSPEC;
+  know->frontend = 0;
   const struct packet* packet = &know->packet;
   if (!source_allowed(know, PORTOLAN_SOURCE_TUNNELS, v6)) return TC_ACT_UNSPEC;
   if (!is_local(skb, know, v6) || !holds_packet(skb, packet)) return TC_ACT_UNSPEC;
@@ -56,11 +58,11 @@ static __always_inline int open_tunnel(struct __sk_buff* skb, const bool v6) {
   const __u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO |
                       (inner_v6 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV6 : BPF_F_ADJ_ROOM_DECAP_L3_IPV4);
   if (bpf_skb_adjust_room(skb, -outer, BPF_ADJ_ROOM_MAC, flags)) {
-    count_drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
+    drop_packet(know, PORTOLAN_DROP_NO_MEMORY, v6);
     return TC_ACT_SHOT;
   }
   if (congested && bpf_skb_ecn_set_ce(skb) == 0) {
-    count_drop(PORTOLAN_DROP_CONGESTED, skb->len);
+    drop_packet(know, PORTOLAN_DROP_CONGESTED, v6);
     return TC_ACT_SHOT;
   }
   count_answer(PORTOLAN_ANSWER_OPENED, skb->len);

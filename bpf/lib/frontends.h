@@ -1,5 +1,6 @@
-// Which frontend the packet at hand is for, by its destination, port and protocol.
-// The key is made in the room for the flow at work, which must not be in use: the stack is short.
+// Which frontend the packet at hand is for, by its destination, port and protocol; and whether any
+// frontend has its destination at all. The key of the first is made in the room for the flow at
+// work, which must not be in use: the stack is short.
 #pragma once
 
 #include "bpf/lib/maps.h"
@@ -14,4 +15,14 @@ static __always_inline struct portolan_frontend* find_frontend(struct scratch* k
   frontend->protocol = v6 ? key->v6.protocol : key->v4.protocol;
   frontend->family = v6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
   return bpf_map_lookup_elem(&frontends, frontend);
+}
+
+// What is kept for the address that the packet is for; NULL when no frontend lives there.
+static __always_inline const struct portolan_address* find_address(struct scratch* know,
+                                                                   const bool v6) {
+  const union flow_key* key = &know->packet.key;
+  struct portolan_address_key* address = &know->keys.address;
+  put_address(address->address, key->v6.daddr, key->v4.daddr, v6);
+  address->family = v6 ? PORTOLAN_FAMILY_IPV6 : PORTOLAN_FAMILY_IPV4;
+  return bpf_map_lookup_elem(&addresses, address);
 }

@@ -32,6 +32,7 @@ enum {
   BPF_MAP_TYPE_PROG_ARRAY = 3,
   BPF_MAP_TYPE_PERCPU_ARRAY = 6,
   BPF_MAP_TYPE_LRU_HASH = 9,
+  BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
   BPF_MAP_TYPE_LPM_TRIE = 11,
   BPF_MAP_TYPE_RINGBUF = 27,
 };
@@ -63,13 +64,16 @@ enum {
   ETH_P_8021AD = 0x88a8,
 };
 enum {
+  IPPROTO_HOPOPTS = 0,
   IPPROTO_ICMP = 1,
   IPPROTO_IPIP = 4,
   IPPROTO_TCP = 6,
   IPPROTO_UDP = 17,
   IPPROTO_IPV6 = 41,
+  IPPROTO_ROUTING = 43,
   IPPROTO_FRAGMENT = 44,
   IPPROTO_ICMPV6 = 58,
+  IPPROTO_DSTOPTS = 60,
   IPPROTO_SCTP = 132,
 };
 
@@ -214,6 +218,14 @@ struct icmphdr {
   __u8 code;
   __sum16 check;
   __be32 rest;
+};
+
+// Hop-by-hop and destination options, and a routing header as far as it is read here.
+struct exthdr {
+  __u8 nexthdr;
+  __u8 length;  // in units of eight octets, without the first
+  __u8 routing_type;
+  __u8 segments_left;
 };
 
 struct fraghdr {

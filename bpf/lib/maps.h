@@ -134,6 +134,13 @@ struct {
 } drops SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);
+  __uint(max_entries, PORTOLAN_SERVICE_DROPS);
+  __type(key, struct portolan_service_drop_key);
+  __type(value, struct portolan_counter);
+} service_drops SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1025);
   __type(key, __u32);

@@ -337,6 +337,7 @@ static __always_inline int answer_arp_tc(struct __sk_buff* skb) {
   // Nothing is half written: the first store makes both places writable, or neither is.
   if (bpf_skb_store_bytes(skb, ETH_LEN, &frame.arp, sizeof(frame.arp), BPF_F_RECOMPUTE_CSUM) ||
       bpf_skb_store_bytes(skb, 0, &frame.ethernet, ETH_LEN, 0)) {
+    count(&drops, PORTOLAN_DROP_NO_MEMORY, skb->len, 0);
     return TC_ACT_SHOT;
   }
   count_answer(PORTOLAN_ANSWER_ARP, skb->len);
@@ -381,6 +382,7 @@ static __always_inline int answer_nd_tc(struct __sk_buff* skb) {
   if (bpf_skb_change_tail(skb, ETH_LEN + ND_ANSWER_LENGTH, 0) ||
       bpf_skb_store_bytes(skb, ETH_LEN, &packet, ND_ANSWER_LENGTH, BPF_F_RECOMPUTE_CSUM) ||
       bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0)) {
+    count(&drops, PORTOLAN_DROP_NO_MEMORY, skb->len, 0);
     return TC_ACT_SHOT;
   }
   count_answer(PORTOLAN_ANSWER_ND, skb->len);

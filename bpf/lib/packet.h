@@ -3,6 +3,7 @@
 //
 // Not understood, and therefore passed untouched: any ethertype but IPv4 and IPv6 (behind VLAN tags
 // too), what is shorter than it says, and the ICMPv6 messages by which neighbours find each other.
+// IPv6 extension headers are walked by extensions.h, for the few packets that have some.
 #pragma once
 
 #include <bpf/bpf_endian.h>
@@ -37,12 +38,14 @@ union flow_key {
 };
 
 enum packet_kind {
-  PACKET_FOREIGN,  // passed untouched
-  PACKET_FLOW,     // with ports, whole or the first fragment: the key is complete
-  PACKET_LATER,    // a later fragment of such a packet: the key lacks its ports
-  PACKET_ERROR,    // an ICMP error: the key is that of an answer to the packet that it quotes
-  PACKET_ECHO,     // an echo request
-  PACKET_OTHER,    // nothing that a frontend could serve
+  PACKET_FOREIGN,     // passed untouched
+  PACKET_FLOW,        // with ports, whole or the first fragment: the key is complete
+  PACKET_LATER,       // a later fragment of such a packet: the key lacks its ports
+  PACKET_ERROR,       // an ICMP error: the key is that of an answer to the packet that it quotes
+  PACKET_ECHO,        // an echo request
+  PACKET_OTHER,       // nothing that a frontend could serve
+  PACKET_EXTENDED,    // IPv6: extension headers come first, and were not looked behind
+  PACKET_UNREADABLE,  // the same, and they cannot be
 };
 
 // The packet that an ICMP error quotes. Offsets are from the start of the frame.
@@ -90,6 +93,11 @@ static __always_inline void put_address(__be32* out, const __be32* v6_address, _
 // Does the packet open a connection or an association?
 static __always_inline bool is_opening(const struct packet* packet) {
   return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+// May other headers follow such a one, as if it were not there?
+static __always_inline bool is_extension(__u8 protocol) {
+  return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_DSTOPTS;
 }
 
 // The shortest header that must be there for `protocol`.
@@ -214,6 +222,7 @@ static __always_inline enum packet_kind parse_icmp6(void* l4, void* end, struct 
   struct quote* quote = &packet->quote;
   quote->ip_offset = packet->l4_offset + sizeof(*icmp);
   quote->l4_offset = quote->ip_offset + sizeof(*ip);
+  if (is_extension(ip->nexthdr) || ip->nexthdr == IPPROTO_FRAGMENT) return PACKET_UNREADABLE;
   if (!parse_quoted_l4(ip + 1, end, ip->nexthdr, packet->l4_length - sizeof(*icmp) - sizeof(*ip),
                        quote, &key->dport, &key->sport)) {
     return PACKET_OTHER;
@@ -260,6 +269,29 @@ static __always_inline enum packet_kind parse_ipv4(void* data, void* end, __u32 
   return parse_l4(l4, end, ip->protocol, packet, &key->sport, &key->dport);
 }
 
+// What stands behind the IPv6 header, and behind extension headers: `l4`, of key's protocol.
+static __always_inline enum packet_kind parse_payload6(void* l4, void* end, struct packet* packet) {
+  struct portolan_flow_key6* key = &packet->key.v6;
+  packet->is_fragment = key->protocol == IPPROTO_FRAGMENT;
+  if (packet->is_fragment) {
+    struct fraghdr* fragment = l4;
+    if (packet->l4_length < sizeof(*fragment)) return PACKET_OTHER;
+    if ((void*)(fragment + 1) > end) return PACKET_FOREIGN;
+    packet->fragment_id = fragment->id;
+    packet->l4_offset += sizeof(*fragment);
+    packet->l4_length -= sizeof(*fragment);
+    key->protocol = fragment->nexthdr;
+    // Later fragments have this protocol too, and not the one that follows.
+    if (is_extension(fragment->nexthdr)) return PACKET_UNREADABLE;
+    if (!has_ports(fragment->nexthdr)) return PACKET_OTHER;
+    if (fragment->frag_off & bpf_htons(IPV6_OFFSET_MASK)) return PACKET_LATER;
+    l4 = fragment + 1;
+  }
+  if (key->protocol == IPPROTO_ICMPV6) return parse_icmp6(l4, end, packet);
+  if (!has_ports(key->protocol)) return PACKET_OTHER;
+  return parse_l4(l4, end, key->protocol, packet, &key->sport, &key->dport);
+}
+
 static __always_inline enum packet_kind parse_ipv6(void* data, void* end, __u32 l3, __u32 length,
                                                    struct packet* packet) {
   struct ipv6hdr* ip = data + l3;
@@ -284,21 +316,7 @@ static __always_inline enum packet_kind parse_ipv6(void* data, void* end, __u32 
   packet->may_be_split = false;
   packet->tcp_flags = 0;
   packet->l4_check = 0;
-  packet->is_fragment = ip->nexthdr == IPPROTO_FRAGMENT;
-  void* l4 = ip + 1;
-  if (packet->is_fragment) {
-    struct fraghdr* fragment = l4;
-    if (payload < sizeof(*fragment)) return PACKET_OTHER;
-    if ((void*)(fragment + 1) > end) return PACKET_FOREIGN;
-    packet->fragment_id = fragment->id;
-    packet->l4_offset += sizeof(*fragment);
-    packet->l4_length -= sizeof(*fragment);
-    key->protocol = fragment->nexthdr;
-    if (!has_ports(fragment->nexthdr)) return PACKET_OTHER;
-    if (fragment->frag_off & bpf_htons(IPV6_OFFSET_MASK)) return PACKET_LATER;
-    l4 = fragment + 1;
-  }
-  if (key->protocol == IPPROTO_ICMPV6) return parse_icmp6(l4, end, packet);
-  if (!has_ports(key->protocol)) return PACKET_OTHER;
-  return parse_l4(l4, end, key->protocol, packet, &key->sport, &key->dport);
+  packet->is_fragment = false;
+  if (is_extension(ip->nexthdr)) return PACKET_EXTENDED;
+  return parse_payload6(ip + 1, end, packet);
 }

@@ -17,17 +17,16 @@ enum verdict {
   VERDICT_PASS,     // not ours
   VERDICT_REWRITE,  // ours: rewrite as told, and send it when it has a route
   VERDICT_LEAVE,    // ours, but only the tc program can do it; nothing was changed
-  VERDICT_DROP,     // ours, and cannot be served; counted
+  VERDICT_DROP,     // ours, and cannot be served, for the reason in the scratch
   VERDICT_REFUSE,   // the same, and the sender is to be told
   VERDICT_TOO_BIG,  // the same, and the sender is to be told the length that would go
   VERDICT_ECHO,     // ours: to be answered
   VERDICT_KNOWN,    // of a flow that is there already
 };
 
-static __always_inline enum verdict drop_as(enum portolan_drop reason, __u32 length,
-                                            const bool v6) {
-  count_drop(reason, length);
-  tell_drop(reason, v6);
+// Counted at the end of the decision, when it is the last word.
+static __always_inline enum verdict drop_as(struct scratch* know, enum portolan_drop reason) {
+  know->reason = reason;
   return VERDICT_DROP;
 }
 
@@ -49,12 +48,11 @@ static __always_inline __u32 outer_length(const struct rewrite* rewrite) {
 }
 
 // The kernel splits what may be split if it can have the packet; others' senders are told.
-static __always_inline enum verdict too_big(const struct scratch* know, bool must_send,
-                                            const bool v6) {
+static __always_inline enum verdict too_big(struct scratch* know, bool must_send) {
   if (!IS_TC) return VERDICT_LEAVE;
   const bool may_be_split = know->packet.may_be_split;
   if (may_be_split && !must_send) return VERDICT_REWRITE;
-  const enum verdict drop = drop_as(PORTOLAN_DROP_TOO_BIG, know->arrival.length, v6);
+  const enum verdict drop = drop_as(know, PORTOLAN_DROP_TOO_BIG);
   return may_be_split && know->rewrite.delivery != DELIVER_TUNNEL ? drop : VERDICT_TOO_BIG;
 }
 
@@ -91,11 +89,9 @@ static __always_inline bool is_neighbour(const struct scratch* know, const bool 
 }
 
 // REWRITE: go on, with or without a route. Everything else is the packet's fate.
-static __always_inline enum verdict find_way(context_t* context, const bool v6) {
-  __u32 zero = 0;
-  struct scratch* know = get_scratch();
-  const struct portolan_settings* settings = bpf_map_lookup_elem(&settings_map, &zero);
-  if (!know || !settings) return VERDICT_PASS;
+static __always_inline enum verdict find_way(context_t* context, struct scratch* know,
+                                             const struct portolan_settings* settings,
+                                             const bool v6) {
   const struct rewrite* rewrite = &know->rewrite;
   const struct arrival* in = &know->arrival;
   const bool must_send = rewrite->snat || rewrite->delivery != DELIVER_TRANSLATED;
@@ -115,19 +111,15 @@ static __always_inline enum verdict find_way(context_t* context, const bool v6) 
     answer = bpf_fib_lookup(context, fib, sizeof(*fib), 0);
   }
   const bool fits = answer != BPF_FIB_LKUP_RET_SUCCESS || length <= fib->tot_len;
-  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED || !fits) return too_big(know, must_send, v6);
+  if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED || !fits) return too_big(know, must_send);
   if (answer != BPF_FIB_LKUP_RET_SUCCESS && !(IS_TC && answer == BPF_FIB_LKUP_RET_NO_NEIGH)) {
     if (!must_send) return VERDICT_REWRITE;
-    return IS_TC ? drop_as(PORTOLAN_DROP_NO_ROUTE, in->length, v6) : VERDICT_LEAVE;
+    return IS_TC ? drop_as(know, PORTOLAN_DROP_NO_ROUTE) : VERDICT_LEAVE;
   }
   if (rewrite->delivery == DELIVER_ON_LINK && !is_neighbour(know, v6)) {
-    return IS_TC ? drop_as(PORTOLAN_DROP_NOT_ON_LINK, in->length, v6) : VERDICT_LEAVE;
+    return IS_TC ? drop_as(know, PORTOLAN_DROP_NOT_ON_LINK) : VERDICT_LEAVE;
   }
   if (!IS_TC && !is_target(fib->ifindex)) return must_send ? VERDICT_LEAVE : VERDICT_REWRITE;
   know->route.sends = true;
   return VERDICT_REWRITE;
 }
-
-// Functions of their own for the verifier.
-__attribute__((noinline)) int portolan_way4(context_t* context) { return find_way(context, false); }
-__attribute__((noinline)) int portolan_way6(context_t* context) { return find_way(context, true); }

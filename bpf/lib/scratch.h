@@ -41,6 +41,9 @@ struct lookup_keys {
   struct portolan_affinity_key client;
   struct portolan_affinity remembered;
   struct portolan_address_key address;
+  struct portolan_fragment_key fragment;  // its reserved octets stay 0
+  struct portolan_service_drop_key drop;
+  struct portolan_counter dropped;
 };
 
 struct scratch {
@@ -50,8 +53,13 @@ struct scratch {
   struct route route;
   struct flow_work work;
   struct lookup_keys keys;
-  __u32 traced_frontend;  // of a known flow, if it is to be told of; else 0
-  __u32 traced_backend;
+  __u32 frontend;      // that the packet's flow belongs to, or would; 0: none that is known
+  __u32 backend;       // of the flow
+  __u32 hash;          // of a new flow
+  __u32 client_group;  // of a new flow, where its client's next one goes the same way; else 0
+  __u8 reason;         // enum portolan_drop, of what is dropped
+  bool begins;         // the flow is new
+  bool traced;         // to be told of
 };
 
 struct {
@@ -60,6 +68,12 @@ struct {
   __type(key, __u32);
   __type(value, struct scratch);
 } scratch SEC(".maps");
+
+// Between stages: what the one has found out is read from the scratch by the next, instead of being
+// carried along on the stack, which is short and has to be written too.
+// `result` is what the stage says: kept as the number that it is, not as an answer to each question
+// that will be asked about it.
+#define STAGE_ENDS(result) asm volatile("" : "+r"(result)::"memory")
 
 static __always_inline struct scratch* get_scratch(void) {
   __u32 zero = 0;

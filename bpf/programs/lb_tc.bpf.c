@@ -14,13 +14,14 @@
 
 typedef struct __sk_buff context_t;
 #define IS_TC true
-#define STAGE __attribute__((noinline))
+#define IS_INLINE(v6) false
 
 #include "bpf/lib/answers.h"
 #include "bpf/lib/balance.h"
 #include "bpf/lib/csum.h"
 #include "bpf/lib/decap.h"
 #include "bpf/lib/errors.h"
+#include "bpf/lib/extensions.h"
 #include "bpf/lib/neighbour.h"
 #include "bpf/lib/packet.h"
 #include "bpf/lib/scratch.h"
@@ -29,6 +30,9 @@ typedef struct __sk_buff context_t;
 #define MAX_HEADERS (ETH_LEN + 60 + sizeof(struct tcphdr))
 // Of an ICMP error: a header, and the headers that it quotes.
 #define MAX_ERROR_HEADERS (ETH_LEN + 60 + sizeof(struct icmphdr) + 60 + sizeof(struct tcphdr))
+// The same behind IPv6 extension headers.
+#define MAX_EXTENDED_HEADERS \
+  (ETH_LEN + 40 + MOST_EXTENSION_OCTETS + sizeof(struct icmphdr) + 40 + sizeof(struct tcphdr))
 #define IPV4_CHECK_OFFSET (ETH_LEN + 10)
 #define IPV4_ADDRESSES (ETH_LEN + 12)
 #define IPV4_TTL_WORD (ETH_LEN + 8)
@@ -42,8 +46,8 @@ const volatile __u64 l4_csum_ipv6_flag = 0;
 // What to do with a packet that stays with the kernel: let other programs see it too.
 #define CONTINUE TC_ACT_UNSPEC
 
-static __always_inline int drop(enum portolan_drop reason, __u32 length) {
-  count_drop(reason, length);
+static __always_inline int drop(struct scratch* know, const bool v6) {
+  drop_packet(know, PORTOLAN_DROP_NO_MEMORY, v6);
   return TC_ACT_SHOT;
 }
 
@@ -177,14 +181,14 @@ static __always_inline bool push_outer(struct __sk_buff* skb, const struct packe
          !bpf_skb_store_bytes(skb, ETH_LEN, &outer, sizeof(outer), 0);
 }
 
-static __always_inline int send(struct __sk_buff* skb, const struct scratch* know, const bool v6) {
+static __always_inline int send(struct __sk_buff* skb, struct scratch* know, const bool v6) {
   const struct packet* packet = &know->packet;
   const struct rewrite* rewrite = &know->rewrite;
   count_down(skb, packet->ttl, packet->protocol, v6);
   if (rewrite->delivery == DELIVER_TUNNEL && !push_outer(skb, packet, rewrite, v6)) {
-    return drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
+    return drop(know, v6);
   }
-  if (skb->vlan_present && bpf_skb_vlan_pop(skb)) return drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
+  if (skb->vlan_present && bpf_skb_vlan_pop(skb)) return drop(know, v6);
   struct bpf_redir_neigh nexthop = {.nh_family = know->route.fib.family};
   __builtin_memcpy(nexthop.nexthop, know->route.fib.dst, sizeof(nexthop.nexthop));
   return bpf_redirect_neigh(know->route.fib.ifindex, &nexthop, sizeof(nexthop), 0);
@@ -194,9 +198,7 @@ static __always_inline int deliver(struct __sk_buff* skb, enum packet_kind kind,
   struct scratch* know = get_scratch();
   if (!know) return CONTINUE;
   const __u8 protocol = v6 ? know->packet.key.v6.protocol : know->packet.key.v4.protocol;
-  if (bpf_skb_pull_data(skb, headers_of(&know->packet, kind, protocol))) {
-    return drop(PORTOLAN_DROP_NO_MEMORY, skb->len);
-  }
+  if (bpf_skb_pull_data(skb, headers_of(&know->packet, kind, protocol))) return drop(know, v6);
   if (know->rewrite.delivery == DELIVER_TRANSLATED) {
     struct addresses from;
     if (!read_addresses(skb, &from, v6)) return CONTINUE;
@@ -219,7 +221,11 @@ static __always_inline int answer(struct __sk_buff* skb, enum verdict verdict, c
   struct scratch* know = get_scratch();
   if (!know) return TC_ACT_SHOT;
   if (verdict == VERDICT_REFUSE) return refuse(skb, &know->packet, v6);
-  if (verdict == VERDICT_ECHO) return answer_echo(skb, &know->packet, v6);
+  if (verdict == VERDICT_ECHO) {
+    const int action = answer_echo(skb, &know->packet, v6);
+    if (action == TC_ACT_SHOT) drop_packet(know, PORTOLAN_DROP_UNSERVED, v6);
+    return action;
+  }
   const __u32 mtu = know->route.fib.tot_len - outer_length(&know->rewrite);
   return tell_too_big(skb, &know->packet, mtu, v6);
 }
@@ -256,16 +262,21 @@ static __always_inline int handle(struct __sk_buff* skb, const bool v6) {
   struct scratch* know = get_scratch();
   if (!know) return CONTINUE;
   struct packet* packet = &know->packet;
-  const enum packet_kind kind = v6 ? parse_ipv6(data, end, ETH_LEN, skb->len, packet)
-                                   : parse_ipv4(data, end, ETH_LEN, skb->len, packet);
+  enum packet_kind kind = v6 ? parse_ipv6(data, end, ETH_LEN, skb->len, packet)
+                             : parse_ipv4(data, end, ETH_LEN, skb->len, packet);
+  STAGE_ENDS(kind);
   if (kind == PACKET_FOREIGN) return CONTINUE;
+  know->arrival.ifindex = skb->ifindex;
+  know->arrival.length = skb->len;
   if (is_tunnel(packet)) {
     const int action = v6 ? portolan_tc_open6(skb) : portolan_tc_open4(skb);
     if (action != CONTINUE) return action;
   }
   if (!is_candidate(&packet->key, v6)) return CONTINUE;
-  know->arrival.ifindex = skb->ifindex;
-  know->arrival.length = skb->len;
+  if (v6 && kind == PACKET_EXTENDED) {
+    kind = portolan_extended(skb);
+    if (kind == PACKET_FOREIGN) return CONTINUE;
+  }
   know->arrival.l3_length = segment_length(skb, packet);
   know->arrival.tagged = skb->vlan_present;
   const enum verdict verdict = decide(skb, know, kind, v6);
@@ -286,11 +297,12 @@ static __always_inline int handle(struct __sk_buff* skb, const bool v6) {
 __attribute__((noinline)) int portolan_tc_ipv4(struct __sk_buff* skb) { return handle(skb, false); }
 __attribute__((noinline)) int portolan_tc_ipv6(struct __sk_buff* skb) { return handle(skb, true); }
 
-// Is it a message whose headers reach further than those of TCP?
-static __always_inline bool is_icmp(struct __sk_buff* skb, const bool v6) {
+// How far its headers may reach.
+static __always_inline __u32 most_headers(struct __sk_buff* skb, const bool v6) {
   __u8 protocol = 0;
   bpf_skb_load_bytes(skb, ETH_LEN + (v6 ? 6 : 9), &protocol, sizeof(protocol));
-  return protocol == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+  if (v6 && is_extension(protocol)) return MAX_EXTENDED_HEADERS;
+  return protocol == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) ? MAX_ERROR_HEADERS : MAX_HEADERS;
 }
 
 __attribute__((noinline)) int portolan_tc_arp(struct __sk_buff* skb) { return answer_arp_tc(skb); }
@@ -305,8 +317,8 @@ int portolan_lb_tc(struct __sk_buff* skb) {
   if (skb->pkt_type != PACKET_HOST) return CONTINUE;
   const bool v6 = protocol == bpf_htons(ETH_P_IPV6);
   const __u32 linear = skb->data_end - skb->data;
-  if (linear < MAX_ERROR_HEADERS && linear < skb->len) {
-    const __u32 most = is_icmp(skb, v6) ? MAX_ERROR_HEADERS : MAX_HEADERS;
+  if (linear < MAX_EXTENDED_HEADERS && linear < skb->len) {
+    const __u32 most = most_headers(skb, v6);
     const __u32 wanted = skb->len < most ? skb->len : most;
     // Reads nothing into the packet, only moves what is there to where it can be read.
     if (linear < wanted) bpf_skb_pull_data(skb, wanted);

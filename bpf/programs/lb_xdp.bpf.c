@@ -15,11 +15,12 @@
 
 typedef struct xdp_md context_t;
 #define IS_TC false
-#define STAGE static __always_inline
+#define IS_INLINE(v6) (!(v6))
 
 #include "bpf/lib/balance.h"
 #include "bpf/lib/csum.h"
 #include "bpf/lib/errors.h"
+#include "bpf/lib/extensions.h"
 #include "bpf/lib/frame.h"
 #include "bpf/lib/neighbour.h"
 #include "bpf/lib/packet.h"
@@ -32,7 +33,7 @@ static __always_inline bool write_l4(void* data, void* end, const struct packet*
                                      __u8 protocol, const struct rewrite* rewrite,
                                      __u64 address_diff) {
   if (protocol == IPPROTO_SCTP) return true;
-  void* l4 = data + (packet->l4_offset & 0x7f);
+  void* l4 = data + (packet->l4_offset & OFFSET_MASK);
   if (l4 + sizeof(struct udphdr) > end) return false;
   __be16* ports = l4;
   const __u64 diff =
@@ -59,10 +60,10 @@ static __always_inline bool write_error(void* data, void* end, const struct pack
                                         const bool v6) {
   struct error_change change;
   change_error(packet, rewrite, &change, v6);
-  struct icmphdr* icmp = data + (packet->l4_offset & 0x7f);
-  void* ip = data + (packet->quote.ip_offset & 0x7f);
-  __be16* ports = data + (packet->quote.l4_offset & 0xff);
-  __sum16* l4_check = data + (packet->quote.l4_check_offset & 0xff);
+  struct icmphdr* icmp = data + (packet->l4_offset & OFFSET_MASK);
+  void* ip = data + (packet->quote.ip_offset & OFFSET_MASK);
+  __be16* ports = data + (packet->quote.l4_offset & OFFSET_MASK);
+  __sum16* l4_check = data + (packet->quote.l4_check_offset & OFFSET_MASK);
   if ((void*)(icmp + 1) > end || (void*)(ports + 2) > end || (void*)(l4_check + 1) > end) {
     return false;
   }
@@ -155,25 +156,27 @@ static __always_inline bool push_outer(struct xdp_md* context, const struct pack
   return true;
 }
 
+static __always_inline int drop(struct scratch* know, const bool v6) {
+  drop_packet(know, PORTOLAN_DROP_NO_MEMORY, v6);
+  return XDP_DROP;
+}
+
 // Addresses the frame to the next hop and sends it.
-static __always_inline int send(struct xdp_md* context, const struct packet* packet,
-                                const struct rewrite* rewrite, const struct route* route,
-                                const bool v6) {
+static __always_inline int send(struct xdp_md* context, struct scratch* know, const bool v6) {
+  const struct rewrite* rewrite = &know->rewrite;
+  const struct route* route = &know->route;
   void* data = (void*)(long)context->data;
   void* end = (void*)(long)context->data_end;
-  if (!count_down(data, end, v6)) return XDP_DROP;
+  if (!count_down(data, end, v6)) return drop(know, v6);
   bool outer_v6 = v6;
   if (rewrite->delivery == DELIVER_TUNNEL) {
     outer_v6 = rewrite->outer_v6;
-    if (!push_outer(context, packet, rewrite, v6)) {
-      count_drop(PORTOLAN_DROP_NO_MEMORY, packet->l3_length);
-      return XDP_DROP;
-    }
+    if (!push_outer(context, &know->packet, rewrite, v6)) return drop(know, v6);
     data = (void*)(long)context->data;
     end = (void*)(long)context->data_end;
   }
   struct ethhdr* ethernet = data;
-  if ((void*)(ethernet + 1) > end) return XDP_DROP;
+  if ((void*)(ethernet + 1) > end) return drop(know, v6);
   __builtin_memcpy(ethernet->h_dest, route->fib.dmac, sizeof(ethernet->h_dest));
   __builtin_memcpy(ethernet->h_source, route->fib.smac, sizeof(ethernet->h_source));
   ethernet->h_proto = outer_v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
@@ -191,11 +194,10 @@ static __always_inline bool is_for_us(void* data, void* end, __u32 ifindex) {
          *(const __u16*)(ethernet->h_dest + 4) == *(const __u16*)(interface->mac + 4);
 }
 
-static __always_inline int deliver(struct xdp_md* context, enum packet_kind kind, const bool v6) {
+static __always_inline int deliver(struct xdp_md* context, struct scratch* know,
+                                   enum packet_kind kind, const bool v6) {
   void* data = (void*)(long)context->data;
   void* end = (void*)(long)context->data_end;
-  struct scratch* know = get_scratch();
-  if (!know) return XDP_PASS;
   const struct packet* packet = &know->packet;
   const struct rewrite* rewrite = &know->rewrite;
   if (rewrite->delivery == DELIVER_TRANSLATED) {
@@ -203,15 +205,7 @@ static __always_inline int deliver(struct xdp_md* context, enum packet_kind kind
                          : translate4(data, end, packet, kind, rewrite);
     if (!done) return XDP_PASS;
   }
-  return know->route.sends ? send(context, packet, rewrite, &know->route, v6) : XDP_PASS;
-}
-
-static __always_inline int portolan_xdp_deliver4(struct xdp_md* context, __u32 kind) {
-  return deliver(context, kind, false);
-}
-
-static __always_inline int portolan_xdp_deliver6(struct xdp_md* context, __u32 kind) {
-  return deliver(context, kind, true);
+  return know->route.sends ? send(context, know, v6) : XDP_PASS;
 }
 
 static __always_inline int handle(struct xdp_md* context, __u32 l3, const bool v6) {
@@ -221,18 +215,25 @@ static __always_inline int handle(struct xdp_md* context, __u32 l3, const bool v
   if (!know || l3 < ETH_LEN || l3 > ETH_LEN + VLAN_TAGS * sizeof(struct vlanhdr)) return XDP_PASS;
   struct packet* packet = &know->packet;
   const __u32 length = end - data;
-  const enum packet_kind kind =
+  enum packet_kind kind =
       v6 ? parse_ipv6(data, end, l3, length, packet) : parse_ipv4(data, end, l3, length, packet);
+  STAGE_ENDS(kind);
   if (kind == PACKET_FOREIGN || !is_candidate(&packet->key, v6)) return XDP_PASS;
+  if (v6 && kind == PACKET_EXTENDED) {
+    kind = portolan_extended(context);
+    if (kind == PACKET_FOREIGN) return XDP_PASS;
+  }
   if (!is_for_us(data, end, context->ingress_ifindex)) return XDP_PASS;
   if (kind == PACKET_FLOW && has_partial_checksum(packet, v6)) return XDP_PASS;
   know->arrival.ifindex = context->ingress_ifindex;
   know->arrival.length = length;
   know->arrival.l3_length = packet->l3_length;
   know->arrival.tagged = l3 != ETH_LEN;
-  switch (decide(context, know, kind, v6)) {
+  enum verdict verdict = decide(context, know, kind, v6);
+  STAGE_ENDS(verdict);
+  switch (verdict) {
     case VERDICT_REWRITE:
-      return v6 ? portolan_xdp_deliver6(context, kind) : portolan_xdp_deliver4(context, kind);
+      return deliver(context, know, kind, v6);
     case VERDICT_DROP:
       return XDP_DROP;
     default:
@@ -260,6 +261,9 @@ SEC("xdp")
 int portolan_lb_xdp(struct xdp_md* context) {
   void* data = (void*)(long)context->data;
   void* end = (void*)(long)context->data_end;
+  const struct ethhdr* ethernet = data;
+  if ((void*)(ethernet + 1) > end) return XDP_PASS;
+  if (ethernet->h_proto == bpf_htons(ETH_P_IP)) return handle(context, ETH_LEN, false);
   struct frame frame;
   if (!parse_frame(data, end, &frame)) return XDP_PASS;
   if (frame.protocol == bpf_htons(ETH_P_IP)) return portolan_xdp_ipv4(context, frame.l3_offset);

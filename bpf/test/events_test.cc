@@ -88,6 +88,40 @@ TEST_P(EventsTest, ATracedFrontendTellsOfEveryDropHoweverFewAreSampled) {
   EXPECT_EQ(events[0].frontend, 1u);
 }
 
+TEST_P(EventsTest, ADroppedAnswerIsToldOfAsItsFrontends) {
+  if (program() == Program::kXdp) GTEST_SKIP() << "XDP leaves it to tc";
+  Serve(1, Node());
+  const Outcome sent = Send(Request(kSyn));
+  Trace(1);
+  SetFlags(0);  // routes are asked anew for every packet
+  SampleDrops(1u << 31);
+  const std::string ip = ipv6() ? "ip -6 route " : "ip route ";
+  const std::string route = ipv6() ? "unreachable 2001:db8:c::/64" : "unreachable 192.0.2.0/24";
+  ASSERT_TRUE(bpf::Run(ip + "add " + route));
+  Send(Answer(Translated(Request(kSyn), sent)));
+  ASSERT_TRUE(bpf::Run(ip + "del " + route));
+  const std::vector<portolan_event> events = Drain();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].reason, PORTOLAN_DROP_NO_ROUTE);
+  EXPECT_EQ(events[0].frontend, 1u);
+}
+
+// What a tunnel's end drops is told of in the same way as what is balanced.
+TEST_P(EventsTest, ADropAtATunnelsEndIsToldOf) {
+  if (program() == Program::kXdp || ipv6()) GTEST_SKIP() << "IPv4 in IPv4, by tc";
+  SampleDrops(1);
+  harness_->OpenTunnelsFrom(false, {"172.18.0.5", 32});
+  const Bytes inner = Build(Request());
+  const PacketSpec outer{.source = "172.18.0.5", .destination = Node()};
+  Bytes packet = BuildAround(outer, 4, Bytes(inner.begin() + 14, inner.end()));
+  packet[15] = 3;  // congestion, and what is inside knows no ECN (RFC 6040)
+  ASSERT_EQ(harness_->Run(program(), packet).verdict, drop());
+  const std::vector<portolan_event> events = Drain();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].reason, PORTOLAN_DROP_CONGESTED);
+  EXPECT_EQ(events[0].length, packet.size());
+}
+
 TEST_P(EventsTest, OtherDropsAreSampledAndOnlyWhileSomebodyWantsThem) {
   Serve(1);
   const PacketSpec nobodys = [&] {

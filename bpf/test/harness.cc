@@ -68,6 +68,19 @@ void ZeroArray(int fd, uint32_t entries, size_t value_size) {
   for (uint32_t i = 0; i < entries; i++) bpf_map_update_elem(fd, &i, zeros.data(), BPF_ANY);
 }
 
+// Of an entry of a map that each CPU has for itself.
+portolan_counter SumAt(int fd, const void* key) {
+  std::vector<portolan_counter> values(libbpf_num_possible_cpus());
+  bpf_map_lookup_elem(fd, key, values.data());
+  portolan_counter sum{};
+  for (const portolan_counter& value : values) {
+    sum.packets += value.packets;
+    sum.bytes += value.bytes;
+    sum.flows += value.flows;
+  }
+  return sum;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Harness>> Harness::Load(const Sizes& sizes) {
@@ -87,8 +100,8 @@ absl::Status Harness::Open(const Sizes& sizes) {
   xdp_ = *xdp;
   bpf_map* map;
   bpf_object__for_each_map(map, xdp_) {
-    if (bpf_map__is_internal(map)) continue;
-    bpf_map__reuse_fd(map, this->map(bpf_map__name(map)));
+    const int shared = this->map(bpf_map__name(map));
+    if (!bpf_map__is_internal(map) && shared >= 0) bpf_map__reuse_fd(map, shared);
   }
   if (bpf_object__load(xdp_) != 0) return LastError("load lb_xdp");
   tc_fd_ = bpf_program__fd(bpf_object__find_program_by_name(tc_, "portolan_lb_tc"));
@@ -105,8 +118,8 @@ void Harness::set_ifindex(uint32_t ifindex) {
 }
 
 void Harness::Reset() {
-  for (const char* name :
-       {"flows4", "flows6", "frontends", "addresses", "sources", "affinity", "fragments"}) {
+  for (const char* name : {"flows4", "flows6", "frontends", "addresses", "sources", "affinity",
+                           "fragments", "service_drops"}) {
     unsigned char key[sizeof(portolan_flow_key6)];
     while (bpf_map_get_next_key(map(name), nullptr, key) == 0) {
       bpf_map_delete_elem(map(name), key);
@@ -385,15 +398,20 @@ void Harness::SetNeighbour(const NeighbourEntry& entry) {
 }
 
 portolan_counter Harness::Counter(const char* name, uint32_t index) const {
-  std::vector<portolan_counter> values(libbpf_num_possible_cpus());
-  bpf_map_lookup_elem(map(name), &index, values.data());
-  portolan_counter sum{};
-  for (const portolan_counter& value : values) {
-    sum.packets += value.packets;
-    sum.bytes += value.bytes;
-    sum.flows += value.flows;
+  return SumAt(map(name), &index);
+}
+
+std::vector<Harness::ServiceDrop> Harness::ServiceDrops() const {
+  std::vector<ServiceDrop> rows;
+  ServiceDrop row;
+  const int fd = map("service_drops");
+  const portolan_service_drop_key* previous = nullptr;
+  while (bpf_map_get_next_key(fd, previous, &row.key) == 0) {
+    row.counter = SumAt(fd, &row.key);
+    rows.push_back(row);
+    previous = &row.key;
   }
-  return sum;
+  return rows;
 }
 
 int Harness::FlowCount(bool ipv6) const {
@@ -433,7 +451,10 @@ void Harness::DeleteFlow(const PacketSpec& packet) {
   bpf_map_delete_elem(map("flows4"), &key);
 }
 
-int Harness::map(const char* name) const { return bpf_object__find_map_fd_by_name(tc_, name); }
+int Harness::map(const char* name) const {
+  const int shared = bpf_object__find_map_fd_by_name(tc_, name);
+  return shared >= 0 || xdp_ == nullptr ? shared : bpf_object__find_map_fd_by_name(xdp_, name);
+}
 
 int Harness::program(Program program) const { return program == Program::kXdp ? xdp_fd_ : tc_fd_; }
 

@@ -112,10 +112,16 @@ class Harness {
   // Instructions that the verifier went through.
   uint32_t VerifiedInstructions(Program program) const;
   portolan_counter Counter(const char* map, uint32_t index) const;  // summed over CPUs
+  // Rows of map "service_drops".
+  struct ServiceDrop {
+    portolan_service_drop_key key{};
+    portolan_counter counter{};  // summed over CPUs
+  };
+  std::vector<ServiceDrop> ServiceDrops() const;
   int FlowCount(bool ipv6) const;
   // Removes the entry that `packet` would hit, as the LRU might.
   void DeleteFlow(const PacketSpec& packet);
-  int map(const char* name) const;
+  int map(const char* name) const;  // -1: there is none
   int program(Program program) const;
   // BTF of an object, to check the layout: owned by the harness.
   const bpf_object* object(Program program) const;

@@ -78,16 +78,33 @@ Bytes BuildL4(const PacketSpec& spec) {
   return l4;
 }
 
-// With the fragment header of IPv6.
+// Each names what follows it, the last one `next`.
+Bytes BuildExtensions(const PacketSpec& spec, uint8_t next) {
+  Bytes headers;
+  for (size_t i = 0; i < spec.extensions.size(); i++) {
+    const Extension& extension = spec.extensions[i];
+    const bool last = i + 1 == spec.extensions.size();
+    Bytes header(8 * (extension.units + 1));
+    header[0] = last ? next : spec.extensions[i + 1].type;
+    header[1] = extension.units;
+    header[3] = extension.segments_left;
+    headers.insert(headers.end(), header.begin(), header.end());
+  }
+  return headers;
+}
+
+// With the extension and fragment headers of IPv6.
 Bytes BuildIp(const PacketSpec& spec, size_t payload) {
   const Bytes source = AddressBytes(spec, spec.source);
   const Bytes destination = AddressBytes(spec, spec.destination);
-  Bytes ip;
+  Bytes ip, extensions;
   if (spec.ipv6) {
     const bool fragment = spec.fragment != 0;
+    const uint8_t next = fragment ? 44 : spec.protocol;
+    extensions = BuildExtensions(spec, next);
     ip = {0x60, 0, 0, 0};
-    Append16(ip, payload + (fragment ? 8 : 0));
-    ip.push_back(fragment ? 44 : spec.protocol);
+    Append16(ip, extensions.size() + payload + (fragment ? 8 : 0));
+    ip.push_back(extensions.empty() ? next : spec.extensions[0].type);
     ip.push_back(spec.ttl);
   } else {
     ip = {static_cast<uint8_t>(0x45 + spec.option_words), 0};
@@ -103,7 +120,10 @@ Bytes BuildIp(const PacketSpec& spec, size_t payload) {
   if (!spec.ipv6) {
     ip.insert(ip.end(), 4 * spec.option_words, 1);
     Put16(&ip[10], ~Fold(Sum(ip.data(), ip.size(), 0)));
-  } else if (spec.fragment != 0) {
+    return ip;
+  }
+  ip.insert(ip.end(), extensions.begin(), extensions.end());
+  if (spec.fragment != 0) {
     ip.insert(ip.end(), {spec.protocol, 0});
     Append16(ip, (spec.fragment & 0x1fff) << 3 | (spec.fragment >> 13 & 1));
     Append16(ip, 0);

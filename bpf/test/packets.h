@@ -9,6 +9,13 @@
 
 namespace portolan::bpf {
 
+// An IPv6 extension header. Its octets are 0 but for those that a routing header has.
+struct Extension {
+  uint8_t type = 0;   // 0: hop-by-hop options, 43: routing, 60: destination options
+  uint8_t units = 0;  // of eight octets, behind the first
+  uint8_t segments_left = 0;
+};
+
 struct PacketSpec {
   bool ipv6 = false;
   std::string source = "192.0.2.7";  // text, of the family that `ipv6` says
@@ -21,7 +28,8 @@ struct PacketSpec {
   uint32_t acknowledgement = 0x05060708;
   uint16_t window = 0x2000;
   uint8_t ttl = 64;
-  int option_words = 0;   // IPv4: this many no-operation words behind the header
+  int option_words = 0;               // IPv4: this many no-operation words behind the header
+  std::vector<Extension> extensions;  // IPv6: before a fragment header
   uint16_t fragment = 0;  // flags and offset as IPv4 has them, in IPv6 a header of its own
   uint16_t fragment_id = 0x1234;
   bool zero_checksum = false;     // UDP: the sender has not summed

@@ -161,15 +161,31 @@ class ProgramsWorld : public testing::TestWithParam<ProgramsCase> {
     EXPECT_EQ(outcome.verdict, kTcRedirect);
     EXPECT_EQ(outcome.packet, out);
   }
-  // Dropped, and counted once more for `reason` and for no other.
+  // Dropped, and counted once more for `reason` and for no other, by the node and by the service.
   void ExpectDropped(const Bytes& packet, portolan_drop reason) {
-    std::vector<portolan_counter> before, after;
-    for (uint32_t i = 0; i < PORTOLAN_DROP_REASONS; i++) before.push_back(Drops(i));
+    std::vector<portolan_counter> before, services_before;
+    for (uint32_t i = 0; i < PORTOLAN_DROP_REASONS; i++) {
+      before.push_back(Drops(i));
+      services_before.push_back(ServiceDrops(i));
+    }
     EXPECT_EQ(harness_->Run(program(), packet).verdict, drop());
     for (uint32_t i = 0; i < PORTOLAN_DROP_REASONS; i++) {
-      EXPECT_EQ(Drops(i).packets, before[i].packets + (i == reason ? 1 : 0)) << i;
-      EXPECT_EQ(Drops(i).bytes, before[i].bytes + (i == reason ? packet.size() : 0)) << i;
+      const uint64_t packets = i == reason ? 1 : 0, bytes = i == reason ? packet.size() : 0;
+      EXPECT_EQ(Drops(i).packets, before[i].packets + packets) << i;
+      EXPECT_EQ(Drops(i).bytes, before[i].bytes + bytes) << i;
+      EXPECT_EQ(ServiceDrops(i).packets, services_before[i].packets + packets) << i;
+      EXPECT_EQ(ServiceDrops(i).bytes, services_before[i].bytes + bytes) << i;
     }
+  }
+  // Of all services and addresses.
+  portolan_counter ServiceDrops(uint32_t reason) const {
+    portolan_counter sum{};
+    for (const Harness::ServiceDrop& row : harness_->ServiceDrops()) {
+      if (row.key.reason != reason) continue;
+      sum.packets += row.counter.packets;
+      sum.bytes += row.counter.bytes;
+    }
+    return sum;
   }
   portolan_counter Drops(uint32_t reason) const { return harness_->Counter("drops", reason); }
 

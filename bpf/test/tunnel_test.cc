@@ -144,6 +144,7 @@ TEST_P(TunnelTest, CongestionInTheTunnelIsToldOrDropped) {
     }
   }
   EXPECT_EQ(harness_->Counter("drops", PORTOLAN_DROP_CONGESTED).packets, 1u);
+  EXPECT_TRUE(harness_->ServiceDrops().empty());
 }
 
 }  // namespace

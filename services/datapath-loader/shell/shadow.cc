@@ -22,8 +22,8 @@ constexpr uint32_t kRingBytes = 65536;
 constexpr size_t kMostBytes = 1 << 20;  // that are copied at a time
 
 bool IsFilledByPackets(const bpf_map_info& info) {
-  return info.type == BPF_MAP_TYPE_LRU_HASH || info.type == BPF_MAP_TYPE_PERCPU_ARRAY ||
-         info.type == BPF_MAP_TYPE_RINGBUF;
+  return info.type == BPF_MAP_TYPE_LRU_HASH || info.type == BPF_MAP_TYPE_LRU_PERCPU_HASH ||
+         info.type == BPF_MAP_TYPE_PERCPU_ARRAY || info.type == BPF_MAP_TYPE_RINGBUF;
 }
 
 absl::StatusOr<bpf_map_info> InfoOf(int fd, const std::string& name) {
