@@ -18,6 +18,7 @@ typedef struct xdp_md context_t;
 #define IS_INLINE(v6) (!(v6))
 
 #include "bpf/lib/balance.h"
+#include "bpf/lib/chain.h"
 #include "bpf/lib/csum.h"
 #include "bpf/lib/errors.h"
 #include "bpf/lib/extensions.h"
@@ -257,20 +258,30 @@ __attribute__((noinline)) int portolan_xdp_nd(struct xdp_md* context, __u32 l3) 
   return answer_nd_xdp(context, l3);
 }
 
-SEC("xdp")
-int portolan_lb_xdp(struct xdp_md* context) {
+// By what the frame carries. The family that most frames are of has no function of its own where
+// they have no tag: a call costs as much as a look-up.
+static __always_inline int balance(struct xdp_md* context) {
   void* data = (void*)(long)context->data;
   void* end = (void*)(long)context->data_end;
-  const struct ethhdr* ethernet = data;
-  if ((void*)(ethernet + 1) > end) return XDP_PASS;
-  if (ethernet->h_proto == bpf_htons(ETH_P_IP)) return handle(context, ETH_LEN, false);
   struct frame frame;
   if (!parse_frame(data, end, &frame)) return XDP_PASS;
-  if (frame.protocol == bpf_htons(ETH_P_IP)) return portolan_xdp_ipv4(context, frame.l3_offset);
-  if (frame.protocol == bpf_htons(ETH_P_ARP)) return portolan_xdp_arp(context, frame.l3_offset);
+  const __u32 l3 = frame.l3_offset;
+  if (frame.protocol == bpf_htons(ETH_P_IP)) {
+    return l3 == ETH_LEN ? handle(context, ETH_LEN, false) : portolan_xdp_ipv4(context, l3);
+  }
+  if (frame.protocol == bpf_htons(ETH_P_ARP)) return portolan_xdp_arp(context, l3);
   if (frame.protocol != bpf_htons(ETH_P_IPV6)) return XDP_PASS;
-  return is_solicitation(data, end, frame.l3_offset) ? portolan_xdp_nd(context, frame.l3_offset)
-                                                     : portolan_xdp_ipv6(context, frame.l3_offset);
+  return is_solicitation(data, end, l3) ? portolan_xdp_nd(context, l3)
+                                        : portolan_xdp_ipv6(context, l3);
+}
+
+// What stays on this machine, changed or not, is for the programs behind us to see, if there are
+// any.
+SEC("xdp")
+int portolan_lb_xdp(struct xdp_md* context) {
+  const int action = balance(context);
+  if (action == XDP_PASS) go_on_behind_ours(context);
+  return action;
 }
 
 // bpf_fib_lookup() and friends are for GPL-compatible programs only.

@@ -14,5 +14,6 @@ struct Object {
 
 Object LbXdp();  // one program, "portolan_lb_xdp"
 Object LbTc();   // one program, "portolan_lb_tc"
+Object XdpRoot();  // one program, "portolan_xdp_root"
 
 }  // namespace portolan::bpf

@@ -13,6 +13,7 @@ namespace portolan::bpf {
 
 Object LbXdpClang19();
 Object LbTcClang19();
+Object XdpRootClang19();
 
 namespace {
 
@@ -23,7 +24,8 @@ constexpr uint32_t kExpected = 60'000;
 class CompilersTest : public testing::TestWithParam<Object (*)()> {};
 
 INSTANTIATE_TEST_SUITE_P(All, CompilersTest,
-                         testing::Values(LbXdp, LbTc, LbXdpClang19, LbTcClang19),
+                         testing::Values(LbXdp, LbTc, XdpRoot, LbXdpClang19, LbTcClang19,
+                                         XdpRootClang19),
                          [](const auto& info) { return std::string(info.param().name); });
 
 TEST_P(CompilersTest, TheKernelTakesItAndHasLittleToDo) {
@@ -38,7 +40,7 @@ TEST_P(CompilersTest, TheKernelTakesItAndHasLittleToDo) {
   ASSERT_EQ(bpf_obj_get_info_by_fd(bpf_program__fd(bpf_object__next_program(object, nullptr)),
                                    &info, &size),
             0);
-  EXPECT_GT(info.verified_insns, 1000u);
+  EXPECT_GT(info.verified_insns, 0u);
   EXPECT_LT(info.verified_insns, kExpected);
   static_assert(kExpected < kAllowed);
   RecordProperty("verified_insns", static_cast<int>(info.verified_insns));

@@ -149,26 +149,17 @@ Harness::~Harness() {
   if (tc_ != nullptr) bpf_object__close(tc_);
 }
 
-Outcome Harness::Run(Program program, const Bytes& packet, uint32_t repeat) {
+namespace {
+// `context`: a program's, for a packet of that size.
+template <typename Context>
+Outcome RunWith(int program, const Bytes& packet, uint32_t repeat, const Context& context) {
   Outcome outcome;
   outcome.packet.resize(packet.size() + 256);
-  __sk_buff buffer{};
-  buffer.ifindex = ifindex_;
-  xdp_md frame{};
-  frame.data_end = packet.size();
-  frame.ingress_ifindex = ifindex_;
   LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet.data(), .data_out = outcome.packet.data(),
               .data_size_in = static_cast<__u32>(packet.size()),
-              .data_size_out = static_cast<__u32>(outcome.packet.size()),
-              .repeat = static_cast<int>(repeat));
-  if (program == Program::kTc) {
-    run.ctx_in = &buffer;
-    run.ctx_size_in = sizeof(buffer);
-  } else {
-    run.ctx_in = &frame;
-    run.ctx_size_in = sizeof(frame);
-  }
-  if (bpf_prog_test_run_opts(this->program(program), &run) != 0) {
+              .data_size_out = static_cast<__u32>(outcome.packet.size()), .ctx_in = &context,
+              .ctx_size_in = sizeof(context), .repeat = static_cast<int>(repeat));
+  if (bpf_prog_test_run_opts(program, &run) != 0) {
     outcome.packet.clear();
     return outcome;
   }
@@ -176,6 +167,23 @@ Outcome Harness::Run(Program program, const Bytes& packet, uint32_t repeat) {
   outcome.verdict = static_cast<int>(run.retval);
   outcome.nanoseconds = run.duration;
   return outcome;
+}
+}  // namespace
+
+Outcome Harness::Run(Program program, const Bytes& packet, uint32_t repeat) {
+  if (program == Program::kTc) {
+    __sk_buff buffer{};
+    buffer.ifindex = ifindex_;
+    return RunWith(tc_fd_, packet, repeat, buffer);
+  }
+  return RunXdp(xdp_fd_, packet, repeat);
+}
+
+Outcome Harness::RunXdp(int program, const Bytes& packet, uint32_t repeat) const {
+  xdp_md frame{};
+  frame.data_end = packet.size();
+  frame.ingress_ifindex = ifindex_;
+  return RunWith(program, packet, repeat, frame);
 }
 
 void Harness::SetSettings(const portolan_settings& settings) {

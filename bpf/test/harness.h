@@ -62,6 +62,8 @@ class Harness {
   void Reset();
 
   Outcome Run(Program program, const Bytes& packet, uint32_t repeat = 1);
+  // An XDP program that is not ours.
+  Outcome RunXdp(int program, const Bytes& packet, uint32_t repeat = 1) const;
   // The interface that packets seem to come from; its MAC must be that of the packets.
   void set_ifindex(uint32_t ifindex);
   // What the programs know of an interface; PORTOLAN_INTERFACE_*.
