@@ -105,6 +105,27 @@ class Laboratory:
         HttpBackend(backend, port=BACKEND_PORT)
         return host
 
+    def wire_like(self):
+        """Makes the LAN like one of NICs for node a: its driver takes frames from XDP, because the other end of its
+        veth is made ready for them (it is a bridge's port, which has no XDP program but may have GRO), and all frames
+        have full checksums and are no longer than a packet."""
+        self.topology.hosts["lan"].run(["ethtool", "-K", "node-a", "gro", "on"])
+        for host, interface in ((self.client, "lan"), (self.node_b, "lan"), (self.topology.hosts["b1"], "eth0")):
+            host.run(["ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off"])
+
+    def sent_by_xdp(self):
+        """How many frames node a's XDP program on the LAN has sent, as its driver counts them; a failure to send is an
+        error."""
+        counters = {}
+        for line in self.node_a.run(["ethtool", "-S", "lan"]).stdout.splitlines():
+            name, _, value = line.strip().partition(": ")
+            if value:
+                counters[name] = int(value)
+        lost = {name: n for name, n in counters.items() if n and ("xmit_errors" in name or "tx_errors" in name)}
+        if lost:
+            raise AssertionError(f"frames of XDP were lost: {lost}")
+        return sum(n for name, n in counters.items() if name.endswith("xdp_redirect"))
+
     # ---- the loader ----
 
     def arguments(self, *extra):

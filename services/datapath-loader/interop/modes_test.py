@@ -1,4 +1,5 @@
-"""Every forwarding mode with real TCP, UDP, HTTP and ICMP, in the laboratory of datapath_test, by XDP and by tc.
+"""Every forwarding mode with real TCP, UDP, HTTP and ICMP, in the laboratory of datapath_test: sent by XDP, by tc beside
+an XDP program that cannot send (as on any veth to a bridge), and by tc alone. Who sent is told by the driver's counters.
 
 For the modes in which the backend answers the client itself, node b is the backend: it has the service's addresses on
 its loopback interface, and for the tunnel a loader of its own, which takes the packets out.
@@ -21,12 +22,17 @@ _UPLOAD = 2_000_000
 
 @unittest.skipUnless(os.geteuid() == 0, "network namespaces and BPF need root")
 class ModesTest(unittest.TestCase):
+    """XDP sends."""
+
     lan_mode = "xdp"
+    xdp_sends = True
 
     def setUp(self):
         self.lab = lab_module.Laboratory()
         self.lab.__enter__()
         self.addCleanup(self.lab.__exit__)
+        if self.xdp_sends:
+            self.lab.wire_like()
         self.lab.configure(self.lan_mode)
 
     def serve(self, mode, addresses, port, families=(4, 6)):
@@ -73,9 +79,15 @@ class ModesTest(unittest.TestCase):
         """TCP, UDP, a long request and ping; `client`: whom the backend sees, by family."""
         for family in families:
             vip = VIPS[family]
+            before = self.lab.sent_by_xdp()
             self.assertEqual(self.lab.ask(vip), name)
             self.assertEqual(self.lab.ask_udp(vip), name)
             self.assertEqual(self.upload(family), f"{name} {_UPLOAD}")
+            sent = self.lab.sent_by_xdp() - before
+            if self.xdp_sends:
+                self.assertGreater(sent, _UPLOAD // 1500, "what the client uploads is sent on by XDP")
+            else:
+                self.assertEqual(sent, 0)
             self.assertTrue(self.lab.ping(vip))
             if client:
                 seen = json.loads(self.lab.ask(vip, "/whoami"))
@@ -116,8 +128,15 @@ class ModesTest(unittest.TestCase):
         self.expect_service("b", families=(4,), client=lab_module.CLIENT)
 
 
+class ModesBesideXdpTest(ModesTest):
+    """XDP translates, or leaves the packet to tc: the driver takes no frames from it."""
+
+    xdp_sends = False
+
+
 class ModesInTcTest(ModesTest):
     lan_mode = "tc"
+    xdp_sends = False
 
 
 if __name__ == "__main__":
