@@ -17,7 +17,8 @@ static __always_inline bool is_tunnel(const struct packet* packet) {
   return packet->protocol == IPPROTO_IPIP || packet->protocol == IPPROTO_IPV6;
 }
 
-// Does the kernel deliver here what is for the packet's address?
+// Does the kernel deliver here what is for the packet's address? A machine that is no router says
+// nothing, but has no use for what is for others: its tunnels end here.
 static __always_inline bool is_local(struct __sk_buff* skb, struct scratch* know, const bool v6) {
   struct bpf_fib_lookup* fib = &know->route.fib;
   const union flow_key* key = &know->packet.key;
@@ -26,7 +27,8 @@ static __always_inline bool is_local(struct __sk_buff* skb, struct scratch* know
   fib->ifindex = skb->ifindex;
   put_address(fib->src, key->v6.saddr, key->v4.saddr, v6);
   put_address(fib->dst, key->v6.daddr, key->v4.daddr, v6);
-  return bpf_fib_lookup(skb, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_NOT_FWDED;
+  const long answer = bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+  return answer == BPF_FIB_LKUP_RET_NOT_FWDED || answer == BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
 
 // Is what the tunnel carries as long as it says, and of the family that the outer header says?

@@ -83,6 +83,16 @@ TEST_P(TunnelTest, APacketForThisMachineComesOut) {
   EXPECT_EQ(harness_->Counter("answers", PORTOLAN_ANSWER_OPENED).packets, 1u);
 }
 
+TEST_P(TunnelTest, AMachineThatIsNoRouterOpensItToo) {
+  const std::string forwarding =
+      outer_ipv6() ? "/proc/sys/net/ipv6/conf/all/forwarding" : "/proc/sys/net/ipv4/ip_forward";
+  ASSERT_TRUE(bpf::Run("echo 0 > " + forwarding));
+  const Outcome outcome = harness_->Run(Program::kTc, BuildAround(Outer(), Protocol(), Payload()));
+  ASSERT_TRUE(bpf::Run("echo 1 > " + forwarding));
+  EXPECT_EQ(outcome.verdict, kOk);
+  EXPECT_EQ(Bytes(outcome.packet.begin() + 14, outcome.packet.end()), Payload());
+}
+
 TEST_P(TunnelTest, XdpLeavesItToTc) {
   const Bytes packet = BuildAround(Outer(), Protocol(), Payload());
   const Outcome outcome = harness_->Run(Program::kXdp, packet);
