@@ -5,8 +5,7 @@
 // program behind it, is the floor; it is taken off, and an empty program under plain repetition put
 // back (printed as floor_ns), so that a figure is what the program would show by itself. The
 // program has its whole work: the packet leaves by redirect to a neighbour that is known. Before a
-// figure is taken a single run proves that what is measured happens. ARP and ND questions have a
-// small feeder each, measured and taken off in the same way. `value` is the best of the
+// figure is taken a single run proves that what is measured happens. `value` is the best of the
 // rounds, `median` their median.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -15,10 +14,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,42 +49,6 @@ struct Sample {
 Sample Summary(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return {values.front(), values[values.size() / 2]};
-}
-
-// As libbpf loads ours: a program array takes only programs that were loaded alike.
-int LoadXdp(const char* name, const bpf_insn* instructions, size_t count) {
-  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_XDP);
-  return bpf_prog_load(BPF_PROG_TYPE_XDP, name, "Dual BSD/GPL", instructions, count, &options);
-}
-
-// Writes `frame` over the packet and goes on with the program in slot 0 of `programs`.
-int LoadRestoreProgram(int programs, const Bytes& frame) {
-  std::vector<bpf_insn> code;
-  const auto add = [&](uint8_t op, uint8_t to, uint8_t from, int16_t offset, int32_t value) {
-    code.push_back({.code = op, .dst_reg = to, .src_reg = from, .off = offset, .imm = value});
-  };
-  const int size = static_cast<int>(frame.size());
-  add(BPF_LDX | BPF_W | BPF_MEM, 2, 1, offsetof(xdp_md, data), 0);
-  add(BPF_LDX | BPF_W | BPF_MEM, 3, 1, offsetof(xdp_md, data_end), 0);
-  add(BPF_ALU64 | BPF_MOV | BPF_X, 4, 2, 0, 0);
-  add(BPF_ALU64 | BPF_ADD, 4, 0, 0, size);
-  const size_t jump = code.size();
-  add(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 0, 0);
-  for (int at = 0; at < size;) {
-    const int step = size - at >= 4 ? 4 : 2;
-    int32_t value = 0;
-    memcpy(&value, &frame[at], step);
-    add(BPF_ST | BPF_MEM | (step == 4 ? BPF_W : BPF_H), 2, 0, at, value);
-    at += step;
-  }
-  add(BPF_DW | BPF_IMM, 2, BPF_PSEUDO_MAP_FD, 0, programs);
-  add(0, 0, 0, 0, 0);
-  add(BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, 0);
-  add(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_tail_call);
-  code[jump].off = static_cast<int16_t>(code.size() - jump - 1);
-  add(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0);
-  add(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-  return LoadXdp("restore", code.data(), code.size());
 }
 
 class Bench {
@@ -135,7 +96,12 @@ class Bench {
                uint32_t verdict) {
     spec.source_port = 0;
     spec.payload_length = FEEDER_FRAME - 14 - (spec.ipv6 ? 40 : 20) - (spec.protocol == 6 ? 20 : 8);
-    const Bytes frame = Build(spec);
+    return Measure(figure, Build(spec), flows, packets, rounds, verdict);
+  }
+
+  // `flows` 0: the frame as it is, each time.
+  bool Measure(const char* figure, const Bytes& frame, uint32_t flows, uint32_t packets, int rounds,
+               uint32_t verdict) {
     std::vector<double> ours, alone;
     for (int round = 0; round < rounds; round++) {
       Plan(frame, flows);
@@ -156,30 +122,11 @@ class Bench {
     return true;
   }
 
-  // A question is no longer one when it was answered: it is written anew by a program of its own.
-  bool MeasureAnswer(const char* figure, const Bytes& question) {
+  bool MeasureAnswer(const char* figure, Bytes question) {
     const Outcome answer = harness_->Run(Program::kXdp, question);
     if (answer.verdict != XDP_REDIRECT || answer.packet == question) return false;
-    const int programs =
-        bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "programs", sizeof(int), sizeof(int), 1, nullptr);
-    const int restore = LoadRestoreProgram(programs, question);
-    const auto run = [&](int program) {
-      const int slot = 0;
-      if (bpf_map_update_elem(programs, &slot, &program, BPF_ANY) != 0) abort();
-      return Run(restore, question, kRepeat).second;
-    };
-    if (restore < 0) return false;
-    std::vector<double> ours, alone;
-    for (int round = 0; round < kRounds; round++) {
-      ours.push_back(run(harness_->program(Program::kXdp)));
-      alone.push_back(run(empty()));
-    }
-    close(restore);
-    close(programs);
-    const double taken_off = Summary(alone).best - floor_.best;
-    const Sample sample = Summary(ours);
-    Print(figure, {sample.best - taken_off, sample.median - taken_off});
-    return true;
+    question.resize(FEEDER_FRAME);  // padded, as on a wire
+    return Measure(figure, question, 0, kRepeat, kRounds, kRedirect);
   }
 
   bool MeasureAnswers() {
@@ -203,7 +150,7 @@ class Bench {
 
   void Plan(const Bytes& frame, uint32_t flows) {
     feeder_plan plan{};
-    memcpy(plan.frame, frame.data(), sizeof(plan.frame));
+    std::copy_n(frame.begin(), sizeof(plan.frame), plan.frame);
     plan.flows = flows;
     plan.stride = kFarStride;
     const uint32_t zero = 0;

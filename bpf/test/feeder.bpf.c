@@ -44,6 +44,7 @@ static __always_inline struct feeder_plan* fill(struct xdp_md* context) {
   struct feeder_plan* todo = bpf_map_lookup_elem(&plan, &zero);
   if (!todo || data + FEEDER_FRAME > end) return NULL;
   __builtin_memcpy(data, todo->frame, FEEDER_FRAME);
+  if (todo->flows == 0) return todo;
   const __u32 flow = todo->next & (todo->flows - 1);
   todo->next += todo->stride;
   const __be16 high = bpf_htons(flow >> 14);

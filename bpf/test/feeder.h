@@ -14,7 +14,7 @@
 struct feeder_plan {
   __u8 frame[FEEDER_FRAME];
   __u32 ifindex;  // where frames leave
-  __u32 flows;    // so many different ones: a power of two
+  __u32 flows;    // so many different ones: a power of two; 0: the frame as it is, over and over
   __u32 stride;   // from one to the next: odd; large ones defeat the processor's foresight
   __u32 next;
 };

@@ -1,8 +1,6 @@
 // Random traffic and configuration through a program and through the model: same verdict, same
 // bytes, same counters.
 #include <gtest/gtest.h>
-#include <net/if.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -11,8 +9,8 @@
 #include <vector>
 
 #include "bpf/test/harness.h"
+#include "bpf/test/loaded_test.h"
 #include "bpf/test/model.h"
-#include "bpf/test/network.h"
 #include "services/base/rng/rng.h"
 
 namespace portolan::bpf {
@@ -27,18 +25,11 @@ constexpr int kTcRedirect = 7;
 // Program, IPv6?, seed.
 using Case = std::tuple<Program, bool, uint64_t>;
 
-class ModelTest : public testing::TestWithParam<Case> {
+class ModelTest : public LoadedTest<Case> {
  protected:
-  static void SetUpTestSuite() {
-    if (geteuid() == 0) network_ = EnterTestNetwork();
-  }
   void SetUp() override {
-    if (geteuid() != 0) GTEST_SKIP() << "needs root to load BPF programs";
-    ASSERT_TRUE(network_) << "cannot make a network namespace";
-    auto harness = Harness::Load({.flows = 1 << 17});
-    ASSERT_TRUE(harness.ok()) << harness.status();
-    harness_ = *std::move(harness);
-    harness_->set_ifindex(if_nametoindex("t0"));
+    Load({.flows = 1 << 17});
+    if (harness_ == nullptr) return;
     portolan_settings settings = harness_->settings();
     settings.flags = PORTOLAN_SETTING_KEEP_ROUTES;
     settings.tick_shift = 31;  // time stands still
@@ -189,12 +180,8 @@ class ModelTest : public testing::TestWithParam<Case> {
   }
 
   Rng rng_{std::get<2>(GetParam())};
-  std::unique_ptr<Harness> harness_;
   std::unique_ptr<Model> model_;
-  static bool network_;
 };
-
-bool ModelTest::network_ = false;
 
 INSTANTIATE_TEST_SUITE_P(All, ModelTest,
                          testing::Combine(testing::Values(Program::kXdp, Program::kTc),

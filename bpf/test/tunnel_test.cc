@@ -1,13 +1,12 @@
 // The end of a tunnel, in tc: what is opened, and what is not ours to open.
 #include <gtest/gtest.h>
-#include <net/if.h>
-#include <unistd.h>
 
 #include <memory>
 #include <string>
 #include <tuple>
 
 #include "bpf/test/harness.h"
+#include "bpf/test/loaded_test.h"
 #include "bpf/test/network.h"
 
 namespace portolan::bpf {
@@ -20,18 +19,11 @@ constexpr int kShot = 2;
 // The families of the outer and of the inner header: IPv6?
 using Families = std::tuple<bool, bool>;
 
-class TunnelTest : public testing::TestWithParam<Families> {
+class TunnelTest : public LoadedTest<Families> {
  protected:
-  static void SetUpTestSuite() {
-    if (geteuid() == 0) network_ = EnterTestNetwork();
-  }
   void SetUp() override {
-    if (geteuid() != 0) GTEST_SKIP() << "needs root to load BPF programs";
-    ASSERT_TRUE(network_) << "cannot make a network namespace";
-    auto harness = Harness::Load({});
-    ASSERT_TRUE(harness.ok()) << harness.status();
-    harness_ = *std::move(harness);
-    harness_->set_ifindex(if_nametoindex("t0"));
+    Load({});
+    if (harness_ == nullptr) return;
     harness_->OpenTunnelsFrom(outer_ipv6(), {Balancer(), outer_ipv6() ? 64u : 24u});
   }
   static bool outer_ipv6() { return std::get<0>(GetParam()); }
@@ -63,12 +55,7 @@ class TunnelTest : public testing::TestWithParam<Families> {
     }
     EXPECT_EQ(harness_->Counter("answers", PORTOLAN_ANSWER_OPENED).packets, 0u);
   }
-
-  std::unique_ptr<Harness> harness_;
-  static bool network_;
 };
-
-bool TunnelTest::network_ = false;
 
 INSTANTIATE_TEST_SUITE_P(All, TunnelTest, testing::Combine(testing::Bool(), testing::Bool()),
                          [](const auto& info) {
