@@ -87,9 +87,10 @@ static __always_inline bool write_error(void* data, void* end, const struct pack
   return true;
 }
 
-// False, with nothing written: as above.
+// `hops`: one less to live when the packet is sent by us. False, with nothing written: as above.
 static __always_inline bool translate4(void* data, void* end, const struct packet* packet,
-                                       enum packet_kind kind, const struct rewrite* rewrite) {
+                                       enum packet_kind kind, const struct rewrite* rewrite,
+                                       __u8 hops) {
   struct iphdr* ip = data + (packet->l3_offset & 0x1f);
   if ((void*)(ip + 1) > end) return false;
   const __be32 source =
@@ -102,12 +103,14 @@ static __always_inline bool translate4(void* data, void* end, const struct packe
   }
   ip->saddr = source;
   ip->daddr = rewrite->daddr[0];
-  ip->check = csum_apply(ip->check, diff);
+  ip->check = csum_apply(ip->check, diff + csum_diff(bpf_htons(hops << 8), 0));
+  ip->ttl -= hops;
   return true;
 }
 
 static __always_inline bool translate6(void* data, void* end, const struct packet* packet,
-                                       enum packet_kind kind, const struct rewrite* rewrite) {
+                                       enum packet_kind kind, const struct rewrite* rewrite,
+                                       __u8 hops) {
   struct ipv6hdr* ip = data + (packet->l3_offset & 0x1f);
   if ((void*)(ip + 1) > end) return false;
   const bool keeps_source = kind == PACKET_ERROR && !hides_source(rewrite);
@@ -120,10 +123,11 @@ static __always_inline bool translate6(void* data, void* end, const struct packe
   }
   if (!keeps_source) __builtin_memcpy(ip->saddr, rewrite->saddr, sizeof(ip->saddr));
   __builtin_memcpy(ip->daddr, rewrite->daddr, sizeof(ip->daddr));
+  ip->hop_limit -= hops;
   return true;
 }
 
-// One hop less to live.
+// One hop less to live, for a packet that is not translated.
 static __always_inline bool count_down(void* data, void* end, const bool v6) {
   if (v6) {
     struct ipv6hdr* ip = data + ETH_LEN;
@@ -168,7 +172,7 @@ static __always_inline int send(struct xdp_md* context, struct scratch* know, co
   const struct route* route = &know->route;
   void* data = (void*)(long)context->data;
   void* end = (void*)(long)context->data_end;
-  if (!count_down(data, end, v6)) return drop(know, v6);
+  if (rewrite->delivery != DELIVER_TRANSLATED && !count_down(data, end, v6)) return drop(know, v6);
   bool outer_v6 = v6;
   if (rewrite->delivery == DELIVER_TUNNEL) {
     outer_v6 = rewrite->outer_v6;
@@ -202,8 +206,9 @@ static __always_inline int deliver(struct xdp_md* context, struct scratch* know,
   const struct packet* packet = &know->packet;
   const struct rewrite* rewrite = &know->rewrite;
   if (rewrite->delivery == DELIVER_TRANSLATED) {
-    const bool done = v6 ? translate6(data, end, packet, kind, rewrite)
-                         : translate4(data, end, packet, kind, rewrite);
+    const __u8 hops = know->route.sends;
+    const bool done = v6 ? translate6(data, end, packet, kind, rewrite, hops)
+                         : translate4(data, end, packet, kind, rewrite, hops);
     if (!done) return XDP_PASS;
   }
   return know->route.sends ? send(context, know, v6) : XDP_PASS;
