@@ -43,6 +43,8 @@ class Context {
 
  private:
   friend class Tree;
+  friend std::vector<std::string> IncompatibleChanges(const Context& released,
+                                                      const Context& current);
   explicit Context(std::vector<ModuleText> modules) : modules_(std::move(modules)) {}
   absl::Status Load();
 
