@@ -43,6 +43,7 @@ class Context {
 
  private:
   friend class Tree;
+  friend std::string ReferenceOf(const Context& context, absl::string_view module);
   friend std::vector<std::string> IncompatibleChanges(const Context& released,
                                                       const Context& current);
   explicit Context(std::vector<ModuleText> modules) : modules_(std::move(modules)) {}
