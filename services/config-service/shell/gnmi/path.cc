@@ -134,23 +134,22 @@ absl::StatusOr<std::string> ToDocument(const ::gnmi::Path& prefix, const ::gnmi:
                                        const ::gnmi::TypedValue& value) {
   RETURN_IF_ERROR(ToXPath(prefix, path).status());
   if (HasWildcard(prefix, path)) return BadPath(path, "what is written has no wildcard");
-  absl::StatusOr<json> document = ValueOf(value);
-  if (!document.ok()) return BadPath(path, std::string(document.status().message()));
+  absl::StatusOr<json> given = ValueOf(value);
+  if (!given.ok()) return BadPath(path, std::string(given.status().message()));
+  json document = *std::move(given);
   const std::vector<PathElem> elements = ElementsOf(prefix, path);
   for (auto it = elements.rbegin(); it != elements.rend(); ++it) {
     if (!it->key().empty()) {
-      if (!document->is_object()) {
-        return BadPath(path, "the value of a list entry is an object");
-      }
-      for (const auto& [key, text] : it->key()) {
-        (*document)[key] = text;
-      }
-      *document = json::array({*std::move(document)});
+      if (!document.is_object()) return BadPath(path, "the value of a list entry is an object");
+      for (const auto& [key, text] : it->key()) document[key] = text;
+      document = json::array({document});
     }
-    *document = json{{it->name(), *std::move(document)}};
+    json parent = json::object();
+    parent[it->name()] = std::move(document);
+    document = std::move(parent);
   }
-  if (!document->is_object()) return BadPath(path, "the value of everything is an object");
-  return document->dump();
+  if (!document.is_object()) return BadPath(path, "the value of everything is an object");
+  return document.dump();
 }
 
 ::gnmi::Path PathOf(yang::Node node) {
