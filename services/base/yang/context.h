@@ -43,6 +43,9 @@ class Context {
 
  private:
   friend class Tree;
+  friend std::string ReferenceOf(const Context& context, absl::string_view module);
+  friend std::vector<std::string> IncompatibleChanges(const Context& released,
+                                                      const Context& current);
   explicit Context(std::vector<ModuleText> modules) : modules_(std::move(modules)) {}
   absl::Status Load();
 

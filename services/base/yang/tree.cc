@@ -108,6 +108,15 @@ std::string Node::value() const {
 
 bool Node::is_default() const { return (node_->flags & LYD_DEFAULT) != 0; }
 std::string Node::path() const { return PathOf(node_); }
+
+std::string Node::ToJson() const {
+  char* text = nullptr;
+  lyd_print_mem(&text, node_, LYD_JSON, LYD_PRINT_WD_ALL | LYD_PRINT_SHRINK);
+  const std::string json = text == nullptr ? "{}" : text;
+  std::free(text);
+  return json;
+}
+
 bool Node::is_key() const { return lysc_is_key(node_->schema); }
 Deny Node::deny() const { return DenyOf(node_->schema); }
 
@@ -309,6 +318,18 @@ absl::StatusOr<Tree> Tree::Select(const std::string& xpath) const {
     }
   }
   return selected;
+}
+
+absl::StatusOr<std::vector<Node>> Tree::Find(const std::string& xpath) const {
+  NodeSet found;
+  if (FindNodes(root_, xpath, &found) != LY_SUCCESS) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the path ", xpath, ": ", Errors().front().message));
+  }
+  TakeErrors(context_->ctx_, root_);  // warnings
+  std::vector<Node> nodes;
+  for (uint32_t i = 0; i < found->count; ++i) nodes.push_back(Node(found->dnodes[i]));
+  return nodes;
 }
 
 std::string Tree::Print(Format format, Defaults defaults) const {

@@ -51,6 +51,9 @@ class Node {
   bool is_default() const;
   // With key predicates.
   std::string path() const;
+  // An object of RFC 7951 with this node alone, what holds by default in it: {"module:name": ...};
+  // an entry of a list or leaf-list is an array of one.
+  std::string ToJson() const;
   // Of a list entry.
   bool is_key() const;
   Deny deny() const;
@@ -124,6 +127,8 @@ class Tree {
   // With indentation and a final line break; of nothing: "{}\n" or "".
   std::string Print(Format format, Defaults defaults) const;
 
+  // What `xpath` selects, in the order of the tree. INVALID_ARGUMENT: bad expression.
+  absl::StatusOr<std::vector<Node>> Find(const std::string& xpath) const;
   // The first of the top nodes, or none.
   Node first() const { return Node(root_); }
   // The top node of that name, or none.

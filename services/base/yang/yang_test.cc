@@ -166,6 +166,19 @@ TEST(Tree, PathOfAFindingKeepsQuotesOfKeys) {
   EXPECT_EQ(findings[0].expected, "Width of the shelf.");
 }
 
+TEST(Tree, DeprecatedLeavesAreTakenAndValidatedAsOthers) {
+  const auto context =
+      Context::FromTexts({{"m", R"(module m { yang-version 1.1; namespace "urn:m"; prefix m;
+          leaf old { type uint8; status deprecated; } })"}});
+  ASSERT_TRUE(context.ok()) << context.status();
+  std::vector<Finding> findings;
+  auto tree = Tree::Parse(*context, R"({"m:old": 7})", Format::kJson, &findings);
+  ASSERT_TRUE(tree.has_value());
+  EXPECT_THAT(tree->Validate(), IsEmpty());
+  EXPECT_EQ(tree->Top("m", "old").value(), "7");
+  EXPECT_FALSE(Tree::Parse(*context, R"({"m:old": 700})", Format::kJson, &findings).has_value());
+}
+
 TEST(Tree, FillsDefaultsInAndTellsThemApart) {
   Tree tree(Shop());
   EXPECT_THAT(tree.Validate(), IsEmpty());

@@ -16,6 +16,7 @@ bool IsTrue(yang::Node parent, absl::string_view leaf, absl::string_view value, 
 
 std::vector<std::string> Values(const std::vector<yang::Node>& nodes) {
   std::vector<std::string> values;
+  values.reserve(nodes.size());
   for (const yang::Node& node : nodes) values.push_back(node.value());
   return values;
 }

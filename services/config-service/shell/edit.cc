@@ -19,6 +19,8 @@ std::string OperationOf(const Edit& edit) {
   switch (edit.kind) {
     case Edit::Kind::kMerge:
       return "merge";
+    case Edit::Kind::kMake:
+      return "set";
     case Edit::Kind::kDelete:
       return "delete";
     case Edit::Kind::kLoadFile:

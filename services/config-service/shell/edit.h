@@ -11,6 +11,7 @@
 #include "services/config-service/core/engine.h"
 #include "services/config-service/shell/commit.h"
 #include "services/config-service/shell/configuration.h"
+#include "services/config-service/shell/model.h"
 
 namespace portolan::config {
 
@@ -22,6 +23,7 @@ struct Edit {
     kLoadFile,  // `source`
     kRollback,  // to `revision`
     kDraft,     // `draft` instead of everything
+    kMake,      // what `make` makes of what runs then
     kKeep,      // running as it is: a confirmation
   };
   uint64_t id = 0;
@@ -34,6 +36,7 @@ struct Edit {
   std::string path;
   std::string source;
   std::optional<Draft> draft;
+  std::function<Edited(const Configuration& running)> make;  // on the worker
   uint64_t revision = 0;
   Claim claim;
   std::optional<TrialRequest> trial;

@@ -83,6 +83,11 @@ Prepared Running::Apply(Edit* edit) const {
       return Recalled(edit->revision);
     case Edit::Kind::kDraft:
       return model_->Validate(*edit->draft);
+    case Edit::Kind::kMake: {
+      Edited edited = edit->make(configuration_);
+      if (!edited.draft.has_value()) return {std::nullopt, std::move(edited.problems)};
+      return model_->Validate(*edited.draft);
+    }
     case Edit::Kind::kKeep:
       return {configuration_, {}};
     case Edit::Kind::kLoadFile:

@@ -55,6 +55,7 @@ ConfigService::ConfigService(const process::Context& context, Options options,
                        ConfigRpc::EditReply reply) {
                   PostToLoop([this, request, keep, reply] { OnTrial(request, keep, reply); });
                 }}),
+      gnmi_(model, BackendOfGnmi(), context.clock),
       startup_(files_.get(), context.state_dir),
       datastores_(model, this, &locks_, &startup_),
       yang_context_(model->context()),
@@ -75,11 +76,40 @@ void ConfigService::PostToLoop(std::function<void()> callback) {
   });
 }
 
+void ConfigService::TakeEffect() {
+  access_.Load(running_.configuration().rest());
+  gnmi_.Apply(running_.configuration());
+}
+
+GnmiService::Backend ConfigService::BackendOfGnmi() {
+  return {.read =
+              [this](GnmiStreams::Job job) {
+                PostToLoop([this, job = std::move(job)] {
+                  worker_->Run([this, job] { job(running_.configuration(), running_.revision()); });
+                });
+              },
+          .commit =
+              [this](Edit edit) {
+                // std::function wants copies; the edit is moved out once.
+                PostToLoop([this, shared = std::make_shared<Edit>(std::move(edit))] {
+                  Enqueue(std::move(*shared));
+                });
+              },
+          .after =
+              [this](absl::Duration delay, std::function<void()> callback) {
+                PostToLoop([this, delay, callback = std::move(callback)] {
+                  context_.loop->RunAfter(delay, [alive = std::weak_ptr<bool>(alive_), callback] {
+                    if (alive.lock() != nullptr) callback();
+                  });
+                });
+              }};
+}
+
 // ---- start ----
 
 absl::StatusOr<bool> ConfigService::Restore() {
   ASSIGN_OR_RETURN(std::optional<Restored> restored, running_.Restore());
-  access_.Load(running_.configuration().rest());
+  TakeEffect();
   for (const std::string& reason : running_.journal().damaged()) {
     context_.log->Warning("a commit of the history cannot be read", {{"reason", reason}});
   }
@@ -103,7 +133,7 @@ std::vector<Problem> ConfigService::CommitAtStart(Edit* edit, Prepared prepared)
                      context_.clock->Now());
   if (const auto* write = std::get_if<WriteJournal>(&effects.front()); write != nullptr) {
     const absl::Status status = running_.Persist(edit, *write);
-    access_.Load(running_.configuration().rest());
+    TakeEffect();
     effects = engine_.Handle(JournalWritten{write->id, std::string(status.message())},
                              context_.clock->Now());
   }
@@ -219,7 +249,7 @@ void ConfigService::Execute(std::vector<Effect> effects) {
     if (auto* write = std::get_if<WriteJournal>(&effect); write != nullptr) {
       worker_->Run([this, edit = under_way_.at(write->id).get(), write = std::move(*write)] {
         const absl::Status status = running_.Persist(edit, write);
-        access_.Load(running_.configuration().rest());
+        TakeEffect();
         PostToLoop([this, id = write.id, error = std::string(status.message())] {
           Execute(engine_.Handle(JournalWritten{id, error}, context_.clock->Now()));
         });

@@ -26,6 +26,7 @@
 #include "services/config-service/shell/datastores.h"
 #include "services/config-service/shell/edit.h"
 #include "services/config-service/shell/files.h"
+#include "services/config-service/shell/gnmi/service.h"
 #include "services/config-service/shell/locks.h"
 #include "services/config-service/shell/model.h"
 #include "services/config-service/shell/operational.h"
@@ -50,7 +51,7 @@ class ConfigService : public process::Service, private RunningStore {
                 std::shared_ptr<const Model> model, std::unique_ptr<Files> files);
   ~ConfigService() override;
 
-  std::vector<grpc::Service*> rpcs() override { return {&rpc_}; }
+  std::vector<grpc::Service*> rpcs() override { return {&rpc_, &gnmi_}; }
 
   // For a NETCONF server, which is gone before this is. After Start().
   Datastores* datastores() { return &datastores_; }
@@ -72,6 +73,10 @@ class ConfigService : public process::Service, private RunningStore {
   std::optional<Copy> Read() override;
   std::optional<Answer> CommitEdit(Edit edit) override;
   void EndSession(uint64_t session) override;
+
+  // Of the worker, or before it is used: what runs now rules our own ways in.
+  void TakeEffect();
+  GnmiService::Backend BackendOfGnmi();
 
   // On the loop's thread.
   Edit FileEdit() const;
@@ -108,6 +113,7 @@ class ConfigService : public process::Service, private RunningStore {
   const std::unique_ptr<Files> files_;
   Publisher publisher_;
   ConfigRpc rpc_;
+  GnmiService gnmi_;
   std::unique_ptr<DirectoryLock> lock_;
   Access access_;  // knows the rules of running_
   Locks locks_;
