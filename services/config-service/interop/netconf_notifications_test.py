@@ -27,6 +27,13 @@ class NotificationsTest(client.NetconfTestCase):
             if message.root[1].tag.rpartition("}")[2] == name:
                 return message
 
+    def end_of(self, session):
+        """What the subscriber hears of the end of that session."""
+        while True:
+            message = self.event(self.session, "netconf-session-end")
+            if message.texts("session-id") == [str(session.id)]:
+                return message
+
     def test_a_commit_is_told_with_who_and_what(self):
         listener = self.open()
         self.assert_ok(self.subscribe(listener))
@@ -40,20 +47,19 @@ class NotificationsTest(client.NetconfTestCase):
     def test_sessions_that_come_and_go_are_told(self):
         self.assert_ok(self.subscribe(self.session))
         other = self.open()
-        start = self.event(self.session, "netconf-session-start")
-        self.assertEqual(start.texts("session-id"), [str(other.id)])
+        while self.event(self.session, "netconf-session-start").texts("session-id") != [str(other.id)]:
+            pass
         other.rpc("<close-session/>")
-        end = self.event(self.session, "netconf-session-end")
-        self.assertEqual(end.texts("termination-reason"), ["closed"])
+        self.assertEqual(self.end_of(other).texts("termination-reason"), ["closed"])
 
     def test_a_session_that_is_lost_or_killed_is_told(self):
         self.assert_ok(self.subscribe(self.session))
         lost, victim = self.open(), self.open()
         lost.close()
-        self.assertEqual(self.event(self.session, "netconf-session-end").texts("termination-reason"), ["dropped"])
+        self.assertEqual(self.end_of(lost).texts("termination-reason"), ["dropped"])
         killer = self.open()
         self.assert_ok(killer.rpc(f"<kill-session><session-id>{victim.id}</session-id></kill-session>"))
-        end = self.event(self.session, "netconf-session-end")
+        end = self.end_of(victim)
         self.assertEqual(end.texts("termination-reason"), ["killed"])
         self.assertEqual(end.texts("killed-by"), [str(killer.id)])
 
