@@ -3,14 +3,14 @@
 
 #include <CLI/CLI.hpp>
 
-#include "services/config-service/shell/service.h"
+#include "services/config-service/shell/netconf/service.h"
 
 int main(int argc, char** argv) {
   portolan::config::Options options;
   return portolan::process::Main(
       argc, argv, "config-service",
       [&](const portolan::process::Context& context) {
-        return portolan::config::NewConfigService(context, options);
+        return portolan::config::NewNetconfService(context, options);
       },
       [&](CLI::App& app) {
         app.add_option("--config", options.file, "YANG instance data, JSON or XML");

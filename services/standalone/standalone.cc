@@ -14,7 +14,7 @@
 #include "services/base/status/status_macros.h"
 #include "services/base/wire/server.h"
 #include "services/bgp-exporter/shell/service.h"
-#include "services/config-service/shell/service.h"
+#include "services/config-service/shell/netconf/service.h"
 #include "services/datapath-loader/shell/service.h"
 #include "services/ipam-service/shell/leading_service.h"
 #include "services/l2-announcer/shell/service.h"
@@ -79,7 +79,7 @@ absl::Status RunUntilStopped(const Options& options) {
     rpcs.push_back(ipam_rpc.get());
     config_stage = std::make_unique<Stage>("config", base);
     RETURN_IF_ERROR(config_stage->Create([&](const Context& context) {
-      return config::NewConfigService(context, {.file = options.config_file});
+      return config::NewNetconfService(context, {.file = options.config_file});
     }));
     for (grpc::Service* rpc : config_stage->service()->rpcs()) rpcs.push_back(rpc);
   }

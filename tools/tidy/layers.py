@@ -42,10 +42,10 @@ LAYERS = (
 BUILD_SUPPORT = "tools/bazel"
 
 # Rooms of base that are I/O, time or threads: no core may reach them, on any path.
-IMPURE_BASE = ("clock", "log", "loop", "process", "store", "wire", "yang")
+IMPURE_BASE = ("clock", "log", "loop", "netconf", "process", "store", "wire", "yang")
 
 # Third-party libraries that a core may not reach, on any path.
-IMPURE_LIBRARIES = ("bpf", "dl", "grpc", "grpc_reflection", "nlohmann_json", "prometheus", "protobuf", "sqlite3", "uv", "yang")
+IMPURE_LIBRARIES = ("bpf", "dl", "grpc", "grpc_reflection", "netconf2", "nlohmann_json", "prometheus", "protobuf", "sqlite3", "uv", "yang")
 
 # Libraries with one home each: packages (patterns) whose targets may name them directly, tests included.
 LIBRARY_HOMES = {
@@ -61,10 +61,11 @@ LIBRARY_HOMES = {
         r"plugins/health_checks/grpc",
         r"tools/portolan(/.*)?",
     ),
+    "netconf2": (r"services/base/netconf",),
     "prometheus": (r"services/base/metrics",),
     "sqlite3": (r"services/base/store",),
     "uv": (r"services/base/loop",),
-    "yang": (r"services/base/yang",),
+    "yang": (r"services/base/yang", r"services/base/netconf"),
 }
 
 # How the source files of those libraries begin.
@@ -73,7 +74,9 @@ LIBRARY_HEADERS = {
     "google/protobuf/": "protobuf",
     "grpc/": "grpc",
     "grpcpp/": "grpc",
+    "libssh/": "netconf2",
     "libyang/": "yang",
+    "nc_server.h": "netconf2",
     "CivetServer.h": "prometheus",
     "nlohmann/": "nlohmann_json",
     "prometheus/": "prometheus",

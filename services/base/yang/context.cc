@@ -2,6 +2,7 @@
 
 #include <libyang/libyang.h>
 
+#include <cstdlib>
 #include <mutex>
 #include <utility>
 
@@ -40,7 +41,12 @@ absl::Status Context::Load() {
   }
   ly_ctx_set_module_imp_clb(ctx_, &Import, &modules_);
   for (const ModuleText& module : modules_) {
-    if (ly_ctx_load_module(ctx_, module.name.c_str(), nullptr, nullptr) != nullptr) continue;
+    if (module.imported_only) continue;
+    std::vector<const char*> features;
+    for (const std::string& feature : module.features) features.push_back(feature.c_str());
+    features.push_back(nullptr);
+    if (ly_ctx_load_module(ctx_, module.name.c_str(), nullptr, features.data()) != nullptr)
+      continue;
     std::string reasons;
     for (const ly_err_item* e = ly_err_first(ctx_); e != nullptr; e = e->next) {
       if (e->level != LY_LLERR) continue;
@@ -59,6 +65,32 @@ absl::StatusOr<std::shared_ptr<const Context>> Context::FromTexts(std::vector<Mo
 }
 
 Context::~Context() { ly_ctx_destroy(ctx_); }
+
+std::vector<Context::ModuleInfo> Context::Modules() const {
+  std::vector<ModuleInfo> modules;
+  uint32_t index = 0;
+  while (const lys_module* module = ly_ctx_get_module_iter(ctx_, &index)) {
+    modules.push_back({module->name, module->revision == nullptr ? "" : module->revision,
+                       module->ns, module->implemented != 0});
+  }
+  return modules;
+}
+
+std::optional<std::string> Context::Source(const std::string& module,
+                                           const std::string& revision) const {
+  const lys_module* found = revision.empty()
+                                ? ly_ctx_get_module_latest(ctx_, module.c_str())
+                                : ly_ctx_get_module(ctx_, module.c_str(), revision.c_str());
+  if (found == nullptr) return std::nullopt;
+  for (const ModuleText& text : modules_) {
+    if (text.name == module) return text.text;
+  }
+  char* text = nullptr;
+  lys_print_mem(&text, found, LYS_OUT_YANG, 0);
+  std::string result = text == nullptr ? "" : text;
+  std::free(text);
+  return result;
+}
 
 std::string Context::Revision(absl::string_view module) const {
   const lys_module* found = ly_ctx_get_module_implemented(ctx_, std::string(module).c_str());

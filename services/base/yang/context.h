@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ namespace portolan::yang {
 struct ModuleText {
   std::string name;  // "portolan-ipam"
   std::string text;  // YANG source
+  std::vector<std::string> features = {};
+  bool imported_only = false;  // others may import it; it is not implemented itself
 };
 
 class Context {
@@ -34,6 +37,20 @@ class Context {
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
+
+  // Every module that is implemented, and every one that those import.
+  struct ModuleInfo {
+    std::string name;
+    std::string revision;  // may be empty
+    std::string xml_namespace;
+    bool implemented = false;
+  };
+  std::vector<ModuleInfo> Modules() const;
+  // YANG source; `revision` empty: the newest. Nothing: there is no such module.
+  std::optional<std::string> Source(const std::string& module, const std::string& revision) const;
+
+  // For base rooms over libraries that speak libyang themselves.
+  ly_ctx* handle() const { return ctx_; }
 
   // "2026-11-24"; empty: no such module, or it has none.
   std::string Revision(absl::string_view module) const;

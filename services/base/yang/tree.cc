@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "services/base/yang/json_text.h"
 #include "services/base/yang/libyang_errors.h"
 #include "services/base/yang/opaque_node.h"
@@ -66,6 +67,10 @@ void FindAttributes(const lyd_node* siblings, std::vector<Finding>* findings) {
     }
   }
 }
+
+// In the order of Defaults.
+constexpr uint32_t kPrintOptions[] = {LYD_PRINT_WD_EXPLICIT, LYD_PRINT_WD_ALL, LYD_PRINT_WD_TRIM,
+                                      LYD_PRINT_WD_ALL_TAG};
 
 // Mostly the first character tells that it is another one.
 bool IsNamed(const lyd_node* node, absl::string_view name) {
@@ -148,6 +153,12 @@ std::vector<Node> Node::Children(absl::string_view name) const {
 
 Tree::Tree(std::shared_ptr<const Context> context) : context_(std::move(context)) {}
 Tree::~Tree() { lyd_free_all(root_); }
+
+Tree Tree::Adopt(std::shared_ptr<const Context> context, lyd_node* root) {
+  Tree tree(std::move(context));
+  tree.root_ = root;
+  return tree;
+}
 
 Tree::Tree(Tree&& other) noexcept
     : context_(other.context_), root_(std::exchange(other.root_, nullptr)) {}
@@ -335,10 +346,15 @@ absl::StatusOr<std::vector<Node>> Tree::Find(const std::string& xpath) const {
 std::string Tree::Print(Format format, Defaults defaults) const {
   char* text = nullptr;
   lyd_print_mem(&text, root_, format == Format::kXml ? LYD_XML : LYD_JSON,
-                LYD_PRINT_WITHSIBLINGS |
-                    (defaults == Defaults::kAll ? LYD_PRINT_WD_ALL : LYD_PRINT_WD_EXPLICIT));
+                LYD_PRINT_WITHSIBLINGS | kPrintOptions[static_cast<size_t>(defaults)]);
   std::string result = text == nullptr ? "" : text;
   std::free(text);
+  // libyang names the module where RFC 6243, section 6, has a namespace of its own.
+  if (defaults == Defaults::kTagged) {
+    absl::StrReplaceAll({{"xmlns:ncwd=\"urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults\"",
+                          "xmlns:ncwd=\"urn:ietf:params:xml:ns:netconf:default:1.0\""}},
+                        &result);
+  }
   return result == "{\n\n}\n" ? "{}\n" : result;
 }
 

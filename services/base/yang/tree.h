@@ -35,12 +35,17 @@ enum class Format : uint8_t {
 enum class Defaults : uint8_t {
   kExplicit,  // what was given, RFC 6243 section 3.3
   kAll,       // and what holds by default, section 3.1
+  kTrim,      // without what is as by default, section 3.2
+  kTagged,    // as kAll, what is as by default with an attribute, section 3.4; XML only
 };
 
 // A data node, or none. Copies are cheap.
 class Node {
  public:
   Node() = default;
+  // For base rooms over libraries that speak libyang themselves.
+  static Node Of(const lyd_node* node) { return Node(node); }
+  const lyd_node* handle() const { return node_; }
   explicit operator bool() const { return node_ != nullptr; }
 
   absl::string_view name() const;
@@ -83,6 +88,10 @@ class Tree {
   ~Tree();
   Tree(Tree&& other) noexcept;
   Tree& operator=(Tree&& other) noexcept;
+
+  // For rooms that speak libyang themselves: takes over `root`, the first of its siblings.
+  static Tree Adopt(std::shared_ptr<const Context> context, lyd_node* root);
+  const lyd_node* handle() const { return root_; }
 
   // Syntax, names and types. Strict: what the modules do not know is refused, and so are members
   // or containers that are there twice, attributes, bytes after the end, and an empty text. Does

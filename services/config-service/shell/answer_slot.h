@@ -1,5 +1,5 @@
 // How a thread that may block waits for what a callback brings, if it ever runs: a callback that is
-// dropped ends the wait, too. Thread-safe; one answer.
+// dropped ends the wait, too, and so does the end of all waits. Thread-safe; one answer.
 #pragma once
 
 #include <memory>
@@ -11,45 +11,68 @@
 
 namespace portolan::config {
 
+// Those who wait for one service.
+class Waiters {
+ public:
+  // Nobody waits any more, now or later.
+  void End() {
+    absl::MutexLock lock(&mutex_);
+    ended_ = true;
+  }
+
+ private:
+  template <typename T>
+  friend class AnswerSlot;
+  absl::Mutex mutex_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
 template <typename T>
 class AnswerSlot {
+ private:
+  struct State {
+    std::shared_ptr<Waiters> waiters;
+    std::optional<T> answer;
+    bool gone = false;
+    bool IsOver() const { return gone || waiters->ended_; }
+  };
+
  public:
   // Whoever brings the answer holds it.
   class Giver {
    public:
-    explicit Giver(AnswerSlot* slot) : slot_(slot) {}
-    ~Giver() { slot_->Finish(std::nullopt); }
+    explicit Giver(std::shared_ptr<State> state) : state_(std::move(state)) {}
+    ~Giver() {
+      absl::MutexLock lock(&state_->waiters->mutex_);
+      state_->gone = true;
+    }
     Giver(const Giver&) = delete;
     Giver& operator=(const Giver&) = delete;
-    void Give(T answer) { slot_->Finish(std::move(answer)); }
+    void Give(T answer) {
+      absl::MutexLock lock(&state_->waiters->mutex_);
+      state_->answer = std::move(answer);
+    }
 
    private:
-    AnswerSlot* const slot_;
+    const std::shared_ptr<State> state_;
   };
 
-  // Once. The slot outlives it: Wait() returns only when it is gone.
-  std::shared_ptr<Giver> NewGiver() { return std::make_shared<Giver>(this); }
+  explicit AnswerSlot(std::shared_ptr<Waiters> waiters) : state_(std::make_shared<State>()) {
+    state_->waiters = std::move(waiters);
+  }
 
-  // Until the giver is gone. Nothing: it went without an answer.
+  // Once.
+  std::shared_ptr<Giver> NewGiver() { return std::make_shared<Giver>(state_); }
+
+  // Until the giver is gone, or all waits end. Nothing: there is no answer.
   std::optional<T> Wait() {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(&gone_));
-    return std::move(answer_);
+    absl::MutexLock lock(&state_->waiters->mutex_);
+    state_->waiters->mutex_.Await(absl::Condition(state_.get(), &State::IsOver));
+    return std::move(state_->answer);
   }
 
  private:
-  void Finish(std::optional<T> answer) {
-    absl::MutexLock lock(&mutex_);
-    if (answer.has_value()) {
-      answer_ = std::move(answer);
-    } else {
-      gone_ = true;
-    }
-  }
-
-  absl::Mutex mutex_;
-  std::optional<T> answer_ ABSL_GUARDED_BY(mutex_);
-  bool gone_ ABSL_GUARDED_BY(mutex_) = false;
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace portolan::config

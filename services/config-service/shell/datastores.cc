@@ -141,6 +141,12 @@ absl::StatusOr<Datastores::Candidate> Datastores::ReadLocked(Datastore source) {
 }
 
 absl::StatusOr<Draft> Datastores::ReadDraft(Datastore source) {
+  if (source == Datastore::kRunning) {
+    // Not under mutex_: a commit of another session holds it for long.
+    std::optional<RunningStore::Copy> copy = running_->Read();
+    if (!copy.has_value()) return absl::UnavailableError("config-service is stopping");
+    return Draft{std::move(copy->configuration)};
+  }
   absl::MutexLock lock(&mutex_);
   ASSIGN_OR_RETURN(Candidate candidate, ReadLocked(source));
   return std::move(candidate.draft);
@@ -165,6 +171,10 @@ RpcErrors Datastores::Edit(uint64_t session, Datastore target, const EditConfig&
   Edited edited =
       model_->ApplyOperations(base->draft, edit.config, edit.format, edit.default_operation);
   if (!edited.draft.has_value()) return ToRpcErrors(edited.problems);
+  if (write_check_) {
+    RpcErrors denied = write_check_(session, base->draft, *edited.draft);
+    if (!denied.empty()) return denied;
+  }
   if (edit.test_option != TestOption::kSet) {
     const std::vector<Problem> problems = ProblemsOf(*model_, *edited.draft);
     if (!problems.empty()) return ToRpcErrors(problems);
@@ -174,7 +184,7 @@ RpcErrors Datastores::Edit(uint64_t session, Datastore target, const EditConfig&
   return {};
 }
 
-RpcErrors Datastores::Store(Draft draft, Datastore target) {
+RpcErrors Datastores::Store(uint64_t session, Draft draft, Datastore target) {
   if (target == Datastore::kStartup) {
     const std::vector<Problem> problems = ProblemsOf(*model_, draft);
     if (!problems.empty()) return ToRpcErrors(problems);
@@ -186,6 +196,10 @@ RpcErrors Datastores::Store(Draft draft, Datastore target) {
   }
   const std::optional<RunningStore::Copy> running = running_->Read();
   if (!running.has_value()) return Stopping();
+  if (write_check_) {
+    const Draft before = candidate_.has_value() ? candidate_->draft : Draft{running->configuration};
+    if (RpcErrors denied = write_check_(session, before, draft); !denied.empty()) return denied;
+  }
   candidate_.emplace(Candidate{std::move(draft), running->revision});
   return {};
 }
@@ -200,7 +214,7 @@ RpcErrors Datastores::Copy(uint64_t session, Datastore source, Datastore target)
   if (RpcErrors refusal = RefusalOf(session, target); !refusal.empty()) return refusal;
   absl::StatusOr<Candidate> copy = ReadLocked(source);
   if (!copy.ok()) return Failed(copy.status());
-  return Store(std::move(copy->draft), target);
+  return Store(session, std::move(copy->draft), target);
 }
 
 RpcErrors Datastores::CopyText(uint64_t session, const std::string& config, yang::Format format,
@@ -210,7 +224,7 @@ RpcErrors Datastores::CopyText(uint64_t session, const std::string& config, yang
   if (RpcErrors refusal = RefusalOf(session, target); !refusal.empty()) return refusal;
   Edited parsed = model_->Parse(config, format);
   if (!parsed.draft.has_value()) return ToRpcErrors(parsed.problems);
-  return Store(*std::move(parsed.draft), target);
+  return Store(session, *std::move(parsed.draft), target);
 }
 
 RpcErrors Datastores::Delete(uint64_t session, Datastore target) {
@@ -264,6 +278,16 @@ RpcErrors Datastores::Commit(uint64_t session, const CommitConfig& commit) {
     edit.kind = config::Edit::Kind::kDraft;
     edit.draft = candidate_->draft;
     edit.base_revision = candidate_->base_revision;
+    // What others put into the candidate counts, too.
+    if (write_check_) {
+      const std::optional<RunningStore::Copy> running = running_->Read();
+      if (!running.has_value()) return Stopping();
+      if (RpcErrors denied =
+              write_check_(session, Draft{running->configuration}, candidate_->draft);
+          !denied.empty()) {
+        return denied;
+      }
+    }
   }
   RpcErrors errors = Send(std::move(edit), session);
   if (errors.empty()) candidate_.reset();

@@ -9,10 +9,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -67,6 +69,12 @@ class Datastores {
   Datastores(std::shared_ptr<const Model> model, RunningStore* running, Locks* locks,
              Startup* startup);
 
+  // Asked before an edit of the candidate and before a commit: may the session turn one tree into
+  // the other? Empty: yes. Set before the first session; it must not call back.
+  using WriteCheck =
+      std::function<RpcErrors(uint64_t session, const Draft& before, const Draft& after)>;
+  void SetWriteCheck(WriteCheck check) { write_check_ = std::move(check); }
+
   // `author` is of all commits of the session.
   void OpenSession(uint64_t session, Author author);
   // Frees its locks, discards a candidate that it had locked, ends its trial.
@@ -102,7 +110,8 @@ class Datastores {
 
   absl::StatusOr<Draft> ReadDraft(Datastore source);
   absl::StatusOr<Candidate> ReadLocked(Datastore source) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  RpcErrors Store(Draft draft, Datastore target) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  RpcErrors Store(uint64_t session, Draft draft, Datastore target)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   RpcErrors RefusalOf(uint64_t session, Datastore target) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   RpcErrors Send(config::Edit edit, uint64_t session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -110,6 +119,7 @@ class Datastores {
   const std::shared_ptr<const Model> model_;
   RunningStore* const running_;
   Locks* const locks_;
+  WriteCheck write_check_;
   absl::Mutex mutex_;
   Startup* const startup_ ABSL_PT_GUARDED_BY(mutex_);
   std::map<uint64_t, Author> sessions_ ABSL_GUARDED_BY(mutex_);

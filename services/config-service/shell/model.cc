@@ -11,7 +11,14 @@ namespace portolan::config {
 absl::StatusOr<std::shared_ptr<const Model>> Model::Create() {
   std::vector<yang::ModuleText> modules;
   for (size_t i = 0; i < api::kYangModuleCount; ++i) {
-    modules.push_back({api::kYangModules[i].name, api::kYangModules[i].text});
+    yang::ModuleText module{api::kYangModules[i].name, api::kYangModules[i].text};
+    module.imported_only = module.name == "ietf-origin" || module.name == "yuma-ncx";
+    if (module.name == "ietf-netconf") {
+      module.features = {"candidate",         "confirmed-commit", "startup",
+                         "rollback-on-error", "validate",         "xpath"};
+    }
+    if (module.name == "ietf-netconf-nmda") module.features = {"with-defaults"};
+    modules.push_back(std::move(module));
   }
   ASSIGN_OR_RETURN(std::shared_ptr<const yang::Context> context,
                    yang::Context::FromTexts(std::move(modules)));

@@ -180,8 +180,7 @@ absl::Status ConfigService::LoadFileAtStart(bool restored) {
 
 absl::Status ConfigService::Start(const process::Upstreams& upstreams) {
   planner_ = std::make_unique<Planner>(upstreams.allocation, kPlanDeadline);
-  operational_ =
-      std::make_unique<Operational>(yang_context_, upstreams.peers, kStateDeadline);
+  operational_ = std::make_unique<Operational>(yang_context_, upstreams.peers, kStateDeadline);
   ASSIGN_OR_RETURN(lock_, DirectoryLock::Take(context_.state_dir));
   ASSIGN_OR_RETURN(bool restored, Restore());
   if (!restored) {
@@ -297,6 +296,9 @@ void ConfigService::FinishEdit(Answer answer) {
   if (!edit->dry_run) LogEdit(*edit, answer);
   if (edit->kind == Edit::Kind::kLoadFile) ReportFile(answer.problems);
   if (!edit->dry_run) locks_.EndCommit(engine_.trial());
+  if (!edit->dry_run && answer.problems.empty() && observer_) {
+    observer_(*edit, answer, engine_.trial());
+  }
   if (edit->done) edit->done(*edit, answer);
   edit->done = nullptr;
   if (!edit->dry_run) {
@@ -415,7 +417,7 @@ void ConfigService::ReportFile(const std::vector<Problem>& problems) {
 // ---- for the datastores ----
 
 std::optional<RunningStore::Copy> ConfigService::Read() {
-  AnswerSlot<Copy> slot;
+  AnswerSlot<Copy> slot(waiters_);
   worker_->Run([this, giver = slot.NewGiver()] {
     giver->Give({running_.configuration(), running_.revision()});
   });
@@ -423,7 +425,7 @@ std::optional<RunningStore::Copy> ConfigService::Read() {
 }
 
 std::optional<Answer> ConfigService::CommitEdit(Edit edit) {
-  AnswerSlot<Answer> slot;
+  AnswerSlot<Answer> slot(waiters_);
   edit.done = [giver = slot.NewGiver()](const Edit&, const Answer& answer) { giver->Give(answer); };
   // std::function wants copies; the edit is moved out once.
   PostToLoop(
@@ -452,8 +454,8 @@ void ConfigService::OnGetState(const v1alpha1::GetRequest& request, ConfigRpc::G
 void ConfigService::OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply) {
   if (request.state()) return OnGetState(request, std::move(reply));
   worker_->Run([this, request, reply] {
-    absl::StatusOr<std::string> data = running_.Print(
-        request.path(), FormatOf(request), request.secrets());
+    absl::StatusOr<std::string> data =
+        running_.Print(request.path(), FormatOf(request), request.secrets());
     if (!data.ok()) return reply->Send(data.status(), {});
     v1alpha1::GetResponse response;
     response.set_revision(running_.revision());

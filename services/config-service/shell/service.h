@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +24,7 @@
 #include "services/base/process/service.h"
 #include "services/config-service/core/engine.h"
 #include "services/config-service/shell/access.h"
+#include "services/config-service/shell/answer_slot.h"
 #include "services/config-service/shell/datastores.h"
 #include "services/config-service/shell/edit.h"
 #include "services/config-service/shell/files.h"
@@ -57,6 +59,14 @@ class ConfigService : public process::Service, private RunningStore {
   Datastores* datastores() { return &datastores_; }
   const Operational* operational() const { return operational_.get(); }
   Access* access() { return &access_; }
+  // Who waits in the datastores, or comes later, hears that the service is stopping: so that the
+  // loop's thread can wait for the threads of a NETCONF server.
+  void EndWaits() { waiters_->End(); }
+
+  // Each commit that is in force, and the trial that runs since; on the loop's thread.
+  using Observer = std::function<void(const Edit& edit, const Answer& answer,
+                                      const std::optional<Trial>& trial)>;
+  void Observe(Observer observer) { observer_ = std::move(observer); }
 
   // Takes the state directory, restores the journal, or else begins with startup; loads the file
   // when its content is not what was loaded last, publishes. A bad file stops the start only when
@@ -116,6 +126,7 @@ class ConfigService : public process::Service, private RunningStore {
   GnmiService gnmi_;
   std::unique_ptr<DirectoryLock> lock_;
   Access access_;  // knows the rules of running_
+  const std::shared_ptr<Waiters> waiters_ = std::make_shared<Waiters>();
   Locks locks_;
   Startup startup_;  // of Start(), then of the datastores
   Datastores datastores_;
@@ -128,6 +139,7 @@ class ConfigService : public process::Service, private RunningStore {
   std::map<uint64_t, std::unique_ptr<Edit>> under_way_;  // by id: checks, and at most one commit
   bool committing_ = false;
   Loop::TimerId wake_up_ = 0;  // 0: none
+  Observer observer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
   // Of the worker (of Start() before that). An edit under way passes between the threads with the

@@ -1,0 +1,77 @@
+#include "services/base/netconf/rpc.h"
+
+#include <cstdlib>
+#include <string>
+
+namespace portolan::netconf {
+namespace {
+
+lyd_node* Element(const ly_ctx* context, const char* name, const std::string& text) {
+  lyd_node* node = nullptr;
+  lyd_new_opaq2(nullptr, context, name, text.c_str(), nullptr, NC_NS_BASE, &node);
+  return node;
+}
+
+void Add(lyd_node* parent, const char* name, const std::string& text) {
+  lyd_node* node = Element(LYD_CTX(parent), name, text);
+  if (node != nullptr) lyd_insert_child(parent, node);
+}
+
+// In the order of RFC 6241, section 4.3.
+lyd_node* ToNode(const ly_ctx* context, const Error& error) {
+  lyd_node* node = Element(context, "rpc-error", "");
+  if (node == nullptr) return nullptr;
+  Add(node, "error-type", error.type);
+  Add(node, "error-tag", error.tag);
+  Add(node, "error-severity", "error");
+  if (!error.app_tag.empty()) Add(node, "error-app-tag", error.app_tag);
+  if (!error.path.empty()) Add(node, "error-path", error.path);
+  if (!error.message.empty()) nc_err_set_msg(node, error.message.c_str(), "en");
+  if (error.info.empty()) return node;
+  lyd_node* info = Element(context, "error-info", "");
+  for (const auto& [name, text] : error.info) Add(info, name.c_str(), text);
+  lyd_insert_child(node, info);
+  return node;
+}
+
+}  // namespace
+
+Request ToRequest(const lyd_node* rpc) {
+  Request request;
+  request.module = rpc->schema->module->name;
+  request.operation = rpc->schema->name;
+  request.input = yang::Node::Of(rpc);
+  if (const lyd_node* parent = lyd_parent(rpc); parent != nullptr) {
+    request.parent = yang::Node::Of(parent).path();
+  }
+  return request;
+}
+
+nc_server_reply* ToReply(const lyd_node* rpc, const Reply& reply) {
+  if (!reply.errors.empty()) {
+    nc_server_reply* result = nullptr;
+    for (const Error& error : reply.errors) {
+      lyd_node* node = ToNode(LYD_CTX(rpc), error);
+      if (result == nullptr) {
+        result = nc_server_reply_err(node);
+      } else {
+        nc_server_reply_add_err(result, node);
+      }
+    }
+    return result;
+  }
+  if (reply.kind == Reply::Kind::kOk || reply.kind == Reply::Kind::kClose) {
+    return nc_server_reply_ok();
+  }
+  lyd_node* output = nullptr;
+  if (lyd_dup_single(rpc, nullptr, 0, &output) != LY_SUCCESS) return nullptr;
+  const bool xml = reply.kind == Reply::Kind::kXml;
+  if (lyd_new_any(output, nullptr, "data", reply.data.c_str(), 0,
+                  xml ? LYD_ANYDATA_XML : LYD_ANYDATA_STRING, 1, nullptr) != LY_SUCCESS) {
+    lyd_free_all(output);
+    return nullptr;
+  }
+  return nc_server_reply_data(output, NC_WD_EXPLICIT, NC_PARAMTYPE_FREE);
+}
+
+}  // namespace portolan::netconf

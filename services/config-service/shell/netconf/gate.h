@@ -1,0 +1,38 @@
+// Who may do what over NETCONF: access control (shell/access.h) asked for a session. Thread-safe;
+// costs nothing for root on the UNIX socket.
+#pragma once
+
+#include <memory>
+
+#include "absl/strings/string_view.h"
+#include "services/base/netconf/message.h"
+#include "services/base/yang/tree.h"
+#include "services/config-service/shell/access.h"
+#include "services/config-service/shell/configuration.h"
+#include "services/config-service/shell/rpc_error.h"
+
+namespace portolan::config {
+
+class Gate {
+ public:
+  // `access` is not owned.
+  Gate(std::shared_ptr<const yang::Context> context, Access* access)
+      : context_(std::move(context)), access_(access) {}
+
+  // Empty: yes.
+  RpcErrors MayCall(const netconf::SessionInfo& session, absl::string_view module,
+                    absl::string_view operation);
+  // Removes what the session may not read.
+  void FilterRead(const netconf::SessionInfo& session, yang::Tree* tree);
+  // Empty: the session may turn `before` into `after`.
+  RpcErrors CheckWrite(const netconf::SessionInfo& session, const Draft& before,
+                       const Draft& after);
+  bool MayReceive(const netconf::SessionInfo& session, absl::string_view module,
+                  absl::string_view notification);
+
+ private:
+  const std::shared_ptr<const yang::Context> context_;
+  Access* const access_;
+};
+
+}  // namespace portolan::config

@@ -1,0 +1,75 @@
+// config-service with its NETCONF server: the server lives as long as the service, listens where
+// the configuration says, and follows it without a restart.
+//
+// A process::Service like the one that it wraps. A worker thread opens and closes endpoints, since
+// that may wait; an endpoint that does not come up is the ObjectStatus
+// netconf/NODE/endpoint/NAME and is tried again with the next commit.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/base/netconf/server.h"
+#include "services/base/process/service.h"
+#include "services/config-service/shell/netconf/front.h"
+#include "services/config-service/shell/netconf/gate.h"
+#include "services/config-service/shell/netconf/notices.h"
+#include "services/config-service/shell/netconf/settings.h"
+#include "services/config-service/shell/netconf/state.h"
+#include "services/config-service/shell/netconf/users.h"
+#include "services/config-service/shell/service.h"
+#include "services/config-service/shell/worker.h"
+
+namespace portolan::config {
+
+class NetconfService : public process::Service {
+ public:
+  NetconfService(const process::Context& context, Options options,
+                 std::shared_ptr<const Model> model, std::unique_ptr<Files> files);
+  ~NetconfService() override;
+
+  std::vector<grpc::Service*> rpcs() override { return service_->rpcs(); }
+  absl::Status Start(const process::Upstreams& upstreams) override;
+  void Reload() override { service_->Reload(); }
+  void Collect(metrics::Page& page) const override { service_->Collect(page); }
+
+ private:
+  // On the loop's thread.
+  void OnCommit(const Edit& edit, const Answer& answer, const std::optional<Trial>& trial);
+
+  // On the worker's, or in Start().
+  void Apply();
+  void ApplyUnix(const NetconfSettings& wanted);
+  void ApplySsh(const NetconfSettings& wanted);
+  void Report(const std::string& endpoint, const absl::Status& status, const std::string& place);
+  void Forget(const std::string& endpoint);
+
+  const process::Context context_;
+  const std::shared_ptr<const Model> model_;
+  const std::unique_ptr<ConfigService> service_;
+  wire::Writer statuses_;
+  Gate gate_;
+  Users users_;
+  NetconfState state_;
+  Notices notices_;
+  Front front_;
+  std::optional<uint64_t> trial_revision_;  // of the loop: the trial that ran before
+
+  std::unique_ptr<netconf::Server> server_;
+
+  // Of the worker.
+  std::optional<std::string> unix_group_;  // while it is served
+  std::map<std::string, SshListen> ssh_;   // that are served
+  std::unique_ptr<Worker> worker_;         // last
+};
+
+// What main runs.
+absl::StatusOr<std::unique_ptr<process::Service>> NewNetconfService(const process::Context& context,
+                                                                    Options options);
+
+}  // namespace portolan::config
