@@ -214,11 +214,12 @@ Tree ToDepth(const Tree& data, uint32_t depth) {
   return Copied(data, [depth](const lyd_node*, uint32_t level) { return level <= depth; });
 }
 
-absl::StatusOr<Tree> ParseState(std::shared_ptr<const Context> context, const std::string& xml) {
+absl::StatusOr<Tree> ParseState(std::shared_ptr<const Context> context, const std::string& text,
+                                Format format) {
   lyd_node* root = nullptr;
   ly_ctx* const handle = context->handle();
-  if (lyd_parse_data_mem(handle, xml.c_str(), LYD_XML, LYD_PARSE_ONLY | LYD_PARSE_STRICT, 0,
-                         &root) != LY_SUCCESS) {
+  if (lyd_parse_data_mem(handle, text.c_str(), format == Format::kJson ? LYD_JSON : LYD_XML,
+                         LYD_PARSE_ONLY | LYD_PARSE_STRICT, 0, &root) != LY_SUCCESS) {
     const std::vector<Finding> findings = TakeErrors(handle, nullptr);
     return absl::InvalidArgumentError(
         findings.empty() ? "state that cannot be parsed"

@@ -37,7 +37,8 @@ Tree ToDepth(const Tree& data, uint32_t depth);
 
 // As Tree::Parse(), of state as well as of configuration, from an XML text of ours.
 // INVALID_ARGUMENT: it does not fit the modules.
-absl::StatusOr<Tree> ParseState(std::shared_ptr<const Context> context, const std::string& xml);
+absl::StatusOr<Tree> ParseState(std::shared_ptr<const Context> context, const std::string& text,
+                                Format format);
 
 // The same of a notification's own element.
 absl::StatusOr<Tree> ParseNotification(std::shared_ptr<const Context> context,

@@ -223,17 +223,6 @@ std::optional<Tree> Tree::ParseText(std::shared_ptr<const Context> context, cons
   return tree;
 }
 
-std::optional<Tree> Tree::ParseState(std::shared_ptr<const Context> context,
-                                     const std::string& json, std::vector<Finding>* findings) {
-  Tree tree(std::move(context));
-  if (lyd_parse_data_mem(tree.context_->ctx_, json.c_str(), LYD_JSON,
-                         LYD_PARSE_ONLY | LYD_PARSE_STRICT, 0, &tree.root_) == LY_SUCCESS) {
-    return tree;
-  }
-  *findings = tree.Errors();
-  return std::nullopt;
-}
-
 std::vector<Finding> Tree::Validate() {
   if (lyd_validate_all(&root_, context_->ctx_, LYD_VALIDATE_NO_STATE, nullptr) == LY_SUCCESS) {
     TakeErrors(context_->ctx_, root_);

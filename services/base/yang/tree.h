@@ -100,10 +100,6 @@ class Tree {
   static std::optional<Tree> Parse(std::shared_ptr<const Context> context, const std::string& text,
                                    Format format, std::vector<Finding>* findings);
 
-  // The same of operational state, JSON, which may hold nodes that are no configuration.
-  static std::optional<Tree> ParseState(std::shared_ptr<const Context> context,
-                                        const std::string& json, std::vector<Finding>* findings);
-
   // Mandatory nodes, leafrefs, must, unique. Fills defaults in. Empty: the tree is valid. After
   // findings the tree is good for printing only.
   std::vector<Finding> Validate();

@@ -176,14 +176,30 @@ absl::StatusOr<yang::Tree> Draft::Select(const std::string& xpath) const {
   return Part(ScopeOf(xpath)).Select(xpath);
 }
 
+const yang::Tree* Draft::Service(const std::string& key) const {
+  const auto changed = services.find(key);
+  return changed == services.end() ? base.service(key) : changed->second.get();
+}
+
+yang::Touched Draft::ChangedFrom(const Draft& before) const {
+  yang::Touched touched{.rest = &Rest() != &before.Rest()};
+  for (const Draft* draft : {&before, this}) {
+    for (const std::string& key : draft->base.ServiceKeys()) {
+      if (Service(key) != before.Service(key)) touched.keys.insert(key);
+    }
+    for (const auto& [key, tree] : draft->services) {
+      if (Service(key) != before.Service(key)) touched.keys.insert(key);
+    }
+  }
+  return touched;
+}
+
 yang::Tree Draft::Part(const yang::Touched& touched) const {
-  const yang::Tree& whole_rest = rest == nullptr ? base.rest() : *rest;
-  yang::Tree part = touched.everything || touched.rest ? whole_rest.Duplicate()
-                                                       : yang::Tree(whole_rest.context());
+  yang::Tree part =
+      touched.everything || touched.rest ? Rest().Duplicate() : yang::Tree(Rest().context());
   std::vector<const yang::Tree*> entries;
   const auto add = [&](const std::string& key) {
-    const auto changed = services.find(key);
-    const yang::Tree* tree = changed == services.end() ? base.service(key) : changed->second.get();
+    const yang::Tree* tree = Service(key);
     if (tree != nullptr) entries.push_back(tree);
   };
   if (touched.everything) {

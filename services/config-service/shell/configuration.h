@@ -99,6 +99,12 @@ struct Draft {
   // By key, what is not as in `base`; null: there is none.
   std::map<std::string, std::shared_ptr<const yang::Tree>> services;
 
+  const yang::Tree& Rest() const { return rest == nullptr ? base.rest() : *rest; }
+  // By key; null: there is none.
+  const yang::Tree* Service(const std::string& key) const;
+  // Where it can differ from `before`: what the two do not share.
+  yang::Touched ChangedFrom(const Draft& before) const;
+
   // All of it, linear in its size.
   yang::Tree ToTree() const;
   // As Tree::Select().

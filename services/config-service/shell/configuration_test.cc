@@ -153,6 +153,29 @@ TEST(ConfigurationTest, PoolThatNobodyRefersToCanGo) {
   EXPECT_EQ(changes[1].key, "d/s3");
 }
 
+TEST(ConfigurationTest, WhatTwoDraftsDoNotShareIsWhereTheyCanDiffer) {
+  const Draft before{Load(kServices)};
+  EXPECT_FALSE(before.ChangedFrom(before).rest);
+  EXPECT_THAT(before.ChangedFrom(before).keys, IsEmpty());
+  const auto edited = [&](const char* json) {
+    Edited edit =
+        TheModel().ApplyOperations(before, json, yang::Format::kJson, yang::Operation::kMerge);
+    EXPECT_TRUE(edit.draft.has_value());
+    return *std::move(edit.draft);
+  };
+  const Draft service = edited(R"({"portolan-service:services": {"service": [{"namespace": "d",
+      "name": "s1", "requested-pool": "p1"}, {"namespace": "d", "name": "new"}]}})");
+  EXPECT_EQ(service.ChangedFrom(before).keys, (std::set<std::string>{"d/new", "d/s1"}));
+  EXPECT_EQ(before.ChangedFrom(service).keys, (std::set<std::string>{"d/new", "d/s1"}));
+  EXPECT_FALSE(service.ChangedFrom(before).rest);
+  const Draft pool =
+      edited(R"({"portolan-ipam:ipam": {"pools": {"pool": [{"name": "p0", "priority": 7}]}}})");
+  EXPECT_TRUE(pool.ChangedFrom(before).rest);
+  EXPECT_THAT(pool.ChangedFrom(before).keys, IsEmpty());
+  const Draft other{Load(kServices)};
+  EXPECT_EQ(other.ChangedFrom(before).keys.size(), 4u) << "nothing is shared";
+}
+
 struct Scope {
   const char* path;
   bool everything;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "api/proto/stream/v1alpha1/stream.grpc.pb.h"
+#include "services/base/yang/filter.h"
 #include "services/config-service/shell/state_text.h"
 
 namespace portolan::config {
@@ -74,9 +75,8 @@ yang::Tree Operational::Read() const {
   for (std::future<Answer>& future : asked) {
     Answer answer = future.get();
     for (const std::string& text : answer.texts) {
-      std::vector<yang::Finding> findings;
-      std::optional<yang::Tree> part = yang::Tree::ParseState(context_, text, &findings);
-      if (!part.has_value()) {
+      const absl::StatusOr<yang::Tree> part = yang::ParseState(context_, text, yang::Format::kJson);
+      if (!part.ok()) {
         // A service of another version: the rest of what it says counts.
         answer.component.message =
             absl::StrCat("it reports what the model does not know: ", findings.front().path, ": ",
@@ -88,9 +88,8 @@ yang::Tree Operational::Read() const {
     components.push_back(std::move(answer.component));
   }
   if (components.empty()) return state;
-  std::vector<yang::Finding> findings;
-  if (const auto part = yang::Tree::ParseState(context_, ToJson(components), &findings);
-      part.has_value()) {
+  if (const auto part = yang::ParseState(context_, ToJson(components), yang::Format::kJson);
+      part.ok()) {
     state.Merge(*part).IgnoreError();
   }
   return state;

@@ -30,7 +30,8 @@ RpcErrors Gate::CheckWrite(const netconf::SessionInfo& session, const Draft& bef
                            const Draft& after) {
   const Subject subject = SubjectOf(session);
   if (subject.recovery) return {};
-  return access_->CheckWrite(subject, before.ToTree(), after.ToTree());
+  const yang::Touched touched = after.ChangedFrom(before);
+  return access_->CheckWrite(subject, before.Part(touched), after.Part(touched));
 }
 
 bool Gate::MayReceive(const netconf::SessionInfo& session, absl::string_view module,

@@ -106,7 +106,8 @@ absl::StatusOr<yang::Tree> NetconfState::State() {
       Leaf("name", "NETCONF"), Leaf("description", "everything that Portolan's NETCONF tells"),
       Leaf("replaySupport", "true"), Leaf("replayLogCreationTime", DateAndTime(start_)),
       "</stream></streams></netconf>");
-  ASSIGN_OR_RETURN(yang::Tree tree, yang::ParseState(context_, Monitoring() + streams));
+  ASSIGN_OR_RETURN(yang::Tree tree,
+                   yang::ParseState(context_, Monitoring() + streams, yang::Format::kXml));
   RETURN_IF_ERROR(tree.Merge(yang::YangLibrary(context_)));
   RETURN_IF_ERROR(tree.Merge(operational_->Read()));
   return tree;
