@@ -73,7 +73,7 @@ absl::StatusOr<::gnmi::GetResponse> GnmiService::Answer(const ::gnmi::GetRequest
   RETURN_IF_ERROR(CheckEncoding(request.encoding()));
   std::vector<::gnmi::Path> paths(request.path().begin(), request.path().end());
   if (paths.empty()) paths.emplace_back();  // the prefix alone
-  // The model has no state yet.
+  // State is told by other ways in.
   const bool configured =
       request.type() == ::gnmi::GetRequest::ALL || request.type() == ::gnmi::GetRequest::CONFIG;
   ::gnmi::GetResponse response;

@@ -204,7 +204,7 @@ TEST_F(GnmiTest, GetsEverythingWithoutAPathAndNoSecrets) {
   EXPECT_THAT(response.DebugString(), AllOf(HasSubstr("10.0.0.1"), Not(HasSubstr("a-secret"))));
 }
 
-TEST_F(GnmiTest, ThereIsNoStateYet) {
+TEST_F(GnmiTest, NoStateIsTold) {
   for (const char* type : {"type: STATE", "type: OPERATIONAL"}) {
     EXPECT_THAT(Read(Priority("a"), type), IsEmpty());
   }
