@@ -79,8 +79,7 @@ yang::Tree Operational::Read() const {
       if (!part.ok()) {
         // A service of another version: the rest of what it says counts.
         answer.component.message =
-            absl::StrCat("it reports what the model does not know: ", findings.front().path, ": ",
-                         findings.front().message);
+            absl::StrCat("it reports what the model does not know: ", part.status().message());
         continue;
       }
       state.Merge(*part).IgnoreError();
