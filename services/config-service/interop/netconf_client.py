@@ -179,7 +179,7 @@ class Service:
 
     @property
     def socket_path(self):
-        return os.path.join(self.directory, "netconf.sock")
+        return os.path.join(self.directory, "netconf.socket")
 
     def start(self):
         log = open(os.path.join(self.directory, "log"), "ab")

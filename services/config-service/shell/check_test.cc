@@ -250,7 +250,7 @@ std::vector<Bad> BadBlocks() {
   const std::string pool = kPool;
   return {
       {"UnknownLeaf", Pools(R"({"name": "p", "colour": "red"})"), 2, pool, "unknown-node", "colour",
-       "this one has portolan-ipam of 2026-11-24"},
+       "this one has portolan-ipam of 2026-11-27"},
       {"StartAboveStop",
        Pools(
            R"({"name": "p", "blocks": {"block": [{"id": "a", "first": "20.0.0.9", "last": "20.0.0.1"}]}})"),

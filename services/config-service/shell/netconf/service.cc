@@ -13,7 +13,9 @@ namespace {
 
 constexpr char kUnix[] = "unix";
 
-std::string SocketIn(const std::string& run_dir) { return absl::StrCat(run_dir, "/netconf.sock"); }
+std::string SocketIn(const std::string& run_dir) {
+  return absl::StrCat(run_dir, "/netconf.socket");
+}
 
 }  // namespace
 
