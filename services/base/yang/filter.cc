@@ -33,10 +33,8 @@ class Element {
   }
   const lyd_node* child() const { return lyd_child_any(); }
   std::string text() const {
-    if (node_->schema == nullptr) {
-      return std::string(absl::StripAsciiWhitespace(View(Opaque()->value)));
-    }
-    return std::string(View(lyd_get_value(node_)));
+    const char* text = node_->schema == nullptr ? Opaque()->value : lyd_get_value(node_);
+    return std::string(absl::StripAsciiWhitespace(View(text)));
   }
   bool has_attributes() const {
     return node_->schema != nullptr ? node_->meta != nullptr : Opaque()->attr != nullptr;
@@ -146,6 +144,21 @@ class SubtreeSelector {
   }
 };
 
+// What an element for an entry says of its keys; empty: not all of them.
+std::string KeyOfElement(const Element& entry, const ListPath& path) {
+  std::string text;
+  for (const std::string& key : path.keys) {
+    std::string value;
+    for (const lyd_node* child = entry.child(); child != nullptr; child = child->next) {
+      const Element element(child);
+      if (element.is_content() && element.name() == key) value = element.text();
+    }
+    if (value.empty()) return "";
+    absl::StrAppend(&text, text.empty() ? "" : "/", value);
+  }
+  return text;
+}
+
 const lyd_node* FirstOf(Node any) {
   const auto* node = reinterpret_cast<const lyd_node_any*>(any.handle());
   return node->value_type == LYD_ANYDATA_DATATREE ? node->value.tree : nullptr;
@@ -199,6 +212,30 @@ Tree SubtreeFilter(const Tree& data, Node filter) {
   const lyd_node* elements = FirstOf(filter);
   if (elements != nullptr) SubtreeSelector().Select(elements, data.handle(), nullptr, &first);
   return Tree::Adopt(data.context(), first);
+}
+
+Touched TouchedByFilter(Node filter, const ListPath& path) {
+  Touched touched;
+  for (const lyd_node* top = FirstOf(filter); top != nullptr; top = top->next) {
+    const Element container(top);
+    if (container.name() != path.container) {
+      touched.rest = true;
+      continue;
+    }
+    if (container.child() == nullptr) touched.everything = true;
+    for (const lyd_node* child = container.child(); child != nullptr; child = child->next) {
+      const Element entry(child);
+      const std::string key = entry.name() == path.list ? KeyOfElement(entry, path) : "";
+      if (entry.name() != path.list) {
+        touched.rest = true;
+      } else if (key.empty()) {
+        touched.everything = true;
+      } else {
+        touched.keys.insert(key);
+      }
+    }
+  }
+  return touched;
 }
 
 Tree OfKind(const Tree& data, Kind kind) {

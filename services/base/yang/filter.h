@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "services/base/yang/list_entries.h"
 #include "services/base/yang/tree.h"
 
 namespace portolan::yang {
@@ -25,6 +26,9 @@ Tree CopyOf(std::shared_ptr<const Context> context, Node node);
 // `filter` is the anyxml node. An empty filter selects nothing. A node of the filter that has an
 // attribute selects nothing, because data have none. Keys of selected list entries come along.
 Tree SubtreeFilter(const Tree& data, Node filter);
+
+// What the filter can select, by the entries of one list.
+Touched TouchedByFilter(Node filter, const ListPath& path);
 
 enum class Kind : uint8_t { kConfiguration, kState };
 

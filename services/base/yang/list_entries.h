@@ -15,11 +15,13 @@
 
 namespace portolan::yang {
 
-// "/portolan-service:services/service" is {"portolan-service", "services", "service"}.
+// "/portolan-service:services/service" is {"portolan-service", "services", "service", {"namespace",
+// "name"}}.
 struct ListPath {
   std::string module;
   std::string container;
   std::string list;
+  std::vector<std::string> keys;  // in their order, strings all of them
 };
 
 // The values of the keys with "/" between: "default/web". Empty: `entry` is no such tree, or a key

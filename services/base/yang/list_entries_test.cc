@@ -43,7 +43,7 @@ module fleet {
 }
 )";
 
-const ListPath kShips = {"fleet", "fleet", "ship"};
+const ListPath kShips = {"fleet", "fleet", "ship", {"owner", "name"}};
 
 std::shared_ptr<const Context> Fleet() {
   static const auto context = [] {
@@ -103,7 +103,7 @@ TEST(ListEntriesTest, EntriesAreAddedWhereThereIsNoContainer) {
   Tree none(Fleet());
   AddEntries({&ships[1]}, kShips, &none);
   EXPECT_EQ(Text(none), Text(ships[1]));
-  EXPECT_THAT(TakeEntries({"fleet", "harbours", "ship"}, &none), IsEmpty());
+  EXPECT_THAT(TakeEntries({"fleet", "harbours", "ship", {}}, &none), IsEmpty());
 }
 
 TEST(ListEntriesTest, PrintedPartsAreTheWhole) {

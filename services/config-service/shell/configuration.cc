@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "services/config-service/core/nacm_path.h"
 #include "services/config-service/shell/from_yang.h"
 
@@ -24,7 +24,8 @@ bool HasPlainName(const PathStep& step) {
 }  // namespace
 
 const yang::ListPath& ServiceList() {
-  static const auto* const path = new yang::ListPath{"portolan-service", "services", "service"};
+  static const auto* const path =
+      new yang::ListPath{"portolan-service", "services", "service", {"namespace", "name"}};
   return *path;
 }
 
@@ -34,15 +35,20 @@ yang::Touched ScopeOf(const std::string& xpath) {
     return {.everything = true};
   }
   if (steps->front().name != ServiceList().container) return {.rest = true};
-  if (steps->size() < 2) return {.everything = true};
+  if (steps->front().module != ServiceList().module || steps->size() < 2) {
+    return {.everything = true};
+  }
   const PathStep& entry = (*steps)[1];
   if (entry.name != ServiceList().list) return {.rest = true};
   std::map<std::string, std::string> keys;
   for (const KeyPredicate& predicate : entry.predicates) keys[predicate.key] = predicate.value;
-  if (keys.size() != 2 || keys.count("namespace") == 0 || keys.count("name") == 0) {
-    return {.everything = true};
+  std::vector<std::string> values;
+  for (const std::string& key : ServiceList().keys) {
+    if (keys.count(key) == 0) return {.everything = true};
+    values.push_back(keys[key]);
   }
-  return {.keys = {absl::StrCat(keys["namespace"], "/", keys["name"])}};
+  if (keys.size() != values.size()) return {.everything = true};
+  return {.keys = {absl::StrJoin(values, "/")}};
 }
 
 // ---- Configuration ----

@@ -157,9 +157,9 @@ absl::StatusOr<yang::Tree> Datastores::Read(Datastore source) {
   return draft.ToTree();
 }
 
-absl::StatusOr<yang::Tree> Datastores::Select(Datastore source, const std::string& xpath) {
+absl::StatusOr<yang::Tree> Datastores::ReadPart(Datastore source, const yang::Touched& scope) {
   ASSIGN_OR_RETURN(const Draft draft, ReadDraft(source));
-  return draft.Select(xpath);
+  return draft.Part(scope);
 }
 
 RpcErrors Datastores::Edit(uint64_t session, Datastore target, const EditConfig& edit) {

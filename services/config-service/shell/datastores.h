@@ -87,8 +87,8 @@ class Datastores {
 
   // A copy at one revision, for filters and printing. UNAVAILABLE: the service is stopping.
   absl::StatusOr<yang::Tree> Read(Datastore source);
-  // What `xpath` selects, as Tree::Select(); a path to one service looks at no other.
-  absl::StatusOr<yang::Tree> Select(Datastore source, const std::string& xpath);
+  // The same of a part that holds whatever `scope` names: costs as much as that.
+  absl::StatusOr<yang::Tree> ReadPart(Datastore source, const yang::Touched& scope);
 
   RpcErrors Edit(uint64_t session, Datastore target, const EditConfig& edit);
   RpcErrors Copy(uint64_t session, Datastore source, Datastore target);

@@ -29,6 +29,24 @@ yang::Defaults DefaultsOf(yang::Node input, yang::Defaults otherwise) {
   return mode == "explicit" ? yang::Defaults::kExplicit : otherwise;
 }
 
+// All that the filter can select.
+yang::Touched ScopeOfFilter(yang::Node filter) {
+  if (!filter) return {.everything = true};
+  if (yang::Attribute(filter, "ietf-netconf:type") == "xpath") {
+    return ScopeOf(yang::Attribute(filter, "ietf-netconf:select"));
+  }
+  return yang::TouchedByFilter(filter, ServiceList());
+}
+
+// The same of get-data.
+yang::Touched ScopeOfGetData(yang::Node input) {
+  if (const yang::Node subtree = input.Child("subtree-filter"); subtree) {
+    return yang::TouchedByFilter(subtree, ServiceList());
+  }
+  const auto xpath = TextOf(input, "xpath-filter");
+  return xpath.has_value() ? ScopeOf(*xpath) : yang::Touched{.everything = true};
+}
+
 // As <filter> says (RFC 6241, sections 6 and 8.9.5.2).
 absl::StatusOr<yang::Tree> Filtered(yang::Tree tree, yang::Node filter) {
   if (!filter) return tree;
@@ -62,8 +80,9 @@ std::optional<Reply> Reads::Handle(const netconf::SessionInfo& session,
   return std::nullopt;
 }
 
-absl::StatusOr<yang::Tree> Reads::WithState(const netconf::SessionInfo& session) {
-  ASSIGN_OR_RETURN(yang::Tree tree, datastores_->Read(Datastore::kRunning));
+absl::StatusOr<yang::Tree> Reads::WithState(const netconf::SessionInfo& session,
+                                            const yang::Touched& scope) {
+  ASSIGN_OR_RETURN(yang::Tree tree, datastores_->ReadPart(Datastore::kRunning, scope));
   ASSIGN_OR_RETURN(const yang::Tree state, state_->State());
   RETURN_IF_ERROR(tree.Merge(state));
   gate_->FilterRead(session, &tree);
@@ -71,7 +90,7 @@ absl::StatusOr<yang::Tree> Reads::WithState(const netconf::SessionInfo& session)
 }
 
 Reply Reads::Get(const netconf::SessionInfo& session, yang::Node input) {
-  absl::StatusOr<yang::Tree> tree = WithState(session);
+  absl::StatusOr<yang::Tree> tree = WithState(session, ScopeOfFilter(input.Child("filter")));
   if (tree.ok()) tree = Filtered(*std::move(tree), input.Child("filter"));
   if (!tree.ok()) return Failed(tree.status());
   return Printed(*tree, DefaultsOf(input, yang::Defaults::kExplicit));
@@ -80,10 +99,11 @@ Reply Reads::Get(const netconf::SessionInfo& session, yang::Node input) {
 Reply Reads::GetConfig(const netconf::SessionInfo& session, yang::Node input) {
   const std::optional<Datastore> source = DatastoreOf(input.Child("source"));
   if (!source.has_value()) return Refuse("invalid-value", "the source is no datastore of ours");
-  absl::StatusOr<yang::Tree> tree = datastores_->Read(*source);
+  const yang::Node filter = input.Child("filter");
+  absl::StatusOr<yang::Tree> tree = datastores_->ReadPart(*source, ScopeOfFilter(filter));
   if (!tree.ok()) return Failed(tree.status());
   gate_->FilterRead(session, &*tree);
-  tree = Filtered(*std::move(tree), input.Child("filter"));
+  tree = Filtered(*std::move(tree), filter);
   if (!tree.ok()) return Failed(tree.status());
   return Printed(*tree, DefaultsOf(input, yang::Defaults::kExplicit));
 }
@@ -98,7 +118,9 @@ Reply Reads::GetData(const netconf::SessionInfo& session, yang::Node input) {
   if (!operational && !source.has_value()) {
     return Refuse("invalid-value", absl::StrCat("there is no datastore ", name));
   }
-  absl::StatusOr<yang::Tree> tree = operational ? WithState(session) : datastores_->Read(*source);
+  const yang::Touched scope = ScopeOfGetData(input);
+  absl::StatusOr<yang::Tree> tree =
+      operational ? WithState(session, scope) : datastores_->ReadPart(*source, scope);
   if (!tree.ok()) return Failed(tree.status());
   if (!operational) gate_->FilterRead(session, &*tree);
   if (const yang::Node subtree = input.Child("subtree-filter"); subtree) {

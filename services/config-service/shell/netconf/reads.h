@@ -30,7 +30,8 @@ class Reads {
   netconf::Reply GetConfig(const netconf::SessionInfo& session, yang::Node input);
   netconf::Reply GetData(const netconf::SessionInfo& session, yang::Node input);
   netconf::Reply GetSchema(yang::Node input) const;
-  absl::StatusOr<yang::Tree> WithState(const netconf::SessionInfo& session);
+  absl::StatusOr<yang::Tree> WithState(const netconf::SessionInfo& session,
+                                       const yang::Touched& scope);
 
   const std::shared_ptr<const yang::Context> context_;
   Datastores* const datastores_;
