@@ -42,10 +42,14 @@ std::optional<Reply> Edits::Handle(const netconf::SessionInfo& session,
   const std::string& operation = request.operation;
   const yang::Node input = request.input;
   if (request.module == "ietf-netconf-nmda" && operation == "edit-data") {
-    return EditData(session.id, input);
+    // RFC 8526, section 3.1.2: validation is the commit's.
+    return Edit(session.id, input, DatastoreOf(input.Child("datastore")),
+                Datastores::TestOption::kSet);
   }
   if (request.module != "ietf-netconf") return std::nullopt;
-  if (operation == "edit-config") return EditConfig(session.id, input);
+  if (operation == "edit-config") {
+    return Edit(session.id, input, DatastoreOf(input.Child("target")), TestOptionOf(input));
+  }
   if (operation == "copy-config") return CopyConfig(session.id, input);
   if (operation == "delete-config") return DeleteConfig(session.id, input);
   if (operation == "validate") return Validate(input);
@@ -59,32 +63,19 @@ std::optional<Reply> Edits::Handle(const netconf::SessionInfo& session,
   return std::nullopt;
 }
 
-Reply Edits::EditConfig(uint64_t session, yang::Node input) {
-  const std::optional<Datastore> target = DatastoreOf(input.Child("target"));
+Reply Edits::Edit(uint64_t session, yang::Node input, const std::optional<Datastore>& target,
+                  Datastores::TestOption test_option) {
   if (!target.has_value()) return NoTarget();
   const yang::Node config = input.Child("config");
   if (!config) return Missing("config");
+  const yang::Operation default_operation = DefaultOperation(input);
   std::string text = yang::AnyContent(config);
   // Nothing to do, but a replacement by nothing.
-  if (text.empty() && DefaultOperation(input) != yang::Operation::kReplace) return Reply::Ok();
+  if (text.empty() && default_operation != yang::Operation::kReplace) return Reply::Ok();
   return ToReply(datastores_->Edit(session, *target,
                                    {.config = std::move(text),
-                                    .default_operation = DefaultOperation(input),
-                                    .test_option = TestOptionOf(input)}));
-}
-
-Reply Edits::EditData(uint64_t session, yang::Node input) {
-  const std::optional<Datastore> target = DatastoreOf(input.Child("datastore"));
-  if (!target.has_value()) return NoTarget();
-  const yang::Node config = input.Child("config");
-  if (!config) return Missing("config");
-  std::string text = yang::AnyContent(config);
-  if (text.empty() && DefaultOperation(input) != yang::Operation::kReplace) return Reply::Ok();
-  // RFC 8526, section 3.1.2: validation is the commit's.
-  return ToReply(datastores_->Edit(session, *target,
-                                   {.config = std::move(text),
-                                    .default_operation = DefaultOperation(input),
-                                    .test_option = Datastores::TestOption::kSet}));
+                                    .default_operation = default_operation,
+                                    .test_option = test_option}));
 }
 
 Reply Edits::CopyConfig(uint64_t session, yang::Node input) {

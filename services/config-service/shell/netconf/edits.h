@@ -25,8 +25,9 @@ class Edits {
                                        const netconf::Request& request);
 
  private:
-  netconf::Reply EditConfig(uint64_t session, yang::Node input);
-  netconf::Reply EditData(uint64_t session, yang::Node input);
+  // edit-config and edit-data.
+  netconf::Reply Edit(uint64_t session, yang::Node input, const std::optional<Datastore>& target,
+                      Datastores::TestOption test_option);
   netconf::Reply CopyConfig(uint64_t session, yang::Node input);
   netconf::Reply DeleteConfig(uint64_t session, yang::Node input);
   netconf::Reply Validate(yang::Node input);

@@ -94,7 +94,8 @@ void NetconfService::OnCommit(const Edit& edit, const Answer&, const std::option
 // ---- endpoints ----
 
 void NetconfService::Apply() {
-  const absl::StatusOr<yang::Tree> running = service_->datastores()->Read(Datastore::kRunning);
+  const absl::StatusOr<yang::Tree> running =
+      service_->datastores()->ReadPart(Datastore::kRunning, {.rest = true});
   if (!running.ok()) return;  // it is stopping
   NetconfSettings wanted = NetconfSettingsOf(*running);
   server_->SetLimits({.hello_timeout = wanted.hello_timeout, .idle_timeout = wanted.idle_timeout});
