@@ -5,13 +5,11 @@
 #include <bpf/libbpf.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,6 +27,7 @@
 #include "services/datapath-loader/shell/flow_table.h"
 #include "services/datapath-loader/shell/interfaces.h"
 #include "services/datapath-loader/shell/kernel_maps.h"
+#include "services/datapath-loader/shell/kernel_world.h"
 #include "services/datapath-loader/shell/pins.h"
 #include "services/datapath-loader/shell/program_run.h"
 #include "services/datapath-loader/shell/self_test.h"
@@ -39,36 +38,20 @@
 namespace portolan::datapath {
 namespace {
 
-net::IpAddress Ip(const std::string& text) { return *net::IpAddress::Parse(text); }
-bool Shell(const std::string& command) {
-  return std::system(absl::StrCat("PATH=$PATH:/usr/sbin:/sbin; ", command).c_str()) == 0;
-}
-
 const net::IpAddress kVip = Ip("20.0.10.1");
 const net::IpAddress kVip6 = Ip("2001:db8:20::1");
 
-class ControlKernelTest : public testing::Test {
+class ControlKernelTest : public KernelTest {
  protected:
-  static void SetUpTestSuite() {
-    if (geteuid() != 0) return;
-    ASSERT_EQ(unshare(CLONE_NEWNET), 0);
-    ASSERT_TRUE(
-        Shell("ip link set lo up && ip link add t0 type veth peer name t1 && "
-              "ip link set t0 up && ip link set t1 up && ip addr add 10.9.0.1/24 dev t0"));
-  }
   void SetUp() override {
-    if (geteuid() != 0) GTEST_SKIP() << "needs root to load BPF programs";
-    ASSERT_TRUE(PreparePinDirectory(directory_).ok());
+    KernelTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
     objects_ = *Objects::Load(directory_, kSizes, log_);
     maps_ = *KernelMaps::Open(*objects_);
     ASSERT_TRUE(maps_->Write(ProgramSettings()).ok());
     live_.emplace(*objects_);
     Serve();
   }
-  void TearDown() override {
-    if (geteuid() == 0) RemovePins(directory_).IgnoreError();
-  }
-
   // "ns/web" at port 80 of both addresses: one backend of this node, one of another.
   void Serve() {
     Programmer programmer(objects_->limits(), 1, *maps_->Read());
@@ -166,8 +149,6 @@ class ControlKernelTest : public testing::Test {
   }
 
   static constexpr Sizes kSizes{.max_flows = 16384, .max_frontends = 16, .max_backends = 64};
-  const Log log_{"test", Log::Level::kError};
-  const std::string directory_ = absl::StrCat("/sys/fs/bpf/portolan/control-", getpid());
   std::unique_ptr<Objects> objects_;
   std::unique_ptr<KernelMaps> maps_;
   std::optional<LiveMaps> live_;
