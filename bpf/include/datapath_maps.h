@@ -259,7 +259,7 @@ PORTOLAN_INLINE __u32 portolan_interface_slot(__u32 ifindex) {
 struct portolan_neighbour_key {
   __be32 address[4];
   __u32 ifindex;
-  __u16 vlan;  // VLAN identifier (IEEE 802.1Q); 0: untagged
+  __u16 vlan;  // VLAN identifier (IEEE 802.1Q, customer VLAN); 0: untagged
   __u8 family;
   __u8 reserved;
 };
@@ -294,7 +294,6 @@ PORTOLAN_INLINE __u32 portolan_neighbour_bucket(const struct portolan_neighbour_
 
 #define PORTOLAN_SETTING_ECHO 1         // answer echo requests to addresses that have a frontend
 #define PORTOLAN_SETTING_KEEP_ROUTES 4  // addresses alone decide on routes: answers may be kept
-#define PORTOLAN_SETTING_REFUSE 2       // tell senders of what is not served; else drop silently
 
 struct portolan_settings {
   __u32 layout_version;

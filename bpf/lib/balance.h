@@ -190,8 +190,7 @@ static __always_inline enum verdict unserved(struct scratch* know, enum packet_k
   if (kind == PACKET_ECHO && (settings->flags & PORTOLAN_SETTING_ECHO)) {
     return IS_TC ? VERDICT_ECHO : VERDICT_LEAVE;
   }
-  const bool tell =
-      kind == PACKET_FLOW && (settings->flags & PORTOLAN_SETTING_REFUSE) && address->silent == 0;
+  const bool tell = kind == PACKET_FLOW && address->silent == 0;
   if (tell && !IS_TC) return VERDICT_LEAVE;
   const enum verdict drop = drop_as(know, reason);
   return tell ? VERDICT_REFUSE : drop;

@@ -270,12 +270,14 @@ static __always_inline void turn_solicitation(__u8* destination, __u8* source, c
 
 // ---- XDP ----
 
-// The VLAN that the tag in front of `l3` names; 0 without one. Negative: more tags than one.
+// The VLAN that the tag in front of `l3` names; 0 without one. Negative: more tags than one, or a
+// service provider's.
 static __always_inline int vlan_in_frame(void* data, void* end, __u32 l3) {
   if (l3 == ETH_LEN) return 0;
+  const struct ethhdr* ethernet = data;
   const struct vlanhdr* tag = data + ETH_LEN;
   if (l3 != ETH_LEN + sizeof(*tag) || (void*)(tag + 1) > end) return -1;
-  return bpf_ntohs(tag->tci) & VLAN_ID;
+  return ethernet->h_proto == bpf_htons(ETH_P_8021Q) ? bpf_ntohs(tag->tci) & VLAN_ID : -1;
 }
 
 // Frames that leave by XDP reach the other end of a cable only when its driver is made for it (map
@@ -319,8 +321,10 @@ static __always_inline int answer_nd_xdp(struct xdp_md* context, __u32 l3) {
 // ---- tc ----
 
 // The kernel keeps the (outer) tag beside the frame, and puts it back when the answer leaves.
-static __always_inline __u16 vlan_of(const struct __sk_buff* skb) {
-  return skb->vlan_present ? skb->vlan_tci & VLAN_ID : 0;
+// Negative: it is a service provider's.
+static __always_inline int vlan_of(const struct __sk_buff* skb) {
+  if (!skb->vlan_present) return 0;
+  return skb->vlan_proto == bpf_htons(ETH_P_8021Q) ? skb->vlan_tci & VLAN_ID : -1;
 }
 
 static __always_inline int answer_arp_tc(struct __sk_buff* skb) {
@@ -329,9 +333,10 @@ static __always_inline int answer_arp_tc(struct __sk_buff* skb) {
     struct arp_message arp;
   } frame;
   _Static_assert(sizeof(frame) == 42, "no hole");
-  if (bpf_skb_load_bytes(skb, 0, &frame, sizeof(frame))) return TC_ACT_UNSPEC;
+  const int vlan = vlan_of(skb);
+  if (vlan < 0 || bpf_skb_load_bytes(skb, 0, &frame, sizeof(frame))) return TC_ACT_UNSPEC;
   const struct portolan_neighbour* neighbour =
-      find_arp(&frame.ethernet, &frame.arp, skb->ifindex, vlan_of(skb));
+      find_arp(&frame.ethernet, &frame.arp, skb->ifindex, vlan);
   if (!neighbour) return TC_ACT_UNSPEC;
   turn_arp(frame.ethernet.h_dest, frame.ethernet.h_source, &frame.arp, neighbour);
   // Nothing is half written: the first store makes both places writable, or neither is.
@@ -358,7 +363,8 @@ static __always_inline bool is_solicitation_tc(struct __sk_buff* skb) {
 static __always_inline int answer_nd_tc(struct __sk_buff* skb) {
   struct ethhdr ethernet;
   struct nd_packet packet = {};
-  if (bpf_skb_load_bytes(skb, 0, &ethernet, sizeof(ethernet)) ||
+  const int vlan = vlan_of(skb);
+  if (vlan < 0 || bpf_skb_load_bytes(skb, 0, &ethernet, sizeof(ethernet)) ||
       bpf_skb_load_bytes(skb, ETH_LEN, &packet.ip, sizeof(packet.ip))) {
     return TC_ACT_UNSPEC;
   }
@@ -375,8 +381,7 @@ static __always_inline int answer_nd_tc(struct __sk_buff* skb) {
   if (!is_valid_solicitation(&packet, ethernet.h_source, units, ND_MOST_OPTIONS, back, &sums)) {
     return TC_ACT_UNSPEC;
   }
-  const struct portolan_neighbour* neighbour =
-      find_nd(&ethernet, &packet, skb->ifindex, vlan_of(skb));
+  const struct portolan_neighbour* neighbour = find_nd(&ethernet, &packet, skb->ifindex, vlan);
   if (!neighbour) return TC_ACT_UNSPEC;
   turn_solicitation(ethernet.h_dest, ethernet.h_source, back, &sums, &packet, neighbour);
   if (bpf_skb_change_tail(skb, ETH_LEN + ND_ANSWER_LENGTH, 0) ||

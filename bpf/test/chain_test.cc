@@ -137,7 +137,7 @@ TEST_P(ChainTest, WhatOursSendsOrDropsTheOneBehindNeverSees) {
   harness_->SetInterface(if_nametoindex("t0"), mac,
                          PORTOLAN_INTERFACE_ATTACHED | PORTOLAN_INTERFACE_TARGET);
   EXPECT_EQ(Arrive(Build(Request())).verdict, kXdpRedirect);
-  SetFlags(PORTOLAN_SETTING_KEEP_ROUTES);
+  harness_->SetSilent(ipv6(), Vip());
   PacketSpec unserved = Request();
   unserved.destination_port = 81;
   EXPECT_EQ(Arrive(Build(unserved)).verdict, kDrop);

@@ -41,6 +41,16 @@ constexpr uint8_t kAck = 0x10;
 constexpr uint32_t kPass = 2;
 constexpr uint32_t kRedirect = 4;
 
+// What is measured: `packets` packets of `flows` flows, several times.
+struct Figure {
+  const char* name;
+  uint32_t flows = 1;  // 0: the frame as it is, each time
+  uint32_t packets = kRepeat;
+  int rounds = kRounds;
+  bool opens = false;  // each round begins with an empty flow table
+  uint32_t verdict = kRedirect;
+};
+
 struct Sample {
   double best = 0;
   double median = 0;
@@ -91,34 +101,33 @@ class Bench {
     Print("floor_ns", floor_);
   }
 
-  // `rounds` times `packets` packets of `flows` flows; false when the verdict is not `verdict`.
-  bool Measure(const char* figure, PacketSpec spec, uint32_t flows, uint32_t packets, int rounds,
-               uint32_t verdict) {
+  // False: what should be measured did not happen.
+  bool Measure(const Figure& figure, PacketSpec spec) {
     spec.source_port = 0;
     spec.payload_length = FEEDER_FRAME - 14 - (spec.ipv6 ? 40 : 20) - (spec.protocol == 6 ? 20 : 8);
-    return Measure(figure, Build(spec), flows, packets, rounds, verdict);
+    return Measure(figure, Build(spec));
   }
 
-  // `flows` 0: the frame as it is, each time.
-  bool Measure(const char* figure, const Bytes& frame, uint32_t flows, uint32_t packets, int rounds,
-               uint32_t verdict) {
+  bool Measure(const Figure& figure, const Bytes& frame) {
     std::vector<double> ours, alone;
-    for (int round = 0; round < rounds; round++) {
-      Plan(frame, flows);
+    for (int round = 0; round < figure.rounds; round++) {
+      if (figure.opens) harness_->ForgetFlows();
+      Plan(frame, figure.flows);
       Feed(harness_->program(Program::kXdp));
-      const auto [last, nanoseconds] = Run(feed(), frame, packets);
-      if (last != verdict) {
-        fprintf(stderr, "datapath_bench: %s: verdict %u, expected %u\n", figure, last, verdict);
+      const auto [last, nanoseconds] = Run(feed(), frame, figure.packets);
+      if (last != figure.verdict) {
+        fprintf(stderr, "datapath_bench: %s: verdict %u, expected %u\n", figure.name, last,
+                figure.verdict);
         return false;
       }
       ours.push_back(nanoseconds);
-      Plan(frame, flows);
+      Plan(frame, figure.flows);
       Feed(empty());
-      alone.push_back(Run(feed(), frame, std::min(packets, kRepeat)).second);
+      alone.push_back(Run(feed(), frame, std::min(figure.packets, kRepeat)).second);
     }
     const double taken_off = Summary(alone).best - floor_.best;
     const Sample sample = Summary(ours);
-    Print(figure, {sample.best - taken_off, sample.median - taken_off});
+    Print(figure.name, {sample.best - taken_off, sample.median - taken_off});
     return true;
   }
 
@@ -126,7 +135,7 @@ class Bench {
     const Outcome answer = harness_->Run(Program::kXdp, question);
     if (answer.verdict != XDP_REDIRECT || answer.packet == question) return false;
     question.resize(FEEDER_FRAME);  // padded, as on a wire
-    return Measure(figure, question, 0, kRepeat, kRounds, kRedirect);
+    return Measure({.name = figure, .flows = 0}, question);
   }
 
   bool MeasureAnswers() {
@@ -232,18 +241,23 @@ int Main() {
   Serve(harness, true, 2, "2001:db8:20::1");
   Serve(harness, false, 3, "20.0.10.3");
   bench->MeasureFloor();
+  const PacketSpec hot = Request4("20.0.10.1", kAck);
   const bool measured =
-      bench->Measure("dnat_hot_ns", Request4("20.0.10.1", kAck), 1, kRepeat, kRounds, kRedirect) &&
-      bench->Measure("dnat_hot_ipv6_ns", Request6(kAck), 1, kRepeat, kRounds, kRedirect) &&
-      bench->Measure("dnat_4k_flows_ns", Request4("20.0.10.1", kAck), 4096, kRepeat, kRounds,
-                     kRedirect) &&
-      bench->Measure("no_vip_ns", Request4("198.51.100.9", kAck), 1, kRepeat, kRounds, kPass) &&
+      bench->Measure({.name = "dnat_hot_ns"}, hot) &&
+      bench->Measure({.name = "dnat_hot_ipv6_ns"}, Request6(kAck)) &&
+      bench->Measure({.name = "dnat_4k_flows_ns", .flows = 4096}, hot) &&
+      bench->Measure({.name = "no_vip_ns", .verdict = kPass}, Request4("198.51.100.9", kAck)) &&
       bench->MeasureAnswers() &&
-      bench->Measure("syn_insert_ns", Request4("20.0.10.3", kSyn), kManyFlows, kManyFlows, 1,
-                     kRedirect) &&
-      harness.FlowCount(false) >= static_cast<int>(2 * kManyFlows) &&
-      bench->Measure("dnat_1m_flows_ns", Request4("20.0.10.3", kAck), kManyFlows, kManyFlows, 3,
-                     kRedirect);
+      bench->Measure({.name = "syn_insert_ns",
+                      .flows = kManyFlows,
+                      .packets = kManyFlows,
+                      .rounds = 5,
+                      .opens = true},
+                     Request4("20.0.10.3", kSyn)) &&
+      harness.FlowCount(false) == static_cast<int>(2 * kManyFlows) &&
+      bench->Measure(
+          {.name = "dnat_1m_flows_ns", .flows = kManyFlows, .packets = kManyFlows, .rounds = 3},
+          Request4("20.0.10.3", kAck));
   if (!measured) return 1;
   PrintVerified(harness);
   return 0;

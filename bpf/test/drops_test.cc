@@ -14,7 +14,9 @@ class DropsTest : public ProgramsWorld {
  protected:
   void SetUp() override {
     ProgramsWorld::SetUp();
-    if (!IsSkipped()) SetFlags(PORTOLAN_SETTING_KEEP_ROUTES);  // nobody is told anything
+    if (IsSkipped()) return;
+    SetFlags(PORTOLAN_SETTING_KEEP_ROUTES);
+    harness_->set_silent();  // nobody is told anything
   }
   // All that is counted is `packets` packets of `bytes` octets, for this reason and frontend.
   void ExpectOnly(portolan_drop reason, uint32_t frontend, uint16_t epoch, uint64_t packets,

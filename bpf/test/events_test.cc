@@ -129,11 +129,10 @@ TEST_P(EventsTest, OtherDropsAreSampledAndOnlyWhileSomebodyWantsThem) {
     packet.destination_port = 81;
     return packet;
   }();
-  portolan_settings settings = harness_->settings();
-  settings.flags &= ~PORTOLAN_SETTING_REFUSE;
-  harness_->SetSettings(settings);
+  harness_->SetSilent(ipv6(), Vip());
   for (int i = 0; i < 100; i++) Send(nobodys);
   EXPECT_TRUE(Drain().empty());
+  portolan_settings settings = harness_->settings();
   settings.drop_sample = 1;
   harness_->SetSettings(settings);
   for (int i = 0; i < 100; i++) Send(nobodys);

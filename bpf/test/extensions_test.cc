@@ -18,6 +18,7 @@ class ExtensionsTest : public ProgramsWorld {
     if (!ipv6()) GTEST_SKIP() << "IPv4 has none";
     ProgramsWorld::SetUp();
     if (IsSkipped()) return;
+    harness_->set_silent();
     Serve(1);
     SetFlags(PORTOLAN_SETTING_KEEP_ROUTES);
   }

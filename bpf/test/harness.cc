@@ -59,13 +59,18 @@ portolan_settings FirstSettings() {
   settings.port_first = 61000;
   settings.port_count = 4536;
   settings.ticks_per_256s = 256;
-  settings.flags = PORTOLAN_SETTING_ECHO | PORTOLAN_SETTING_REFUSE | PORTOLAN_SETTING_KEEP_ROUTES;
+  settings.flags = PORTOLAN_SETTING_ECHO | PORTOLAN_SETTING_KEEP_ROUTES;
   return settings;
 }
 
 void ZeroArray(int fd, uint32_t entries, size_t value_size) {
   const std::vector<unsigned char> zeros(value_size);
   for (uint32_t i = 0; i < entries; i++) bpf_map_update_elem(fd, &i, zeros.data(), BPF_ANY);
+}
+
+void EmptyHash(int fd) {
+  unsigned char key[sizeof(portolan_flow_key6)];
+  while (bpf_map_get_next_key(fd, nullptr, key) == 0) bpf_map_delete_elem(fd, key);
 }
 
 // Of an entry of a map that each CPU has for itself.
@@ -118,12 +123,11 @@ void Harness::set_ifindex(uint32_t ifindex) {
 }
 
 void Harness::Reset() {
-  for (const char* name : {"flows4", "flows6", "frontends", "addresses", "sources", "affinity",
-                           "fragments", "service_drops"}) {
-    unsigned char key[sizeof(portolan_flow_key6)];
-    while (bpf_map_get_next_key(map(name), nullptr, key) == 0) {
-      bpf_map_delete_elem(map(name), key);
-    }
+  silent_ = false;
+  ForgetFlows();
+  for (const char* name :
+       {"frontends", "addresses", "sources", "affinity", "fragments", "service_drops"}) {
+    EmptyHash(map(name));
   }
   ZeroArray(map("frontend_info"), sizes_.frontends + 1, sizeof(portolan_frontend_info));
   ZeroArray(map("counters"), sizes_.frontends + 1,
@@ -252,6 +256,7 @@ void Harness::CountAddress(bool ipv6, const std::string& address, int change) {
   portolan_address value{};
   bpf_map_lookup_elem(map("addresses"), &key, &value);
   value.frontends += change;
+  if (silent_) value.silent = value.frontends;
   if (value.frontends == 0) {
     bpf_map_delete_elem(map("addresses"), &key);
   } else {
@@ -434,6 +439,22 @@ int Harness::FlowCount(bool ipv6) const {
     count++;
   }
   return count;
+}
+
+void Harness::ForgetFlows() {
+  // In batches: there may be millions.
+  constexpr uint32_t kBatch = 1 << 16;
+  std::vector<portolan_flow_key6> keys(kBatch);
+  std::vector<portolan_flow6> values(kBatch);
+  for (const char* name : {"flows4", "flows6"}) {
+    uint32_t position = 0;
+    int error = 0;
+    for (void* from = nullptr; error == 0; from = &position) {
+      uint32_t count = kBatch;
+      error = bpf_map_lookup_and_delete_batch(map(name), from, &position, keys.data(),
+                                              values.data(), &count, nullptr);
+    }
+  }
 }
 
 void Harness::DeleteFlow(const PacketSpec& packet) {

@@ -94,6 +94,8 @@ class Harness {
   // What a frontend has beside its table: PORTOLAN_FRONTEND_SILENT, its own idle time, and a table
   // for the inside.
   void SetSilent(bool ipv6, const std::string& address);
+  // All frontends that are set from now on are of services that refuse nobody.
+  void set_silent() { silent_ = true; }
   void SetIdle(uint32_t id, uint32_t seconds);
   void SetInternalTable(bool ipv6, const std::string& address, uint16_t port, uint8_t protocol,
                         uint32_t chunk, uint32_t slots);
@@ -121,6 +123,7 @@ class Harness {
   };
   std::vector<ServiceDrop> ServiceDrops() const;
   int FlowCount(bool ipv6) const;
+  void ForgetFlows();
   // Removes the entry that `packet` would hit, as the LRU might.
   void DeleteFlow(const PacketSpec& packet);
   int map(const char* name) const;  // -1: there is none
@@ -139,6 +142,7 @@ class Harness {
   int tc_fd_ = -1;
   int xdp_fd_ = -1;
   Sizes sizes_;
+  bool silent_ = false;
   uint32_t ifindex_ = 1;
   portolan_settings settings_{};
 };

@@ -35,6 +35,7 @@ class ModelTest : public LoadedTest<Case> {
     settings.tick_shift = 31;  // time stands still
     settings.port_count = 40;  // few, so that they run out
     harness_->SetSettings(settings);
+    harness_->set_silent();
     model_ = std::make_unique<Model>(ipv6(), program() == Program::kTc, settings.hash_seed,
                                      settings.port_first, settings.port_count);
     for (uint32_t id = 1; id <= kBackends; id++) ChangeBackend(id);

@@ -96,15 +96,15 @@ TEST_P(UnservedTest, AFrontendWithoutBackendsRefuses) {
   for (const std::vector<uint32_t>& slots : {std::vector<uint32_t>(), {0, 0, 0}}) {
     harness_->SetFrontend(1, ipv6(), Vip(), 80, protocol(), 0, slots);
     ExpectSentByTc(Build(Request()), Refusal(Request()));
-    SetFlags(0);
+    harness_->SetSilent(ipv6(), Vip());
     ExpectDropped(Build(Request()), PORTOLAN_DROP_NO_BACKEND);
-    SetFlags(PORTOLAN_SETTING_REFUSE);
+    harness_->RemoveFrontend(1, ipv6(), Vip(), 80, protocol());
   }
 }
 
-TEST_P(UnservedTest, NothingIsSaidWhenThatIsTheSetting) {
+TEST_P(UnservedTest, NothingIsSaidAtTheAddressOfAServiceThatIsSilent) {
   Serve(1);
-  SetFlags(0);
+  harness_->SetSilent(ipv6(), Vip());
   ExpectDropped(Build(Elsewhere()), PORTOLAN_DROP_UNSERVED);
   PacketSpec other = Request();
   other.protocol = protocol() == kTcp ? kUdp : kTcp;
@@ -123,7 +123,7 @@ TEST_P(UnservedTest, OtherProtocolsEndHere) {
 TEST_P(UnservedTest, AnAddressIsOursForAsLongAsItHasAFrontend) {
   Serve(1);
   harness_->SetFrontend(2, ipv6(), Vip(), 443, protocol(), 8, std::vector<uint32_t>(31, 1));
-  SetFlags(0);
+  harness_->SetSilent(ipv6(), Vip());
   harness_->RemoveFrontend(1, ipv6(), Vip(), 80, protocol());
   ExpectDropped(Build(Request()), PORTOLAN_DROP_UNSERVED);
   harness_->RemoveFrontend(2, ipv6(), Vip(), 443, protocol());
@@ -202,7 +202,7 @@ TEST_P(UnservedTest, AnEchoRequestToNobodyPasses) {
 
 TEST_P(UnservedTest, EchoCanBeSwitchedOff) {
   Serve(1);
-  SetFlags(PORTOLAN_SETTING_REFUSE);
+  SetFlags(PORTOLAN_SETTING_KEEP_ROUTES);
   ExpectDropped(Echo(Request(), false), PORTOLAN_DROP_UNSERVED);
 }
 

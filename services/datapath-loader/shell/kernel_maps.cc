@@ -15,8 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
 #include "services/datapath-loader/shell/layout.h"
-#include "services/datapath-loader/shell/map_scan.h"
 #include "services/datapath-loader/shell/map_rows.h"
+#include "services/datapath-loader/shell/map_scan.h"
 
 namespace portolan::datapath {
 namespace {
@@ -311,7 +311,7 @@ absl::Status KernelMaps::Write(const ProgramSettings& settings) {
   kernel.closing_idle = ticks.Count(kClosingIdle);
   kernel.ticks_per_256s = ticks.In256Seconds();
   // Who is not to be told anything is known by address.
-  kernel.flags = (settings.answer_echo ? PORTOLAN_SETTING_ECHO : 0) | PORTOLAN_SETTING_REFUSE |
+  kernel.flags = (settings.answer_echo ? PORTOLAN_SETTING_ECHO : 0) |
                  (settings.keep_routes ? PORTOLAN_SETTING_KEEP_ROUTES : 0);
   kernel.port_first = settings.port_first;
   kernel.port_count = settings.port_last - settings.port_first + 1;

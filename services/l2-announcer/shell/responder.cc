@@ -14,12 +14,13 @@ namespace {
 // (another node does, before it takes an address) must find silence.
 constexpr absl::Duration kLateClock = absl::Milliseconds(20);
 
-portolan_neighbour ToKernel(const net::IpAddress& address, uint32_t ifindex,
+portolan_neighbour ToKernel(const net::IpAddress& address, uint32_t ifindex, uint16_t vlan,
                             const net::MacAddress& mac) {
   portolan_neighbour entry{};
   const std::string bytes = address.ToBytes();
   std::memcpy(entry.key.address, bytes.data(), bytes.size());
   entry.key.ifindex = ifindex;
+  entry.key.vlan = vlan;
   entry.key.family = address.is_ipv4() ? PORTOLAN_FAMILY_IPV4 : PORTOLAN_FAMILY_IPV6;
   std::copy(mac.octets.begin(), mac.octets.end(), entry.mac);
   return entry;
@@ -54,7 +55,9 @@ void Responder::Close() {
 }
 
 void Responder::Free(Entry& entry) {
-  if (entry.place != nullptr) NeighbourMap::Free(std::exchange(entry.place, nullptr));
+  for (portolan_neighbour*& place : entry.places) {
+    if (place != nullptr) NeighbourMap::Free(std::exchange(place, nullptr));
+  }
 }
 
 // The programs compare with CLOCK_MONOTONIC, which stands still while the machine sleeps; read
@@ -66,27 +69,32 @@ uint64_t Responder::InKernelTime(absl::Time until) const {
   return static_cast<uint64_t>(absl::ToInt64Nanoseconds(absl::DurationFromTimespec(now) + left));
 }
 
-bool Responder::IsUsable(const std::string& interface) const {
-  const auto link = links_.find(interface);
-  return map_ != nullptr && attached(interface) && link != links_.end() && link->second.attached &&
-         clock_->Now() < link->second.until;
+bool Responder::IsUsable(const Link& link, const Door& door) const {
+  return map_ != nullptr && attached(door.interface) && door.attached && clock_->Now() < link.until;
 }
 
-void Responder::Write(const std::string& interface, Link& link) {
-  link.attached = map_ != nullptr && map_->IsAttached(link.ifindex);
-  if (!IsUsable(interface)) {
-    for (auto& [address, entry] : link.owned) Free(entry);
-    return;
+void Responder::Write(Link& link) {
+  for (Door& door : link.doors) {
+    door.attached = map_ != nullptr && map_->IsAttached(door.ifindex);
   }
   link.until_ns = InKernelTime(link.until);
   for (auto& [address, entry] : link.owned) Write(address, link, entry);
 }
 
 void Responder::Write(const net::IpAddress& address, const Link& link, Entry& entry) {
-  if (entry.place != nullptr) return NeighbourMap::Renew(entry.place, link.until_ns);
-  portolan_neighbour wanted = ToKernel(address, link.ifindex, entry.mac);
-  wanted.until_ns = link.until_ns;
-  entry.place = map_->Take(wanted);
+  for (size_t i = 0; i < link.doors.size(); ++i) {
+    const Door& door = link.doors[i];
+    portolan_neighbour*& place = entry.places[i];
+    if (!IsUsable(link, door)) {
+      if (place != nullptr) NeighbourMap::Free(std::exchange(place, nullptr));
+    } else if (place != nullptr) {
+      NeighbourMap::Renew(place, link.until_ns);
+    } else {
+      portolan_neighbour wanted = ToKernel(address, door.ifindex, door.vlan, entry.mac);
+      wanted.until_ns = link.until_ns;
+      place = map_->Take(wanted);
+    }
+  }
 }
 
 // ---- what is known ----
@@ -94,7 +102,7 @@ void Responder::Write(const net::IpAddress& address, const Link& link, Entry& en
 void Responder::SetAttached(const std::string& interface, bool attached) {
   attached_[interface] = attached;
   if (map_ == nullptr) Open();
-  if (auto link = links_.find(interface); link != links_.end()) Write(interface, link->second);
+  for (const std::string& link : LinksAt(interface)) Write(links_.at(link));
 }
 
 bool Responder::attached(const std::string& interface) const {
@@ -102,9 +110,25 @@ bool Responder::attached(const std::string& interface) const {
   return it != attached_.end() && it->second;
 }
 
-void Responder::AddLink(const std::string& interface, uint32_t ifindex) {
+std::vector<std::string> Responder::LinksAt(const std::string& interface) const {
+  std::vector<std::string> names;
+  for (const auto& [name, link] : links_) {
+    if (std::any_of(link.doors.begin(), link.doors.end(),
+                    [&](const Door& door) { return door.interface == interface; })) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+void Responder::AddLink(const std::string& interface, uint32_t ifindex,
+                        const std::optional<Vlan>& vlan) {
   RemoveLink(interface);
-  links_[interface].ifindex = ifindex;
+  std::vector<Door>& doors = links_[interface].doors;
+  doors.push_back({.interface = interface, .ifindex = ifindex});
+  if (vlan.has_value()) {
+    doors.push_back({.interface = vlan->below, .ifindex = vlan->below_ifindex, .vlan = vlan->id});
+  }
 }
 
 void Responder::RemoveLink(const std::string& interface) {
@@ -120,7 +144,7 @@ void Responder::Renew(const std::string& interface, absl::Time until) {
   link->second.until = until - kLateClock;
   if (map_ != nullptr && !map_->IsPinned()) Close();
   if (map_ == nullptr && attached(interface)) Open();
-  Write(interface, link->second);
+  Write(link->second);
 }
 
 void Responder::Own(const std::string& interface, const net::IpAddress& address,
@@ -128,8 +152,10 @@ void Responder::Own(const std::string& interface, const net::IpAddress& address,
   const auto link = links_.find(interface);
   if (link == links_.end()) return;
   Disown(interface, address);
-  Entry& entry = link->second.owned[address] = {.mac = mac};
-  if (IsUsable(interface)) Write(address, link->second, entry);
+  Entry& entry = link->second.owned[address];
+  entry.mac = mac;
+  entry.places.resize(link->second.doors.size());
+  Write(address, link->second, entry);
 }
 
 void Responder::Disown(const std::string& interface, const net::IpAddress& address) {
@@ -141,21 +167,26 @@ void Responder::Disown(const std::string& interface, const net::IpAddress& addre
   link->second.owned.erase(entry);
 }
 
+bool Responder::Answers(const Link& link, const Entry& entry) const {
+  for (size_t i = 0; i < link.doors.size(); ++i) {
+    if (entry.places[i] != nullptr && IsUsable(link, link.doors[i])) return true;
+  }
+  return false;
+}
+
 bool Responder::Answers(const std::string& interface, const net::IpAddress& address) const {
-  if (!IsUsable(interface)) return false;
-  const auto& owned = links_.at(interface).owned;
-  const auto entry = owned.find(address);
-  return entry != owned.end() && entry->second.place != nullptr;
+  const auto link = links_.find(interface);
+  if (link == links_.end()) return false;
+  const auto entry = link->second.owned.find(address);
+  return entry != link->second.owned.end() && Answers(link->second, entry->second);
 }
 
 int Responder::answered() const {
   int count = 0;
   for (const auto& [interface, link] : links_) {
-    if (!IsUsable(interface)) continue;
-    count +=
-        static_cast<int>(std::count_if(link.owned.begin(), link.owned.end(), [](const auto& owned) {
-          return owned.second.place != nullptr;
-        }));
+    count += static_cast<int>(
+        std::count_if(link.owned.begin(), link.owned.end(),
+                      [&](const auto& owned) { return Answers(link, owned.second); }));
   }
   return count;
 }

@@ -7,6 +7,9 @@
 // it: one that is gone, was made anew or serves another network namespace is noticed at the next
 // renewal. Neither needs the other to run: entries are written and renewed without datapath-loader.
 //
+// What belongs to a VLAN comes in at two interfaces, one after the other: tagged at the interface
+// below, and at that of the VLAN itself. There is an entry for each where the programs are.
+//
 // Where the datapath does not answer (Answers() is false) the caller has to. One thread.
 #pragma once
 
@@ -15,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -22,6 +26,7 @@
 #include "services/base/clock/clock.h"
 #include "services/base/net/ip_address.h"
 #include "services/base/net/mac_address.h"
+#include "services/l2-announcer/shell/vlan.h"
 
 namespace portolan::l2 {
 
@@ -36,9 +41,13 @@ class Responder {
   // ---- the datapath's word: its programs are on the interface, or not ----
   void SetAttached(const std::string& interface, bool attached);
   bool attached(const std::string& interface) const;
+  // Those whose questions come in there: its own, and its VLANs'.
+  std::vector<std::string> LinksAt(const std::string& interface) const;
 
   // ---- what is owned ----
-  void AddLink(const std::string& interface, uint32_t ifindex);
+  // `vlan`: of an interface that is one.
+  void AddLink(const std::string& interface, uint32_t ifindex,
+               const std::optional<Vlan>& vlan = std::nullopt);
   void RemoveLink(const std::string& interface);  // and what is owned there
   // The datapath is silent there from `until` on, and a little earlier, without another renewal.
   void Renew(const std::string& interface, absl::Time until);
@@ -54,28 +63,36 @@ class Responder {
   const std::string& error() const { return error_; }
 
  private:
-  struct Entry {
-    net::MacAddress mac;
-    portolan_neighbour* place = nullptr;  // in the map; null: none was free, or there is no map
-  };
-  struct Link {
+  // Where a link's questions come in.
+  struct Door {
+    std::string interface;
     uint32_t ifindex = 0;
-    absl::Time until = absl::InfinitePast();  // the datapath's last moment
-    uint64_t until_ns = 0;                    // the same as the kernel counts
+    uint16_t vlan = 0;  // in their tag; 0: they have none
     // The programs are there by map "interfaces", too, as of the last Write(): what the stream
     // said may be about an interface of this name that is gone.
     bool attached = false;
+  };
+  struct Entry {
+    net::MacAddress mac;
+    // In the map, for each door; null: none was free, or the programs are not there.
+    std::vector<portolan_neighbour*> places;
+  };
+  struct Link {
+    std::vector<Door> doors;
+    absl::Time until = absl::InfinitePast();  // the datapath's last moment
+    uint64_t until_ns = 0;                    // the same as the kernel counts
     std::map<net::IpAddress, Entry> owned;
   };
 
   void Open();
   void Close();
-  bool IsUsable(const std::string& interface) const;
-  // Writes or frees the entries of an interface, as it is now.
-  void Write(const std::string& interface, Link& link);
-  // One entry of an interface that is usable.
+  bool IsUsable(const Link& link, const Door& door) const;
+  // Does one of the programs answer?
+  bool Answers(const Link& link, const Entry& entry) const;
+  // Writes or frees the entries of a link, as it is now.
+  void Write(Link& link);
   void Write(const net::IpAddress& address, const Link& link, Entry& entry);
-  void Free(Entry& entry);
+  static void Free(Entry& entry);
   uint64_t InKernelTime(absl::Time until) const;
 
   const std::string directory_;

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +25,10 @@
 
 namespace portolan::l2 {
 namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
 
 constexpr uint32_t kIfindex = 7;
 constexpr absl::Duration kPromise = absl::Seconds(10);
@@ -71,25 +77,33 @@ class Pins {
     }
   }
 
-  // Of the interface in the slot of kIfindex.
-  void SetFlags(uint16_t flags, uint32_t ifindex = kIfindex) const {
+  // Of the interface in the slot of `slot_of`.
+  void SetFlags(uint16_t flags, uint32_t ifindex = kIfindex, uint32_t slot_of = kIfindex) const {
     const portolan_interface value{.ifindex = ifindex, .mac = {}, .flags = flags};
-    const uint32_t slot = portolan_interface_slot(kIfindex);
+    const uint32_t slot = portolan_interface_slot(slot_of);
     ASSERT_EQ(bpf_map_update_elem(interfaces_, &slot, &value, BPF_ANY), 0);
   }
-  // The places that are not free, by address.
-  std::map<std::string, portolan_neighbour> Taken() const {
-    std::map<std::string, portolan_neighbour> taken;
+  // Those that are not free.
+  std::vector<portolan_neighbour> Places() const {
+    std::vector<portolan_neighbour> places;
     for (uint32_t i = 0; i < PORTOLAN_NEIGHBOUR_BUCKETS; ++i) {
       portolan_neighbours bucket{};
       bpf_map_lookup_elem(neighbours_, &i, &bucket);
       for (const portolan_neighbour& place : bucket.place) {
         if (place.until_ns == 0) continue;
         EXPECT_EQ(portolan_neighbour_bucket(&place.key), i);
-        const auto* bytes = reinterpret_cast<const uint8_t*>(place.key.address);
-        const size_t size = place.key.family == PORTOLAN_FAMILY_IPV4 ? 4 : 16;
-        taken[net::IpAddress::FromBytes({bytes, size})->ToString()] = place;
+        places.push_back(place);
       }
+    }
+    return places;
+  }
+  // The same by address.
+  std::map<std::string, portolan_neighbour> Taken() const {
+    std::map<std::string, portolan_neighbour> taken;
+    for (const portolan_neighbour& place : Places()) {
+      const auto* bytes = reinterpret_cast<const uint8_t*>(place.key.address);
+      const size_t size = place.key.family == PORTOLAN_FAMILY_IPV4 ? 4 : 16;
+      taken[net::IpAddress::FromBytes({bytes, size})->ToString()] = place;
     }
     return taken;
   }
@@ -150,6 +164,74 @@ TEST_F(ResponderTest, WhatIsOwnedStandsInTheMapUntilThePromiseEnds) {
   const auto promised = static_cast<uint64_t>(absl::ToInt64Nanoseconds(kPromise));
   EXPECT_LT(entry.until_ns, MonotonicNow() + promised - 10'000'000);  // the kernel's late tick
   EXPECT_GT(entry.until_ns, MonotonicNow() + promised / 2);
+}
+
+class VlanResponderTest : public ResponderTest {
+ protected:
+  // "lan" is VLAN 100 of "trunk"; nothing is known of their programs.
+  void StartInVlan() {
+    responder_.emplace(directory_, &SystemClock());
+    responder_->AddLink("lan", kIfindex,
+                        Vlan{.below = "trunk", .below_ifindex = kTrunk, .id = 100});
+    Renew();
+    Own("192.0.2.1");
+  }
+  // The keys' interfaces and VLANs.
+  std::set<std::pair<uint32_t, uint16_t>> Doors() const {
+    std::set<std::pair<uint32_t, uint16_t>> doors;
+    for (const portolan_neighbour& place : pins_.Places()) {
+      doors.insert({place.key.ifindex, place.key.vlan});
+    }
+    return doors;
+  }
+
+  static constexpr uint32_t kTrunk = kIfindex + 1;
+};
+
+TEST_F(VlanResponderTest, AnAddressInAVlanHasAnEntryWhereTheProgramsAre) {
+  pins_.Make();
+  pins_.SetFlags(0);
+  StartInVlan();
+  EXPECT_FALSE(Answers("192.0.2.1"));
+  EXPECT_TRUE(Doors().empty());
+
+  pins_.SetFlags(PORTOLAN_INTERFACE_ATTACHED, kTrunk, kTrunk);
+  responder_->SetAttached("trunk", true);
+  EXPECT_TRUE(Answers("192.0.2.1"));
+  EXPECT_THAT(Doors(), ElementsAre(Pair(kTrunk, 100)));
+
+  pins_.SetFlags(PORTOLAN_INTERFACE_ATTACHED);
+  responder_->SetAttached("lan", true);
+  EXPECT_THAT(Doors(), ElementsAre(Pair(kIfindex, 0), Pair(kTrunk, 100)));
+  EXPECT_EQ(responder_->answered(), 1) << "it is one address";
+
+  responder_->SetAttached("trunk", false);
+  EXPECT_TRUE(Answers("192.0.2.1")) << "behind the tag the programs still are";
+  EXPECT_THAT(Doors(), ElementsAre(Pair(kIfindex, 0)));
+}
+
+TEST_F(VlanResponderTest, WhatIsGivenUpInAVlanIsSilentTaggedAndUntagged) {
+  pins_.Make();
+  pins_.SetFlags(PORTOLAN_INTERFACE_ATTACHED, kTrunk, kTrunk);
+  StartInVlan();
+  responder_->SetAttached("lan", true);
+  responder_->SetAttached("trunk", true);
+  ASSERT_EQ(Doors().size(), 2u);
+  responder_->Disown("lan", Ip("192.0.2.1"));
+  EXPECT_TRUE(Doors().empty());
+  Own("192.0.2.1");
+  ASSERT_EQ(Doors().size(), 2u);
+  responder_->RemoveLink("lan");
+  EXPECT_TRUE(Doors().empty());
+}
+
+TEST_F(VlanResponderTest, QuestionsOfAVlanComeInAtTheInterfaceBelow) {
+  pins_.Make();
+  StartInVlan();
+  responder_->AddLink("trunk", kTrunk);
+  EXPECT_THAT(responder_->LinksAt("trunk"), ElementsAre("lan", "trunk"));
+  EXPECT_THAT(responder_->LinksAt("lan"), ElementsAre("lan"));
+  EXPECT_THAT(responder_->LinksAt("other"), IsEmpty());
 }
 
 TEST_F(ResponderTest, WhatIsGivenUpIsOutOfTheMapAtOnce) {

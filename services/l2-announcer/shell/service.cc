@@ -25,6 +25,7 @@
 #include "services/l2-announcer/shell/interface_monitor.h"
 #include "services/l2-announcer/shell/packet_socket.h"
 #include "services/l2-announcer/shell/responder.h"
+#include "services/l2-announcer/shell/vlan.h"
 
 namespace portolan::l2 {
 namespace {
@@ -244,7 +245,9 @@ void L2Service::FollowAttachments(const process::Upstreams& upstreams) {
 void L2Service::OnAttachment(const std::string& interface, bool attached) {
   // What waits was asked of whoever has answered until now.
   if (responder_.attached(interface) != attached) {
-    for (int i = 0; i < kReadsAtHandOver && !ReadFrames(interface); ++i) {
+    for (const std::string& link : responder_.LinksAt(interface)) {
+      for (int i = 0; i < kReadsAtHandOver && !ReadFrames(link); ++i) {
+      }
     }
   }
   responder_.SetAttached(interface, attached);
@@ -295,7 +298,8 @@ void L2Service::Execute(const OpenLink& effect) {
   link.watch =
       context_.loop->Watch(link.socket->fd(), Loop::kReadable,
                            [this, interface = effect.interface](int) { ReadFrames(interface); });
-  responder_.AddLink(effect.interface, static_cast<uint32_t>(effect.index));
+  const auto index = static_cast<uint32_t>(effect.index);
+  responder_.AddLink(effect.interface, index, ReadVlan(index));
   results_.push_back(LinkOpened{effect.interface});
 }
 
