@@ -8,12 +8,11 @@
 #include "bpf/lib/csum.h"
 #include "bpf/lib/maps.h"
 #include "bpf/lib/packet.h"
+#include "bpf/lib/scratch.h"
 
 #define ANSWER_TTL 64
-#define IPV4_HEADER 20
-#define IPV6_HEADER 40
 #define ICMP_HEADER 8
-#define QUOTED_L4 8
+#define CUT 192  // octets behind the Ethernet header: no transport header begins behind them
 
 static __always_inline bool exchange_macs(struct __sk_buff* skb) {
   struct {
@@ -79,9 +78,27 @@ static __always_inline __u64 pseudo_sum(const struct packet* packet, __u8 protoc
   return sum;
 }
 
+// Where a local sender has left the checksum to the hardware, or segments were merged on their way
+// in, whoever finishes it would write into our message. The kernel forgets what is left to be done
+// when the place for it is cut out of the frame; what stands there is lost, and written anew.
+static __always_inline bool forget_partial_checksum(struct __sk_buff* skb) {
+  return !bpf_skb_change_tail(skb, ETH_LEN + CUT + IPV6_HEADER, 0) &&
+         !bpf_skb_adjust_room(skb, -CUT, BPF_ADJ_ROOM_MAC, 0);
+}
+
+// Writes the answer over the frame: `payload` behind an IP header without options.
+static __always_inline bool write_answer(struct __sk_buff* skb, const struct packet* packet,
+                                         __u8 protocol, const void* payload, __u32 size,
+                                         const bool v6) {
+  if (has_partial_checksum(packet, v6) && !forget_partial_checksum(skb)) return false;
+  return begin_answer(skb, packet, protocol, size, v6) &&
+         !bpf_skb_store_bytes(skb, ETH_LEN + (v6 ? IPV6_HEADER : IPV4_HEADER), payload, size,
+                              BPF_F_RECOMPUTE_CSUM);
+}
+
 // RFC 9293, section 3.10.7.1. False: nothing is to be said, or it cannot be.
 static __always_inline bool write_reset(struct __sk_buff* skb, const struct packet* packet,
-                                        bool partial, const bool v6) {
+                                        const bool v6) {
   if (packet->tcp_flags & TCP_RST) return false;
   struct tcphdr asked;
   if (bpf_skb_load_bytes(skb, packet->l4_offset, &asked, sizeof(asked))) return false;
@@ -97,40 +114,36 @@ static __always_inline bool write_reset(struct __sk_buff* skb, const struct pack
     answer.ack_seq = bpf_htonl(bpf_ntohl(asked.seq) + taken);
     answer.flags = TCP_RST | TCP_ACK;
   }
-  const __u64 pseudo = pseudo_sum(packet, IPPROTO_TCP, sizeof(answer), v6);
-  const __u64 sum = pseudo + (__u32)bpf_csum_diff(NULL, 0, (__be32*)&answer, sizeof(answer), 0);
-  // Whoever finishes the checksum that the sender left will finish this one: same place.
-  answer.check = partial ? csum_fold(pseudo) : (__u16)~csum_fold(sum);
-  return begin_answer(skb, packet, IPPROTO_TCP, sizeof(answer), v6) &&
-         !bpf_skb_store_bytes(skb, packet->l4_offset, &answer, sizeof(answer),
-                              BPF_F_RECOMPUTE_CSUM);
+  const __u64 sum = pseudo_sum(packet, IPPROTO_TCP, sizeof(answer), v6) +
+                    (__u32)bpf_csum_diff(NULL, 0, (__be32*)&answer, sizeof(answer), 0);
+  answer.check = ~csum_fold(sum);
+  return write_answer(skb, packet, IPPROTO_TCP, &answer, sizeof(answer), v6);
 }
 
 // An ICMP error with the headers of what was sent (RFC 792, RFC 4443). `rest`: what stands behind
 // its checksum.
-static __always_inline bool write_error_message(struct __sk_buff* skb, const struct packet* packet,
+static __always_inline bool write_error_message(struct __sk_buff* skb, struct scratch* know,
                                                 __u8 type, __u8 code, __be32 rest, const bool v6) {
-  struct {
-    struct icmphdr icmp;
-    __u8 quote[IPV6_HEADER + QUOTED_L4];
-  } message = {};
-  const __u32 quoted = (v6 ? IPV6_HEADER : IPV4_HEADER) + QUOTED_L4;
+  const struct packet* packet = &know->packet;
+  struct error_message* message = &know->message;
+  const __u32 quoted = packet->l4_offset - ETH_LEN + QUOTED_L4;
+  if (quoted < IPV4_HEADER + QUOTED_L4 || quoted > sizeof(message->quote)) return false;
+  if (bpf_skb_load_bytes(skb, ETH_LEN, message->quote, quoted)) return false;
   const __u32 size = ICMP_HEADER + quoted;
-  if (bpf_skb_load_bytes(skb, ETH_LEN, message.quote, quoted)) return false;
-  message.icmp.type = type;
-  message.icmp.code = code;
-  message.icmp.rest = rest;
+  message->icmp.type = type;
+  message->icmp.code = code;
+  message->icmp.check = 0;
+  message->icmp.rest = rest;
   __u64 sum = v6 ? pseudo_sum(packet, IPPROTO_ICMPV6, size, true) : 0;
-  sum += (__u32)bpf_csum_diff(NULL, 0, (__be32*)&message, size, 0);
-  message.icmp.check = ~csum_fold(sum);
-  return begin_answer(skb, packet, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, size, v6) &&
-         !bpf_skb_store_bytes(skb, packet->l4_offset, &message, size, BPF_F_RECOMPUTE_CSUM);
+  sum += (__u32)bpf_csum_diff(NULL, 0, (__be32*)message, size, 0);
+  message->icmp.check = ~csum_fold(sum);
+  return write_answer(skb, packet, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, message, size, v6);
 }
 
 // Port unreachable.
-static __always_inline bool write_unreachable(struct __sk_buff* skb, const struct packet* packet,
+static __always_inline bool write_unreachable(struct __sk_buff* skb, struct scratch* know,
                                               const bool v6) {
-  return write_error_message(skb, packet, v6 ? 1 : 3, v6 ? 4 : 3, 0, v6);
+  return write_error_message(skb, know, v6 ? 1 : 3, v6 ? 4 : 3, 0, v6);
 }
 
 // Could the sender's address be somebody's (RFC 1122, section 3.2.2; RFC 4443, section 2.4)?
@@ -157,12 +170,10 @@ static __always_inline bool may_refuse_now(void) {
   return said->count++ < PORTOLAN_REFUSALS_PER_TICK;
 }
 
-// May the packet be answered by an error? Not fragments, IP options, what nobody can have sent, and
-// not too often.
+// May the packet be answered by an error? Not fragments, what nobody can have sent, and not too
+// often.
 static __always_inline bool may_tell(const struct packet* packet, const bool v6) {
-  const __u32 header = v6 ? IPV6_HEADER : IPV4_HEADER;
-  if (packet->is_fragment || packet->l4_offset != ETH_LEN + header) return false;
-  return can_be_told(packet, v6) && may_refuse_now();
+  return !packet->is_fragment && can_be_told(packet, v6) && may_refuse_now();
 }
 
 static __always_inline int send_back(struct __sk_buff* skb, enum portolan_answer answer) {
@@ -171,26 +182,22 @@ static __always_inline int send_back(struct __sk_buff* skb, enum portolan_answer
 }
 
 // Tells the sender that nothing is served there; drops the packet when that must not or cannot be
-// said, as for a checksum that a local sender has left to the hardware, which would be written into
-// our message.
-static __always_inline int refuse(struct __sk_buff* skb, const struct packet* packet,
-                                  const bool v6) {
-  const bool partial = has_partial_checksum(packet, v6);
+// said.
+static __always_inline int refuse(struct __sk_buff* skb, struct scratch* know, const bool v6) {
+  const struct packet* packet = &know->packet;
   if (!may_tell(packet, v6)) return TC_ACT_SHOT;
-  const bool written = packet->protocol == IPPROTO_TCP
-                           ? write_reset(skb, packet, partial, v6)
-                           : !partial && write_unreachable(skb, packet, v6);
+  const bool written = packet->protocol == IPPROTO_TCP ? write_reset(skb, packet, v6)
+                                                       : write_unreachable(skb, know, v6);
   return written ? send_back(skb, PORTOLAN_ANSWER_REFUSAL) : TC_ACT_SHOT;
 }
 
 // Tells the sender how long a packet may be (RFC 1191, RFC 8201).
-static __always_inline int tell_too_big(struct __sk_buff* skb, const struct packet* packet,
-                                        __u32 mtu, const bool v6) {
-  if (!may_tell(packet, v6)) return TC_ACT_SHOT;
-  if (has_partial_checksum(packet, v6)) return TC_ACT_SHOT;
+static __always_inline int tell_too_big(struct __sk_buff* skb, struct scratch* know, __u32 mtu,
+                                        const bool v6) {
+  if (!may_tell(&know->packet, v6)) return TC_ACT_SHOT;
   const __be32 rest = bpf_htonl(mtu);
-  const bool written = v6 ? write_error_message(skb, packet, 2, 0, rest, true)
-                          : write_error_message(skb, packet, 3, 4, rest, false);
+  const bool written = v6 ? write_error_message(skb, know, 2, 0, rest, true)
+                          : write_error_message(skb, know, 3, 4, rest, false);
   return written ? send_back(skb, PORTOLAN_ANSWER_TOO_BIG) : TC_ACT_SHOT;
 }
 

@@ -10,7 +10,6 @@
 #include "bpf/lib/scratch.h"
 
 #define MOST_EXTENSIONS 4
-#define MOST_EXTENSION_OCTETS 128
 #define OFFSET_MASK 0xff  // for the verifier: no header that is read begins behind that
 
 // UNREADABLE, or what the packet is behind its extension headers. FOREIGN: shorter than it says.

@@ -13,6 +13,9 @@
 #include "bpf/lib/kernel_types.h"
 
 #define ETH_LEN 14
+#define IPV4_HEADER 20
+#define IPV6_HEADER 40
+#define MOST_EXTENSION_OCTETS 128  // IPv6 headers behind that are not read
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04

@@ -46,6 +46,14 @@ struct lookup_keys {
   struct portolan_counter dropped;
 };
 
+#define QUOTED_L4 8
+
+// What a sender is told: an ICMP error about its packet.
+struct error_message {
+  struct icmphdr icmp;
+  __u8 quote[IPV6_HEADER + MOST_EXTENSION_OCTETS + QUOTED_L4];
+};
+
 struct scratch {
   struct packet packet;
   struct arrival arrival;
@@ -53,6 +61,7 @@ struct scratch {
   struct route route;
   struct flow_work work;
   struct lookup_keys keys;
+  struct error_message message;
   __u32 frontend;      // that the packet's flow belongs to, or would; 0: none that is known
   __u32 backend;       // of the flow
   __u32 hash;          // of a new flow

@@ -220,14 +220,14 @@ __attribute__((noinline)) int portolan_tc_deliver6(struct __sk_buff* skb, __u32 
 static __always_inline int answer(struct __sk_buff* skb, enum verdict verdict, const bool v6) {
   struct scratch* know = get_scratch();
   if (!know) return TC_ACT_SHOT;
-  if (verdict == VERDICT_REFUSE) return refuse(skb, &know->packet, v6);
+  if (verdict == VERDICT_REFUSE) return refuse(skb, know, v6);
   if (verdict == VERDICT_ECHO) {
     const int action = answer_echo(skb, &know->packet, v6);
     if (action == TC_ACT_SHOT) drop_packet(know, PORTOLAN_DROP_UNSERVED, v6);
     return action;
   }
   const __u32 mtu = know->route.fib.tot_len - outer_length(&know->rewrite);
-  return tell_too_big(skb, &know->packet, mtu, v6);
+  return tell_too_big(skb, know, mtu, v6);
 }
 
 __attribute__((noinline)) int portolan_tc_answer4(struct __sk_buff* skb, __u32 verdict) {

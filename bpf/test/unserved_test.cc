@@ -25,6 +25,9 @@ class UnservedTest : public ProgramsWorld {
     ExchangeMacs(answer);
     answer.fragment = ipv6() ? 0 : kDontFragment;
     answer.fragment_id = 0;
+    answer.option_words = 0;
+    answer.extensions.clear();
+    answer.partial_checksum = false;
     return answer;
   }
   Bytes Reset(const PacketSpec& asked, uint8_t flags, uint32_t sequence, uint32_t ack) const {
@@ -34,7 +37,6 @@ class UnservedTest : public ProgramsWorld {
     reset.acknowledgement = ack;
     reset.window = 0;
     reset.payload_length = 0;
-    reset.partial_checksum = asked.partial_checksum;
     return Build(reset);
   }
   Bytes Unreachable(const PacketSpec& asked) const {
@@ -144,25 +146,49 @@ TEST_P(UnservedTest, NobodyIsToldAtAnAddressThatIsNobodys) {
   }
 }
 
-TEST_P(UnservedTest, FragmentsAndIpOptionsAreDroppedRatherThanRefused) {
+TEST_P(UnservedTest, FragmentsAreDroppedRatherThanRefused) {
   if (program() == Program::kXdp) GTEST_SKIP() << "the tc program's work";
   Serve(1);
   ExpectDropped(BuildFragments(Elsewhere(), 24).first, PORTOLAN_DROP_UNSERVED);
-  if (ipv6()) return;
-  PacketSpec packet = Elsewhere();
-  packet.option_words = 2;
-  ExpectDropped(Build(packet), PORTOLAN_DROP_UNSERVED);
 }
 
-TEST_P(UnservedTest, AChecksumThatTheHardwareShouldFinishIsLeftToItInARefusal) {
+TEST_P(UnservedTest, ARefusalHasNoOptionsItselfButQuotesThoseOfThePacket) {
+  if (program() == Program::kXdp) GTEST_SKIP() << "the tc program's work";
+  Serve(1);
+  std::vector<PacketSpec> packets;
+  if (ipv6()) {
+    for (const std::vector<Extension>& extensions :
+         {std::vector<Extension>{{.type = 0}},
+          {{.type = 60, .units = 7}, {.type = 43, .units = 7}}}) {
+      packets.push_back(Elsewhere());
+      packets.back().extensions = extensions;
+    }
+  } else {
+    for (const int words : {2, 10}) {
+      packets.push_back(Elsewhere());
+      packets.back().option_words = words;
+    }
+  }
+  for (PacketSpec& packet : packets) {
+    for (const bool partial : {false, true}) {
+      packet.partial_checksum = partial;
+      ExpectSentByTc(Build(packet), Refusal(packet));
+    }
+  }
+}
+
+// That the kernel really does not finish it: interop/modes_test.py.
+TEST_P(UnservedTest, ARefusalIsWholeWhenTheChecksumWasLeftToTheHardware) {
   if (program() == Program::kXdp) GTEST_SKIP() << "left to tc";
   Serve(1);
   PacketSpec packet = Elsewhere();
   packet.partial_checksum = true;
-  if (protocol() == kTcp) {
-    ExpectSentByTc(Build(packet), Refusal(packet));
-  } else {
-    ExpectDropped(Build(packet), PORTOLAN_DROP_UNSERVED);
+  for (const int payload : {0, 32, 700}) {
+    packet.payload_length = payload;
+    const Bytes refusal = protocol() == kTcp
+                              ? Reset(packet, kRst | kAck, 0, packet.sequence + payload + 1)
+                              : Unreachable(packet);
+    ExpectSentByTc(Build(packet), refusal);
   }
 }
 

@@ -232,7 +232,7 @@ class Laboratory:
         )
         return result.stdout.strip()
 
-    def ask_udp(self, address, port=80, size=3):
+    def ask_udp(self, address, port=80, size=3, host=None):
         """What the service answers to a datagram of `size` octets; "refused" when an ICMP error says so."""
         script = (
             "import socket,sys\n"
@@ -243,7 +243,7 @@ class Laboratory:
             "except ConnectionRefusedError: print('refused')\n"
         )
         command = ["/usr/bin/python3", "-c", script, address, str(port), str(size)]
-        return self.client.run(command, check=False).stdout.strip()
+        return (host or self.client).run(command, check=False).stdout.strip()
 
     def connect(self, address, port):
         """"connected", "refused" or "silence"."""

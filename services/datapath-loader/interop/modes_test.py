@@ -69,11 +69,11 @@ class ModesTest(unittest.TestCase):
         self.lab.node_b.spawn([*arguments, "--run-dir", run_dir, "--upstream-dir", self.lab.run_dir], name="loader-b")
         wait_until(lambda: os.path.isdir(f"{pins}/links") and os.listdir(f"{pins}/links"), what="node b has its programs")
 
-    def upload(self, family):
+    def upload(self, family, host=None):
         """What the service says to a request that is longer than any packet."""
         where = {4: VIPS[4], 6: f"[{VIPS[6]}]"}[family]
         command = ["curl", "-s", "--noproxy", "*", "--max-time", "20", "--data-binary", "@-", f"http://{where}/"]
-        return self.lab.client.run(command, stdin_text="x" * _UPLOAD, check=False).stdout.strip()
+        return (host or self.lab.client).run(command, stdin_text="x" * _UPLOAD, check=False).stdout.strip()
 
     def expect_service(self, name, families=(4, 6), client=None):
         """TCP, UDP, a long request and ping; `client`: whom the backend sees, by family."""
@@ -92,10 +92,6 @@ class ModesTest(unittest.TestCase):
             if client:
                 seen = json.loads(self.lab.ask(vip, "/whoami"))
                 self.assertEqual(seen["client"], client[family])
-
-    def no_offload(self):
-        """The client's frames look as on a wire: checksums done, no large segments."""
-        self.lab.client.run(["ethtool", "-K", "lan", "tx", "off", "tso", "off", "gso", "off"])
 
     def test_full_nat_shows_the_node_to_the_backend(self):
         self.serve("FULL_NAT", POD_B, lab_module.BACKEND_PORT)
@@ -117,14 +113,25 @@ class ModesTest(unittest.TestCase):
         self.own_the_addresses()
         self.open_tunnels()
         self.serve("TUNNEL", NODE_B, 80)
-        self.no_offload()
         self.expect_service("b", client=lab_module.CLIENT)
+
+    def test_a_pod_that_leaves_checksums_to_the_hardware_is_told_what_fits_into_the_tunnel(self):
+        self.own_the_addresses()
+        self.open_tunnels()
+        self.serve("TUNNEL", NODE_B, 80)
+        pod = self.lab.topology.hosts["a1"]
+        pod.run(["ethtool", "-K", "eth0", "tx", "on", "tso", "on", "gso", "on"])
+        self.lab.node_b.add_route("10.244.1.0/24", via=NODE_A[4])
+        self.lab.node_b.add_route("fd00:244:1::/64", via=NODE_A[6])
+        for family, mtu in ((4, 1480), (6, 1460)):
+            self.assertEqual(self.upload(family, host=pod), f"b {_UPLOAD}")
+            self.assertIn(f"mtu {mtu}", pod.run(["ip", "route", "get", VIPS[family]]).stdout)
+            self.assertEqual(self.lab.ask_udp(VIPS[family], port=81, host=pod), "refused")
 
     def test_ipv4_reaches_backends_that_only_have_ipv6(self):
         self.own_the_addresses()
         self.open_tunnels()
         self.serve("TUNNEL", {6: NODE_B[6]}, 80, families=(4,))
-        self.no_offload()
         self.expect_service("b", families=(4,), client=lab_module.CLIENT)
 
 
