@@ -10,6 +10,9 @@ namespace {
 // After a restart, End-of-RIB waits this long for the datapath to speak of every Service.
 constexpr absl::Duration kSettleTime = absl::Seconds(5);
 
+// So many routes at once are no news of a single Service.
+constexpr size_t kManyRoutes = 100;
+
 }  // namespace
 
 Engine::Engine(Options options, absl::Time now)
@@ -78,30 +81,32 @@ void Engine::On(const DatapathStageChanged& event) {
   all_services_dirty_ = flush_due_ = true;
 }
 
+void Engine::Touch(const std::string& service) {
+  dirty_services_.insert(service);
+  status_dirty_services_.insert(service);  // says what is waited for, too
+  flush_due_ = true;
+}
+
 void Engine::On(const AllocationChanged& event) {
   allocations_[event.allocation.key] = event.allocation;
-  dirty_services_.insert(event.allocation.key);
-  flush_due_ = true;
+  Touch(event.allocation.key);
 }
 
 void Engine::On(const AllocationRemoved& event) {
   if (allocations_.erase(event.key) == 0) return;
-  dirty_services_.insert(event.key);
-  flush_due_ = true;
+  Touch(event.key);
 }
 
 void Engine::On(const DatapathChanged& event) {
   DatapathInput& known = datapath_[event.datapath.key];
   if (known == event.datapath) return;
   known = event.datapath;
-  dirty_services_.insert(event.datapath.key);
-  flush_due_ = true;
+  Touch(event.datapath.key);
 }
 
 void Engine::On(const DatapathRemoved& event) {
   if (datapath_.erase(event.key) == 0) return;
-  dirty_services_.insert(event.key);
-  flush_due_ = true;
+  Touch(event.key);
 }
 
 void Engine::On(const InputSynced& event) {
@@ -261,7 +266,8 @@ void Engine::SessionChanged(Entry& entry) {
   for (const auto& [prefix, route] : entry.rib.sent()) {
     effects_.push_back(RemoveRoute{entry.peer.config().key(), prefix});
   }
-  entry.rib.Reset();
+  entry.rib = AdjRibOut();
+  entry.filled = false;
   entry.blocked = false;
   entry.refresh.clear();
   entry.end_of_rib_due.clear();
@@ -323,7 +329,8 @@ void Engine::Flush() {
     }
   }
   if (ConfigSynced()) PublishStatuses();
-  if (ConfigSynced() && !marked_synced_) {
+  const bool explained = status_dirty_services_.empty() && stale_services_.empty();
+  if (ConfigSynced() && explained && !marked_synced_) {
     marked_synced_ = true;
     effects_.push_back(MarkSynced{});
   }
@@ -342,31 +349,33 @@ void Engine::Settle() {
 }
 
 void Engine::UpdateServices() {
-  if (all_services_dirty_) {
-    for (const auto& [key, allocation] : allocations_) dirty_services_.insert(key);
-    all_services_dirty_ = false;
-    all_statuses_dirty_ = true;
+  all_statuses_dirty_ |= all_services_dirty_;
+  for (auto& [peer_key, entry] : peers_) {
+    if (!entry.peer.established() || (entry.filled && !all_services_dirty_)) continue;
+    for (const auto& [key, allocation] : allocations_) UpdateService(key, entry);
+    entry.filled = true;
   }
+  all_services_dirty_ = false;
   for (const std::string& key : dirty_services_) {
-    UpdateService(key);
+    for (auto& [peer_key, entry] : peers_) {
+      if (entry.filled) UpdateService(key, entry);
+    }
     status_dirty_services_.insert(key);
   }
   dirty_services_.clear();
 }
 
-void Engine::UpdateService(const std::string& key) {
+void Engine::UpdateService(const std::string& key, Entry& entry) {
   const auto allocation = allocations_.find(key);
-  for (auto& [peer_key, entry] : peers_) {
-    std::map<net::Prefix, Wanted> routes;
-    if (allocation != allocations_.end()) {
-      for (const Grant& grant : allocation->second.grants) {
-        if (!GateIsOpen(key, grant.address)) continue;
-        auto wanted = advertisements_.Select(allocation->second, grant, entry.peer.config());
-        if (wanted.has_value()) routes[net::Prefix::Host(grant.address)] = *std::move(wanted);
-      }
+  std::map<net::Prefix, Wanted> routes;
+  if (allocation != allocations_.end()) {
+    for (const Grant& grant : allocation->second.grants) {
+      if (!GateIsOpen(key, grant.address)) continue;
+      auto wanted = advertisements_.Select(allocation->second, grant, entry.peer.config());
+      if (wanted.has_value()) routes[net::Prefix::Host(grant.address)] = *std::move(wanted);
     }
-    entry.rib.SetService(key, std::move(routes));
   }
+  entry.rib.SetService(key, std::move(routes));
 }
 
 bool Engine::GateIsOpen(const std::string& service, const net::IpAddress& address) const {
@@ -402,7 +411,8 @@ void Engine::SendRoutes(Entry& entry) {
   for (const auto& [prefix, route] : diff.announce) {
     effects_.push_back(PublishRoute{
         {key, prefix, route.attributes.next_hop, route.service, route.attributes.communities}});
-    status_dirty_services_.insert(route.service);
+    (diff.announce.size() < kManyRoutes ? status_dirty_services_ : stale_services_)
+        .insert(route.service);
   }
   if (!diff.empty()) PublishPeerView(entry);
 }

@@ -46,6 +46,7 @@ class Engine {
   struct Entry {
     Peer peer;
     AdjRibOut rib;
+    bool filled = false;                             // the rib knows the Services; not before then
     AdjRibOut::NextHops next_hops;                   // of the established session
     std::map<net::Family, std::string> without_hop;  // agreed families that have none, and why
     uint64_t seen_epoch = 0;
@@ -95,10 +96,11 @@ class Engine {
   void SessionChanged(Entry& entry);
   void PublishPeerView(Entry& entry);
   void Reschedule(const std::string& key, absl::Time deadline);
+  void Touch(const std::string& service);
   void Flush();
   void Settle();
   void UpdateServices();
-  void UpdateService(const std::string& key);
+  void UpdateService(const std::string& key, Entry& entry);
   bool GateIsOpen(const std::string& service, const net::IpAddress& address) const;
   void SendRoutes(Entry& entry);
   void FindNextHops(Entry& entry);
@@ -118,9 +120,19 @@ class Engine {
   void EraseStatus(const std::string& kind, const std::string& key);
   StatusView PeerStatus(const Entry& entry) const;
   StatusView ServiceStatus(const AllocationInput& allocation) const;
-  bool ExplainGrant(const AllocationInput& allocation, const Grant& grant, StatusView& view) const;
-  Finding ExplainPeer(const AllocationInput& allocation, const Grant& grant, const Entry& entry,
-                      bool& advertised) const;
+  // Where a Service's addresses are advertised and where not; the texts of the first ones only.
+  struct Explained {
+    std::vector<Finding> missing;
+    std::vector<Finding> advertised;  // or wanted by nobody
+    size_t count = 0;
+  };
+  bool ExplainGrant(const AllocationInput& allocation, const Grant& grant, StatusView& view,
+                    Explained& explained) const;
+  bool IsAdvertised(const AllocationInput& allocation, const Grant& grant,
+                    const Entry& entry) const;
+  Finding ExplainPeer(const AllocationInput& allocation, const Grant& grant,
+                      const Entry& entry) const;
+  void PublishServiceStatus(const std::string& key);
   void PublishInstanceStatuses();
   void PublishAdvertisementStatuses();
 
@@ -151,7 +163,11 @@ class Engine {
   bool config_dirty_ = false;
   std::set<std::string> dirty_services_;
   bool all_services_dirty_ = false;
+  // To be explained anew: first those that something happened to, then those that a peer, an
+  // advertisement or an instance may have changed; so many at a time that a change never waits
+  // for the explanation of everything else.
   std::set<std::string> status_dirty_services_;
+  std::set<std::string> stale_services_;
   bool all_statuses_dirty_ = false;
   bool flush_due_ = false;
   std::map<std::pair<std::string, std::string>, StatusView> statuses_;  // published, by kind, key

@@ -181,7 +181,6 @@ void Engine::RunPeer(const PeerConfig& config, const SessionParameters& paramete
     RemovePeerEntry(key, {kCease, kConfigurationChange, ""});
   }
   Entry& entry = peers_.emplace(key, Entry{.peer = Peer(config, parameters, now_)}).first->second;
-  all_services_dirty_ = true;
   const size_t first = effects_.size();
   PeerContext context = Context(entry.peer);
   entry.peer.Start(context);

@@ -1,6 +1,7 @@
 // What people are told of peers, services and advertisements: sentences that name the object, the
 // field and the remedy.
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -10,7 +11,8 @@
 namespace portolan::bgp {
 namespace {
 
-constexpr size_t kMaxFindings = 16;  // of one service; the rest is counted
+constexpr size_t kMaxFindings = 16;           // of one service; the rest is counted
+constexpr size_t kExplanationsAtOnce = 4096;  // of a service to a peer
 
 constexpr absl::string_view kInputNames[kInputCount] = {
     "instances (config-service)",        "peers (config-service)",
@@ -56,11 +58,11 @@ std::string RemedyFor(absl::string_view reason) {
   return "";
 }
 
-void CutFindings(StatusView& view) {
-  if (view.findings.size() <= kMaxFindings) return;
-  const size_t more = view.findings.size() - (kMaxFindings - 1);
+// Of `all` findings the view has the first ones.
+void CutFindings(size_t all, StatusView& view) {
+  if (all <= kMaxFindings) return;
   view.findings.resize(kMaxFindings - 1);
-  view.findings.push_back({"", "more", absl::StrCat("and ", more, " more")});
+  view.findings.push_back({"", "more", absl::StrCat("and ", all - (kMaxFindings - 1), " more")});
 }
 
 }  // namespace
@@ -77,23 +79,32 @@ void Engine::EraseStatus(const std::string& kind, const std::string& key) {
 }
 
 void Engine::PublishStatuses() {
-  status_dirty_services_.insert(dirty_services_.begin(), dirty_services_.end());
   if (all_statuses_dirty_) {
-    for (const auto& [key, allocation] : allocations_) status_dirty_services_.insert(key);
+    for (const auto& [key, allocation] : allocations_) stale_services_.insert(key);
     for (const auto& [key, entry] : peers_) PublishStatusView(PeerStatus(entry));
     PublishInstanceStatuses();
     PublishAdvertisementStatuses();
     all_statuses_dirty_ = false;
   }
-  for (const std::string& key : status_dirty_services_) {
-    const auto allocation = allocations_.find(key);
-    if (allocation == allocations_.end() || instances_.empty()) {
-      EraseStatus("service", key);
-    } else {
-      PublishStatusView(ServiceStatus(allocation->second));
+  size_t left = std::max<size_t>(kExplanationsAtOnce / std::max<size_t>(peers_.size(), 1), 1);
+  for (std::set<std::string>* services : {&status_dirty_services_, &stale_services_}) {
+    for (; left > 0 && !services->empty(); --left) {
+      const std::string key = *services->begin();
+      status_dirty_services_.erase(key);
+      stale_services_.erase(key);
+      PublishServiceStatus(key);
     }
   }
-  status_dirty_services_.clear();
+  if (!status_dirty_services_.empty() || !stale_services_.empty()) flush_due_ = true;
+}
+
+void Engine::PublishServiceStatus(const std::string& key) {
+  const auto allocation = allocations_.find(key);
+  if (allocation == allocations_.end() || instances_.empty()) {
+    EraseStatus("service", key);
+  } else {
+    PublishStatusView(ServiceStatus(allocation->second));
+  }
 }
 
 void Engine::PublishAdvertisementStatuses() {
@@ -170,8 +181,19 @@ StatusView Engine::PeerStatus(const Entry& entry) const {
   return view;
 }
 
+bool Engine::IsAdvertised(const AllocationInput& allocation, const Grant& grant,
+                          const Entry& entry) const {
+  const net::Prefix prefix = net::Prefix::Host(grant.address);
+  if (!entry.peer.established() || !GateIsOpen(allocation.key, grant.address) ||
+      entry.next_hops.count(prefix.family()) == 0) {
+    return false;
+  }
+  const auto sent = entry.rib.sent().find(prefix);
+  return sent != entry.rib.sent().end() && sent->second.service == allocation.key;
+}
+
 Finding Engine::ExplainPeer(const AllocationInput& allocation, const Grant& grant,
-                            const Entry& entry, bool& advertised) const {
+                            const Entry& entry) const {
   const Peer& peer = entry.peer;
   const net::Prefix prefix = net::Prefix::Host(grant.address);
   const net::Family family = prefix.family();
@@ -214,34 +236,36 @@ Finding Engine::ExplainPeer(const AllocationInput& allocation, const Grant& gran
     return answer("address-taken", absl::StrCat(prefix.ToString(), " is advertised to ", text,
                                                 " for service ", sent->second.service));
   }
-  advertised = true;
   return answer("advertised", absl::StrCat(RouteText(prefix, sent->second), " to ", text));
 }
 
-// True: advertised wherever it should be. Findings about what is missing go first.
-bool Engine::ExplainGrant(const AllocationInput& allocation, const Grant& grant,
-                          StatusView& view) const {
+// True: advertised wherever it should be.
+bool Engine::ExplainGrant(const AllocationInput& allocation, const Grant& grant, StatusView& view,
+                          Explained& explained) const {
   bool complete = true;
   bool anywhere = false;
   bool selected = false;
   std::vector<Mismatch> mismatches;
   for (const auto& [key, entry] : peers_) {
-    if (!advertisements_.Select(allocation, grant, entry.peer.config(), &mismatches)) continue;
+    auto* const wanted = selected ? nullptr : &mismatches;
+    if (!advertisements_.Select(allocation, grant, entry.peer.config(), wanted)) continue;
     selected = true;
-    bool advertised = false;
-    Finding finding = ExplainPeer(allocation, grant, entry, advertised);
+    const bool advertised = IsAdvertised(allocation, grant, entry);
     anywhere |= advertised;
     complete &= advertised;
-    const auto at = advertised ? view.findings.end() : view.findings.begin();
-    view.findings.insert(at, std::move(finding));
+    ++explained.count;
+    std::vector<Finding>& findings = advertised ? explained.advertised : explained.missing;
+    if (findings.size() < kMaxFindings) findings.push_back(ExplainPeer(allocation, grant, entry));
   }
   if (anywhere) view.addresses.push_back(grant.address.ToString());
   if (selected) return complete;
   for (Mismatch& mismatch : mismatches) {
     Finding finding{absl::StrCat("advertisement/", mismatch.advertisement), mismatch.reason,
                     std::move(mismatch.message)};
-    if (std::find(view.findings.begin(), view.findings.end(), finding) == view.findings.end()) {
-      view.findings.push_back(std::move(finding));
+    auto& others = explained.advertised;
+    if (std::find(others.begin(), others.end(), finding) == others.end()) {
+      ++explained.count;
+      others.push_back(std::move(finding));
     }
   }
   return true;  // nobody wants it told
@@ -267,7 +291,14 @@ StatusView Engine::ServiceStatus(const AllocationInput& allocation) const {
     return view;
   }
   bool complete = true;
-  for (const Grant& grant : allocation.grants) complete &= ExplainGrant(allocation, grant, view);
+  Explained explained;
+  for (const Grant& grant : allocation.grants) {
+    complete &= ExplainGrant(allocation, grant, view, explained);
+  }
+  // What is missing is said first.
+  view.findings = std::move(explained.missing);
+  std::move(explained.advertised.begin(), explained.advertised.end(),
+            std::back_inserter(view.findings));
 
   const bool none = view.addresses.empty();
   const Finding first = view.findings.empty() ? Finding() : view.findings.front();
@@ -282,8 +313,8 @@ StatusView Engine::ServiceStatus(const AllocationInput& allocation) const {
     view.state = StatusState::kReady;
     view.reason = "advertised";
     view.message = absl::StrCat("advertised: ", first.message);
-    if (view.findings.size() > 1) {
-      absl::StrAppend(&view.message, "; and ", view.findings.size() - 1, " more");
+    if (explained.count > 1) {
+      absl::StrAppend(&view.message, "; and ", explained.count - 1, " more");
     }
   } else {
     view.state = none ? StatusState::kPending : StatusState::kDegraded;
@@ -291,7 +322,7 @@ StatusView Engine::ServiceStatus(const AllocationInput& allocation) const {
     view.message = absl::StrCat(none ? "not advertised: " : "partly advertised: ", first.message);
     view.remedy = RemedyFor(first.reason);
   }
-  CutFindings(view);
+  CutFindings(explained.count, view);
   return view;
 }
 

@@ -125,12 +125,6 @@ PathDiff AdjRibOut::Diff(const NextHops& next_hops) {
   return diff;
 }
 
-void AdjRibOut::Reset() {
-  sent_.clear();
-  dirty_.clear();
-  for (const auto& [prefix, claims] : wanted_) dirty_.insert(prefix);
-}
-
 void AdjRibOut::MarkAllDirty() {
   for (const auto& [prefix, claims] : wanted_) dirty_.insert(prefix);
   for (const auto& [prefix, route] : sent_) dirty_.insert(prefix);

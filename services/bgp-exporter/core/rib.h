@@ -64,6 +64,7 @@ struct PathDiff {
 // Packed UPDATEs: withdrawals, then announcements, prefixes with equal attributes together.
 std::string EncodeDiff(const SessionEncoding& encoding, const PathDiff& diff);
 
+// Of one session.
 class AdjRibOut {
  public:
   using NextHops = std::map<net::Family, net::IpAddress>;
@@ -76,8 +77,6 @@ class AdjRibOut {
   // Routes of other families are withdrawn when they were sent.
   PathDiff Diff(const NextHops& next_hops);
 
-  // The session is gone: nothing is sent any more.
-  void Reset();
   // Next hops have changed: compare everything.
   void MarkAllDirty();
 

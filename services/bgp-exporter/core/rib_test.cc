@@ -149,15 +149,6 @@ TEST(AdjRibOut, ANewNextHopSendsEverythingAnew) {
   EXPECT_TRUE(diff.withdraw.empty()) << "an announcement replaces the old one";
 }
 
-TEST(AdjRibOut, AfterResetEverythingIsNew) {
-  AdjRibOut rib;
-  rib.SetService("default/red", {{Host("20.0.10.1"), {}}});
-  rib.Diff(kBothHops);
-  rib.Reset();
-  EXPECT_TRUE(rib.sent().empty());
-  EXPECT_EQ(rib.Diff(kBothHops).announce.size(), 1u);
-}
-
 TEST(AdjRibOut, OfTwoServicesThatWantOneAddressTheFirstByNameHasIt) {
   AdjRibOut rib;
   rib.SetService("default/b", {{Host("20.0.10.1"), {}}});
