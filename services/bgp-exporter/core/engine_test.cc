@@ -33,6 +33,43 @@ TEST(Engine, AServiceIsAdvertisedWithNextHopsOfBothFamilies) {
             "1 more");
 }
 
+TEST(Engine, AChangeDoesNotWaitForTheExplanationOfEverythingElse) {
+  World world;
+  world.Configure();
+  for (int i = 0; i < 100; ++i) {
+    PeerConfig peer;
+    peer.instance = "lab";
+    peer.name = absl::StrCat("r", i);
+    peer.address = Address(absl::StrCat("10.0.1.", i));
+    peer.remote_as = 65000;
+    peer.families = {{Family::kIpv4, std::nullopt}};
+    world.Do(PeerChanged{peer});
+  }
+  world.SyncAll();
+  for (int i = 0; i < 1000; ++i) {
+    world.Allocate(absl::StrCat("default/s", i), {absl::StrCat("20.0.", i / 250, ".", i % 250)});
+  }
+  world.Pass(absl::ZeroDuration());
+  const auto told = [&] {
+    int count = 0;
+    for (const auto& [id, view] : world.statuses) {
+      count += id.first == "service" && view.reason == "no-advertisement" ? 1 : 0;
+    }
+    return count;
+  };
+  ASSERT_EQ(told(), 0);
+  world.Do(AdvertisementRemoved{"lab/all"});
+  EXPECT_GT(told(), 0);
+  EXPECT_LT(told(), 999);
+  AllocationInput last{.key = "default/s999", .generation = 4};
+  last.grants.push_back({Address("20.0.3.249"), "main"});
+  world.Do(AllocationChanged{last});
+  EXPECT_EQ(world.Status("service", "default/s999").generation, 4u);
+  EXPECT_LT(told(), 1000) << "others are still to come";
+  world.Pass(absl::ZeroDuration());
+  EXPECT_EQ(told(), 1000);
+}
+
 TEST(Engine, NothingIsDialledBeforeTheConfigurationIsRead) {
   World world;
   world.Configure();
