@@ -1,9 +1,10 @@
-"""A change of one leaf until it is in force in every service, for the benchmark `config`.
+"""Our side of the benchmark `config`.
 
-    config_sides IN_FORCE
+    config_sides PROGRAM IN_FORCE
 
-The five services as processes of their own on one node, with 1,000 pools, 10,000 Services of five backends, 100 BGP peers
-(of which none answers), an L2 policy that takes all Services and a datapath by tc. What IN_FORCE prints: see in_force.cc.
+Prints what PROGRAM prints; then how long a change of one leaf takes until it is in force in every service (in_force.cc): the
+five services are processes of their own on one node, with 1,000 pools, 10,000 Services of five backends, 100 BGP peers of
+which none answers, an L2 policy that takes all Services, and a datapath by tc.
 """
 
 import json
@@ -88,7 +89,8 @@ def run(in_force):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         sys.exit(2)
-    run(os.path.abspath(sys.argv[1]))
+    print(subprocess.run([sys.argv[1]], check=True, text=True, stdout=subprocess.PIPE).stdout, end="", flush=True)
+    run(os.path.abspath(sys.argv[2]))
