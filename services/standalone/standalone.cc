@@ -13,6 +13,7 @@
 #include "services/base/process/signals.h"
 #include "services/base/status/status_macros.h"
 #include "services/base/wire/server.h"
+#include "services/bgp-exporter/shell/control_rpc.h"
 #include "services/bgp-exporter/shell/service.h"
 #include "services/config-service/shell/netconf/service.h"
 #include "services/datapath-loader/shell/service.h"
@@ -30,7 +31,8 @@ using process::Context;
 // `ipam_rpc` null: ipam-service runs elsewhere.
 std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry,
                                       const std::shared_ptr<ipam::IpamRpc>& ipam_rpc,
-                                      const std::shared_ptr<datapath::ControlRpc>& control) {
+                                      const std::shared_ptr<datapath::ControlRpc>& control,
+                                      const std::shared_ptr<bgp::ControlRpc>& bgp_control) {
   std::vector<Supervisor::Entry> stages;
   if (ipam_rpc != nullptr) {
     stages.push_back({"ipam", [&registry, ipam_rpc](const Context& c) {
@@ -41,7 +43,8 @@ std::vector<Supervisor::Entry> Stages(const plugin::Registry& registry,
                       return datapath::NewDatapathService(c, {.registry = &registry}, control);
                     }});
   stages.push_back({"l2", [&](const Context& c) { return l2::NewL2Service(c, registry); }});
-  stages.push_back({"bgp", [](const Context& c) { return bgp::NewBgpService(c); }});
+  stages.push_back(
+      {"bgp", [bgp_control](const Context& c) { return bgp::NewBgpService(c, bgp_control); }});
   return stages;
 }
 
@@ -71,7 +74,8 @@ absl::Status RunUntilStopped(const Options& options) {
   std::optional<process::MetricsEndpoint> endpoint(std::in_place, base, "portolan");
 
   const auto datapath_control = std::make_shared<datapath::ControlRpc>();
-  std::vector<grpc::Service*> rpcs = {hub.service(), datapath_control.get()};
+  const auto bgp_control = std::make_shared<bgp::ControlRpc>();
+  std::vector<grpc::Service*> rpcs = {hub.service(), datapath_control.get(), bgp_control.get()};
   std::unique_ptr<Stage> config_stage;
   std::shared_ptr<ipam::IpamRpc> ipam_rpc;
   if (options.join.empty()) {
@@ -88,23 +92,23 @@ absl::Status RunUntilStopped(const Options& options) {
       wire::Server::Start(absl::StrCat("unix:", options.run_dir, "/portolan.sock"), rpcs));
   const auto own = server->InProcessChannel();
   const wire::Channels upstream = options.join.empty() ? wire::Channels(own) : To(options.join);
-  const process::Upstreams upstreams{
-      .config = upstream,
-      .intent = upstream,
-      .allocation = upstream,
-      .datapath = own,
-      .peers = {{"portolan", own}}};
+  const process::Upstreams upstreams{.config = upstream,
+                                     .intent = upstream,
+                                     .allocation = upstream,
+                                     .datapath = own,
+                                     .peers = {{"portolan", own}}};
   if (config_stage != nullptr) {
     RETURN_IF_ERROR(config_stage->Start(upstreams));
     reload = [&] { config_stage->Post([](process::Service& service) { service.Reload(); }); };
   }
 
   absl::Status result;
-  std::unique_ptr<Supervisor> supervisor = std::make_unique<Supervisor>(
-      base, Stages(registry, ipam_rpc, datapath_control), upstreams, [&](absl::Status status) {
-        result = std::move(status);
-        loop->Stop();
-      });
+  std::unique_ptr<Supervisor> supervisor =
+      std::make_unique<Supervisor>(base, Stages(registry, ipam_rpc, datapath_control, bgp_control),
+                                   upstreams, [&](absl::Status status) {
+                                     result = std::move(status);
+                                     loop->Stop();
+                                   });
   endpoint->Start(upstream);
   log.Info("running", {{"node", options.node},
                        {"socket", absl::StrCat(options.run_dir, "/portolan.sock")},

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "api/proto/allocation/v1alpha1/allocation.pb.h"
+#include "api/proto/bgp/v1alpha1/bgp.pb.h"
 #include "api/proto/config/v1alpha1/config.pb.h"
 #include "api/proto/datapath/v1alpha1/datapath.pb.h"
 #include "api/proto/stream/v1alpha1/stream.grpc.pb.h"
@@ -139,6 +140,11 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::DatapathChannel() const {
   return PublisherOf(datapath::v1alpha1::InterfaceState::descriptor()->full_name(),
                      "datapath-loader does not run here; ask the process that has it, with "
                      "--socket");
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Client::BgpChannel() const {
+  return PublisherOf(bgp::v1alpha1::PeerState::descriptor()->full_name(),
+                     "bgp-exporter does not run here; ask the process that has it, with --socket");
 }
 
 }  // namespace portolan::cli

@@ -45,6 +45,8 @@ class Client {
   absl::StatusOr<std::shared_ptr<grpc::Channel>> IpamChannel() const;
   // Of the process that serves datapath.v1alpha1.DatapathControl: the first that has a datapath.
   absl::StatusOr<std::shared_ptr<grpc::Channel>> DatapathChannel() const;
+  // Of the process that serves bgp.v1alpha1.BgpControl: the first that has an exporter.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> BgpChannel() const;
 
  private:
   struct Socket {

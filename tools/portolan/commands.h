@@ -66,6 +66,13 @@ int DatapathApply(const Places& places, const std::string& file, Output output);
 int DatapathChain(const Places& places, Output output);
 int DatapathSetChainSlot(const Places& places, uint32_t slot, const std::string& program);
 
+// Begins the session with a peer anew, or with `soft` sends it all routes again; `peer` is
+// INSTANCE/NAME, or a NAME that only one instance has. `message` is for the peer's operator.
+int BgpReset(const Places& places, const std::string& peer, bool soft, const std::string& message);
+// Marks the node's routes as going away, and withdraws them after the hold time.
+int BgpDrain(const Places& places, uint32_t hold_time_s);
+int BgpUndrain(const Places& places);
+
 struct TraceOptions {
   std::string service;       // empty: a sample of what is dropped
   uint32_t drop_sample = 0;  // one in so many; 0: as the datapath likes

@@ -36,8 +36,7 @@ absl::StatusOr<std::string> Show(const Places& places, const std::string& path, 
 
 }  // namespace
 
-int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets,
-               bool state) {
+int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets, bool state) {
   const absl::StatusOr<std::string> data = Show(places, path, xml, secrets, state);
   if (!data.ok()) return Fail(data.status());
   std::cout << *data;

@@ -29,6 +29,7 @@ class CommandLine {
     AddPlan();
     AddConfig();
     AddDatapath();
+    AddBgp();
     AddTrace();
   }
 
@@ -159,6 +160,29 @@ class CommandLine {
     upgrade->add_option("--xdp", xdp_file_, "and the xdp program that belongs to it")->needs(tc);
     upgrade->callback(
         [this] { action_ = [this] { return DatapathUpgrade(places_, tc_file_, xdp_file_); }; });
+  }
+
+  void AddBgp() {
+    CLI::App* bgp = app_.add_subcommand("bgp", "act on a node's BGP sessions");
+    bgp->require_subcommand(1);
+    CLI::App* reset = bgp->add_subcommand("reset", "begin the session with a peer anew");
+    reset->add_option("PEER", argument_, "INSTANCE/NAME, or NAME if only one has it")->required();
+    CLI::Option* soft =
+        reset->add_flag("--soft", soft_, "instead: send it all routes again; the session stays");
+    reset->add_option("--message", message_, "for the peer's operator, 255 octets at most")
+        ->excludes(soft);
+    reset->callback(
+        [this] { action_ = [this] { return BgpReset(places_, argument_, soft_, message_); }; });
+
+    CLI::App* drain = bgp->add_subcommand(
+        "drain", "mark this node's routes as going away, then withdraw them, until undrain");
+    drain->add_option("--hold-time", hold_time_s_, "seconds before they are withdrawn")
+        ->check(CLI::Range(0, 86400))
+        ->capture_default_str();
+    drain->callback([this] { action_ = [this] { return BgpDrain(places_, hold_time_s_); }; });
+
+    CLI::App* undrain = bgp->add_subcommand("undrain", "advertise this node's routes again");
+    undrain->callback([this] { action_ = [this] { return BgpUndrain(places_); }; });
   }
 
   void AddOrders(CLI::App* datapath) {
@@ -346,6 +370,9 @@ class CommandLine {
   std::string mode_ = "auto";
   uint32_t slot_ = 0;
   bool inside_ = false;
+  bool soft_ = false;
+  std::string message_;
+  uint32_t hold_time_s_ = 60;
   std::string tc_file_;
   std::string xdp_file_;
   uint64_t revision_ = 0;

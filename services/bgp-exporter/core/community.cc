@@ -14,7 +14,7 @@ struct WellKnown {
 constexpr WellKnown kWellKnown[] = {
     {"no-export", 0xffffff01}, {"no-advertise", 0xffffff02},
     {"no-peer", 0xffffff04},   {"no-export-subconfed", 0xffffff03},
-    {"blackhole", 0xffff029a}, {"graceful-shutdown", 0xffff0000},
+    {"blackhole", 0xffff029a}, {"graceful-shutdown", kGracefulShutdown},
 };
 
 // Decimal, 0..65535, nothing else.

@@ -10,6 +10,8 @@
 
 namespace portolan::bgp {
 
+inline constexpr uint32_t kGracefulShutdown = 0xffff0000;  // RFC 8326
+
 // "65000:100" or a well-known name: no-export, no-advertise, no-export-subconfed (RFC 1997),
 // no-peer (RFC 3765), blackhole (RFC 7999), graceful-shutdown (RFC 8326). INVALID_ARGUMENT says
 // what may stand there.

@@ -16,7 +16,9 @@ constexpr size_t kManyRoutes = 100;
 }  // namespace
 
 Engine::Engine(Options options, absl::Time now)
-    : options_(std::move(options)), started_(now), rng_(options_.seed), now_(now) {}
+    : options_(std::move(options)), started_(now), rng_(options_.seed), now_(now) {
+  if (options_.drain.has_value()) drain_ = std::max(*options_.drain, now);
+}
 
 std::vector<Effect> Engine::Handle(const Event& event, absl::Time now) {
   now_ = now;
@@ -26,6 +28,7 @@ std::vector<Effect> Engine::Handle(const Event& event, absl::Time now) {
   absl::Time next = flush_due_ ? now_ : listen_retry_at_;
   if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
   if (!settled_ && settle_by_ != absl::InfinitePast()) next = std::min(next, settle_by_);
+  if (drain_.has_value() && !withdrawn_) next = std::min(next, *drain_);
   if (next != armed_ && next != absl::InfiniteFuture() && !stopped_) {
     armed_ = next;
     effects_.push_back(ArmTimer{next});
@@ -209,6 +212,7 @@ void Engine::On(const WriteProgress& event) {
 
 void Engine::On(const Tick&) {
   armed_ = absl::InfiniteFuture();
+  if (drain_.has_value() && !withdrawn_ && now_ >= *drain_) Withdraw();
   while (!timers_.empty() && timers_.begin()->first <= now_) {
     const std::string key = timers_.begin()->second;
     Entry& entry = peers_.at(key);
@@ -368,11 +372,13 @@ void Engine::UpdateServices() {
 void Engine::UpdateService(const std::string& key, Entry& entry) {
   const auto allocation = allocations_.find(key);
   std::map<net::Prefix, Wanted> routes;
-  if (allocation != allocations_.end()) {
+  if (allocation != allocations_.end() && !withdrawn_) {
     for (const Grant& grant : allocation->second.grants) {
       if (!GateIsOpen(key, grant.address)) continue;
       auto wanted = advertisements_.Select(allocation->second, grant, entry.peer.config());
-      if (wanted.has_value()) routes[net::Prefix::Host(grant.address)] = *std::move(wanted);
+      if (!wanted.has_value()) continue;
+      if (drain_.has_value()) MarkAsDraining(*wanted);
+      routes[net::Prefix::Host(grant.address)] = *std::move(wanted);
     }
   }
   entry.rib.SetService(key, std::move(routes));

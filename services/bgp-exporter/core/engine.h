@@ -15,12 +15,14 @@
 
 #include <bitset>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "services/base/rng/rng.h"
 #include "services/bgp-exporter/core/events.h"
@@ -36,6 +38,8 @@ class Engine {
     bool restarted = false;        // an earlier life of this process ended without order
     bool forwarding_kept = false;  // and the datapath has been there ever since
     uint64_t seed = 0;             // of the jitter
+    // An earlier life was drained: when its routes are, or were, withdrawn.
+    std::optional<absl::Time> drain;
   };
 
   Engine(Options options, absl::Time now);
@@ -84,6 +88,10 @@ class Engine {
   void On(const WriteBlocked& event);
   void On(const WriteProgress& event);
   void On(const ListenResult& event);
+  void On(const ResetRequested& event);
+  void On(const DrainRequested& event);
+  void On(const UndrainRequested& event);
+  void On(const DrainSaved& event);
   void On(const Tick& event);
   void On(const Stop& event);
 
@@ -114,6 +122,13 @@ class Engine {
   uint32_t RouterId(const InstanceConfig& instance) const;
   const NodeConfig* ThisNode() const;
 
+  // engine_orders.cc: what people ask of this node.
+  absl::StatusOr<Entry*> PeerOf(const std::string& name);
+  absl::StatusOr<std::string> ResetPeer(const ResetRequested& event);
+  void ChangeDrain(std::optional<absl::Time> withdraw_at);
+  void Withdraw();
+  size_t RoutesSent() const;
+
   // engine_status.cc: what people are told.
   void PublishStatuses();
   void PublishStatusView(StatusView view);
@@ -135,6 +150,7 @@ class Engine {
   void PublishServiceStatus(const std::string& key);
   void PublishInstanceStatuses();
   void PublishAdvertisementStatuses();
+  void PublishDrainStatus();
 
   const Options options_;
   const absl::Time started_;
@@ -153,6 +169,10 @@ class Engine {
   absl::Time settle_by_ = absl::InfinitePast();  // set when all inputs are first known
   bool settled_ = false;                         // End-of-RIB may be sent
   bool marked_synced_ = false;
+
+  // Not empty: routes are the last resort until then, and withdrawn from then on.
+  std::optional<absl::Time> drain_;
+  bool withdrawn_ = false;
 
   std::map<std::string, Entry> peers_;
   absl::flat_hash_map<ConnectionId, std::string> connections_;  // to the peer's key

@@ -14,6 +14,9 @@ namespace {
 constexpr size_t kMaxFindings = 16;           // of one service; the rest is counted
 constexpr size_t kExplanationsAtOnce = 4096;  // of a service to a peer
 
+constexpr absl::string_view kUndrain =
+    "when the work on the node is done: portolan bgp undrain on this node";
+
 constexpr absl::string_view kInputNames[kInputCount] = {
     "instances (config-service)",        "peers (config-service)",
     "advertisements (config-service)",   "nodes (config-service)",
@@ -84,6 +87,7 @@ void Engine::PublishStatuses() {
     for (const auto& [key, entry] : peers_) PublishStatusView(PeerStatus(entry));
     PublishInstanceStatuses();
     PublishAdvertisementStatuses();
+    PublishDrainStatus();
     all_statuses_dirty_ = false;
   }
   size_t left = std::max<size_t>(kExplanationsAtOnce / std::max<size_t>(peers_.size(), 1), 1);
@@ -125,6 +129,21 @@ void Engine::PublishAdvertisementStatuses() {
     view.remedy = absl::StrCat("correct advertisement ", key);
     PublishStatusView(std::move(view));
   }
+}
+
+void Engine::PublishDrainStatus() {
+  if (!drain_.has_value()) return EraseStatus("drain", options_.node);
+  StatusView view{.kind = "drain", .key = options_.node, .state = StatusState::kDegraded};
+  view.reason = withdrawn_ ? "drained" : "draining";
+  view.message = withdrawn_ ? absl::StrCat("node ", options_.node,
+                                           " is drained: it advertises nothing, also after a "
+                                           "restart")
+                            : absl::StrCat("node ", options_.node,
+                                           " is drained: its routes carry graceful-shutdown (RFC "
+                                           "8326) until the hold time is over, then they are "
+                                           "withdrawn");
+  view.remedy = std::string(kUndrain);
+  PublishStatusView(std::move(view));
 }
 
 StatusView Engine::PeerStatus(const Entry& entry) const {
@@ -282,6 +301,12 @@ StatusView Engine::ServiceStatus(const AllocationInput& allocation) const {
     view.message =
         absl::StrCat("nothing is advertised before these are read: ", absl::StrJoin(missing, ", "));
     view.remedy = "see that these services of Portolan run";
+    return view;
+  }
+  if (withdrawn_) {
+    view.reason = "drained";
+    view.message = absl::StrCat("node ", options_.node, " is drained: its routes are withdrawn");
+    view.remedy = std::string(kUndrain);
     return view;
   }
   if (peers_.empty()) {

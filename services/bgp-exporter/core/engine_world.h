@@ -119,6 +119,22 @@ class World {
     return statuses.count({kind, key}) > 0 ? statuses[{kind, key}] : StatusView();
   }
 
+  // Gives an order and returns its answer.
+  OrderDone Order(Event event) {
+    std::visit(
+        [this](auto& each) {
+          if constexpr (requires { each.order; }) each.order = ++last_order_;
+        },
+        event);
+    Do(event);
+    return answers.count(last_order_) > 0 ? answers[last_order_] : OrderDone();
+  }
+  // The community values of a route that the peer "lab/tor" has.
+  std::vector<uint32_t> Communities(absl::string_view prefix) {
+    const auto route = routes.find({"lab/tor", *Prefix::Parse(prefix)});
+    return route == routes.end() ? std::vector<uint32_t>() : route->second.communities;
+  }
+
   absl::Time now = absl::UnixEpoch();
   absl::Time timer = absl::InfiniteFuture();
   std::vector<Connect> dials;
@@ -130,6 +146,10 @@ class World {
   std::map<std::pair<std::string, Prefix>, RouteView> routes;
   std::map<std::pair<std::string, std::string>, StatusView> statuses;
   bool synced = false;
+  std::map<OrderId, OrderDone> answers;
+  std::string disk_problem;         // empty: drains can be saved
+  std::optional<absl::Time> saved;  // the drain on disk
+  std::string heard_cease;          // text of the last Cease, RFC 9003
 
  private:
   void Say(absl::string_view text) { absl::StrAppend(&heard_, heard_.empty() ? "" : " ", text); }
@@ -144,6 +164,7 @@ class World {
       if (update->end_of_rib) Say(absl::StrCat("EOR ", net::FamilyName(*update->end_of_rib)));
     } else if (const auto* notification = std::get_if<Notification>(&message)) {
       Say(absl::StrCat("NOTIFICATION ", notification->code, "/", notification->subcode));
+      heard_cease = notification->data.empty() ? "" : notification->data.substr(1);
     }
   }
   void Absorb(std::vector<Effect> effects) {
@@ -170,10 +191,16 @@ class World {
   void On(RemoveRoute& effect) { routes.erase({effect.peer, effect.prefix}); }
   void On(PublishStatus& effect) { statuses[{effect.view.kind, effect.view.key}] = effect.view; }
   void On(RemoveStatus& effect) { statuses.erase({effect.kind, effect.key}); }
+  void On(SaveDrain& effect) {
+    if (disk_problem.empty()) saved = effect.withdraw_at;
+    Do(DrainSaved{effect.order, effect.withdraw_at, disk_problem});
+  }
+  void On(OrderDone& effect) { answers[effect.order] = effect; }
   void On(MarkSynced&) { synced = true; }
 
   Engine engine_;
   std::string heard_;
+  OrderId last_order_ = 0;
 };
 
 }  // namespace portolan::bgp

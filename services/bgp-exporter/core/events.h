@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "services/base/net/prefix.h"
 #include "services/bgp-exporter/core/config.h"
@@ -115,6 +116,31 @@ struct ListenResult {
   std::string instance;
   std::string problem;  // empty: listening
 };
+
+// What people ask of this node. Each is answered by one OrderDone of its number, which whoever asks
+// chooses.
+using OrderId = uint64_t;
+struct ResetRequested {
+  OrderId order = 0;
+  std::string peer;   // key, or a name that only one instance has
+  bool soft = false;  // send all routes again; the session stays
+  std::string text;   // for the peer's operator (RFC 9003); not with `soft`
+};
+// The node's routes carry GRACEFUL_SHUTDOWN (RFC 8326) for that long, then they are withdrawn.
+struct DrainRequested {
+  OrderId order = 0;
+  absl::Duration hold_time;
+};
+struct UndrainRequested {
+  OrderId order = 0;
+};
+// Outcome of SaveDrain.
+struct DrainSaved {
+  OrderId order = 0;
+  std::optional<absl::Time> withdraw_at;
+  std::string problem;  // empty: a restart will find it
+};
+
 struct Tick {};  // the time that ArmTimer asked for
 struct Stop {};  // the process ends in order: peers are told, routes go at once
 
@@ -123,7 +149,8 @@ using Event =
                  AdvertisementRemoved, NodeChanged, NodeRemoved, DatapathStageChanged,
                  AllocationChanged, AllocationRemoved, DatapathChanged, DatapathRemoved,
                  InputSynced, Connected, Accepted, Received, Disconnected, WriteBlocked,
-                 WriteProgress, ListenResult, Tick, Stop>;
+                 WriteProgress, ListenResult, ResetRequested, DrainRequested, UndrainRequested,
+                 DrainSaved, Tick, Stop>;
 
 // ---- effects, to be done in their order ----
 
@@ -192,7 +219,7 @@ struct Finding {
 };
 enum class StatusState { kPending, kReady, kDegraded, kRejected, kFailed };
 struct StatusView {
-  std::string kind;  // "service", "peer", "instance", "advertisement"
+  std::string kind;  // "service", "peer", "instance", "advertisement", "drain"
   std::string key;
   uint64_t generation = 0;
   StatusState state = StatusState::kPending;
@@ -224,10 +251,21 @@ struct RemoveStatus {
   std::string kind;
   std::string key;
 };
+// To be kept over a restart, then reported as DrainSaved; no time: the node is not drained.
+struct SaveDrain {
+  OrderId order = 0;
+  std::optional<absl::Time> withdraw_at;
+};
+struct OrderDone {
+  OrderId order = 0;
+  absl::Status status;  // an error: nothing has changed
+  std::string message;  // what was done
+};
 // Everything that the inputs ask for has been published once.
 struct MarkSynced {};
 
 using Effect = std::variant<Connect, Keep, Send, Close, Listen, ArmTimer, PublishPeer, RemovePeer,
-                            PublishRoute, RemoveRoute, PublishStatus, RemoveStatus, MarkSynced>;
+                            PublishRoute, RemoveRoute, PublishStatus, RemoveStatus, SaveDrain,
+                            OrderDone, MarkSynced>;
 
 }  // namespace portolan::bgp

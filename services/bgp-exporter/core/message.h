@@ -52,6 +52,7 @@ inline constexpr uint8_t kUnacceptableHoldTime = 6;
 // Subcodes of kCease, RFC 4486.
 inline constexpr uint8_t kAdministrativeShutdown = 2;
 inline constexpr uint8_t kPeerDeconfigured = 3;
+inline constexpr uint8_t kAdministrativeReset = 4;
 inline constexpr uint8_t kConnectionRejected = 5;
 inline constexpr uint8_t kConfigurationChange = 6;
 inline constexpr uint8_t kConnectionCollision = 7;
@@ -67,7 +68,10 @@ struct Notification {
 // everything unprintable escaped: it comes from the network.
 std::string Describe(const Notification& notification);
 
-// A Cease that carries `text` (RFC 9003 section 2), cut at 255 octets.
+// A text for the peer's operator has this many octets at most (RFC 9003 section 2).
+inline constexpr size_t kMaxCeaseText = 255;
+
+// A Cease that carries `text` (RFC 9003 section 2), cut at kMaxCeaseText octets.
 Notification CeaseWithText(uint8_t subcode, absl::string_view text);
 
 // What is wrong with received octets.

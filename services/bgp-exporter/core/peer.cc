@@ -241,9 +241,25 @@ void Peer::Tick(PeerContext& context) {
   UpdateState(context.now);
 }
 
+void Peer::Reset(const Notification& notification, PeerContext& context) {
+  backoff_ = kFirstBackoff;
+  EndAll(notification, context);
+  ScheduleRetry(context);
+  UpdateState(context.now);
+}
+
+void Peer::Refresh() {
+  refresh_.insert(negotiated().families.begin(), negotiated().families.end());
+}
+
 void Peer::Stop(const Notification& notification, PeerContext& context) {
   running_ = false;
   retry_at_ = absl::InfiniteFuture();
+  EndAll(notification, context);
+  UpdateState(context.now);
+}
+
+void Peer::EndAll(const Notification& notification, PeerContext& context) {
   while (!connections_.empty()) {
     Connection& connection = connections_.front();
     const ConnectionId id = connection.id;
@@ -254,7 +270,6 @@ void Peer::Stop(const Notification& notification, PeerContext& context) {
       Drop(id);
     }
   }
-  UpdateState(context.now);
 }
 
 absl::Time Peer::deadline() const {

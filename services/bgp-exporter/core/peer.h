@@ -43,6 +43,10 @@ class Peer {
   void WriteBlocked(ConnectionId id, absl::Time now);
   void WriteProgress(ConnectionId id, bool drained, absl::Time now);
   void Tick(PeerContext& context);
+  // Ends every connection, and dials anew after a moment.
+  void Reset(const Notification& notification, PeerContext& context);
+  // Sends all families of the established session anew.
+  void Refresh();
   // Ends every connection and dials no more.
   void Stop(const Notification& notification, PeerContext& context);
 
@@ -81,6 +85,7 @@ class Peer {
   void Open(Connection& connection, PeerContext& context);
   void Perform(ConnectionId id, Session::Step step, PeerContext& context);
   void EndConnection(ConnectionId id, const Session::End& end, PeerContext& context);
+  void EndAll(const Notification& notification, PeerContext& context);
   void CloseOthers(ConnectionId keep, PeerContext& context);
   void Drop(ConnectionId id);
   Session::Rival RivalOf(ConnectionId id) const;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "services/bgp-exporter/core/community.h"
 
 namespace portolan::bgp {
 namespace {
@@ -64,6 +65,17 @@ std::optional<Wanted> Advertisements::Select(const AllocationInput& allocation, 
   communities.erase(std::unique(communities.begin(), communities.end()), communities.end());
   if (communities.size() > kMaxCommunities) communities.resize(kMaxCommunities);
   return wanted;
+}
+
+void MarkAsDraining(Wanted& wanted) {
+  wanted.local_preference = 0;
+  auto& communities = wanted.communities;
+  const auto at = std::lower_bound(communities.begin(), communities.end(), kGracefulShutdown);
+  if (at != communities.end() && *at == kGracefulShutdown) return;
+  communities.insert(at, kGracefulShutdown);
+  if (communities.size() <= kMaxCommunities) return;
+  communities.erase(communities.front() == kGracefulShutdown ? communities.end() - 1
+                                                             : communities.begin());
 }
 
 std::string EncodeDiff(const SessionEncoding& encoding, const PathDiff& diff) {

@@ -25,6 +25,10 @@ struct Wanted {
   friend bool operator==(const Wanted&, const Wanted&) = default;
 };
 
+// Makes it the last resort before it is withdrawn: the community GRACEFUL_SHUTDOWN, which external
+// peers honour, and local preference 0 for internal ones (RFC 8326 section 4).
+void MarkAsDraining(Wanted& wanted);
+
 // Why an advertisement does not select an address for a peer.
 struct Mismatch {
   std::string advertisement;  // key

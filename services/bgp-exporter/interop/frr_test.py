@@ -7,7 +7,7 @@ import signal
 import time
 import unittest
 
-from integration.topology import FrrRouter, wait_until
+from integration.topology import CommandFailed, FrrRouter, wait_until
 
 lab_module = importlib.import_module("services.bgp-exporter.interop.laboratory")
 NODE_V4, NODE_V6, NODE_AS = lab_module.NODE_V4, lab_module.NODE_V6, lab_module.NODE_AS
@@ -244,6 +244,94 @@ class FrrTest(unittest.TestCase):
         wait_until(
             lambda: frr.show(f"bgp neighbors {NODE_V4}")[NODE_V4]["messageStats"]["updatesRecv"] > before,
             what="the answer to ROUTE-REFRESH",
+        )
+
+    def test_a_hard_reset_drops_the_session_with_a_message_and_brings_it_back(self):
+        frr = Frr(self.lab.router, frr_config(extra=" bgp log-neighbor-changes"))
+        log = os.path.join(frr.directory, "bgpd.log")
+        frr.configure(f"log file {log} \n")
+        self.lab.configure()
+        self.lab.serve("red", "20.0.10.1")
+        self.lab.start()
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False)})
+        self.lab.tell("reset lab/tor cable-moved")
+        wait_until(
+            lambda: frr.show(f"bgp neighbors {NODE_V4}")[NODE_V4].get("connectionsEstablished") == 2,
+            20,
+            what="a second session",
+        )
+        with open(log, encoding="utf-8") as lines:
+            self.assertRegex(lines.read(), r"Cease/Administrative Reset.*\n?.*cable-moved")
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False)})
+
+    def test_a_soft_reset_sends_the_routes_again_in_the_same_session(self):
+        frr = Frr(self.lab.router, frr_config())
+        self.lab.configure()
+        self.lab.serve("red", "20.0.10.1")
+        self.lab.start()
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False)})
+        before = frr.show(f"bgp neighbors {NODE_V4}")[NODE_V4]["messageStats"]["updatesRecv"]
+        self.lab.tell("reset tor -")
+        wait_until(
+            lambda: frr.show(f"bgp neighbors {NODE_V4}")[NODE_V4]["messageStats"]["updatesRecv"] > before,
+            what="the routes come again",
+        )
+        self.assertEqual(frr.show(f"bgp neighbors {NODE_V4}")[NODE_V4]["connectionsEstablished"], 1)
+
+    def test_an_order_for_a_peer_that_is_not_there_is_refused(self):
+        self.lab.configure()
+        self.lab.start()
+        wait_until(lambda: self.lab.published("PeerState"), what="the exporter runs")
+        with self.assertRaisesRegex(CommandFailed, "there is no BGP peer lab/rot"):
+            self.lab.tell("reset lab/rot -")
+
+    def communities(self, frr, prefix="20.0.10.1/32"):
+        paths = json.loads(frr.vtysh(f"show bgp ipv4 unicast {prefix} json")).get("paths", [])
+        return paths[0]["community"]["string"] if paths else None
+
+    def test_a_drain_marks_the_routes_withdraws_them_and_is_undone(self):
+        frr = Frr(self.lab.router, frr_config())
+        self.lab.configure()
+        self.lab.serve("red", "20.0.10.1")
+        self.lab.start()
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False)})
+        self.lab.tell("drain 3")
+        wait_until(
+            lambda: self.communities(frr) == "65000:100 graceful-shutdown", what="the community of RFC 8326"
+        )
+        self.wait_routes(frr, {})
+        self.assertEqual(self.lab.service_status("red")["reason"], "drained")
+        self.lab.tell("undrain")
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False)})
+        self.assertEqual(self.communities(frr), "65000:100")
+        self.assertEqual(frr.show(f"bgp neighbors {NODE_V4}")[NODE_V4]["connectionsEstablished"], 1)
+
+    def test_a_drain_survives_a_kill(self):
+        frr = Frr(self.lab.router, frr_config())
+        self.lab.configure()
+        self.lab.serve("red", "20.0.10.1")
+        exporter = self.lab.start()
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False)})
+        self.lab.tell("drain 0")
+        self.wait_routes(frr, {})
+        exporter.kill()
+        self.lab.start()
+        self.lab.wait_established()
+        wait_until(lambda: self.lab.service_status("red").get("reason") == "drained", what="it knows of the drain")
+        self.assertEqual(routes_of(frr), {})
+        self.lab.tell("undrain")
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False)})
+
+    def test_a_drained_node_is_the_last_resort_of_an_internal_peer(self):
+        frr = Frr(self.lab.router, frr_config(remote_as=ROUTER_AS))
+        self.lab.configure(instance={"local_as": ROUTER_AS})
+        self.lab.serve("red", "20.0.10.1")
+        self.lab.start()
+        self.wait_routes(frr, {"20.0.10.1/32": (NODE_V4, False)})
+        self.lab.tell("drain 60")
+        wait_until(
+            lambda: json.loads(frr.vtysh("show bgp ipv4 unicast 20.0.10.1/32 json"))["paths"][0]["locPrf"] == 0,
+            what="local preference 0",
         )
 
     def test_a_password_protects_the_session(self):

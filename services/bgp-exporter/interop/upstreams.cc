@@ -7,6 +7,9 @@
 //   set TYPE KEY JSON      TYPE is a message name without its package, e.g. BgpPeer
 //   remove TYPE KEY
 //   sync                   every table is complete
+//   reset PEER MESSAGE     orders to the exporter; without a message ("-") a soft reset
+//   drain SECONDS
+//   undrain
 // except for this one, which answers with one line a row and then "ok":
 //   get TYPE               what RUN_DIR/bgp-exporter.sock publishes: KEY JSON
 #include <google/protobuf/util/json_util.h>
@@ -20,6 +23,7 @@
 
 #include "api/proto/allocation/v1alpha1/allocation.pb.h"
 #include "api/proto/bgp/v1alpha1/bgp.pb.h"
+#include "api/proto/bgp/v1alpha1/control.grpc.pb.h"
 #include "api/proto/config/v1alpha1/config.pb.h"
 #include "api/proto/status/v1alpha1/status.pb.h"
 #include "api/proto/stream/v1alpha1/stream.grpc.pb.h"
@@ -65,6 +69,12 @@ class Upstreams {
       std::cout << "ok" << std::endl;
     } else if (verb == "get") {
       Get(type);
+    } else if (verb == "reset") {
+      Reset(type, key);
+    } else if (verb == "drain") {
+      Drain(type);
+    } else if (verb == "undrain") {
+      Undrain();
     } else if (const auto table = tables_.find(type); table == tables_.end()) {
       std::cout << "no table " << type << std::endl;
     } else if (verb == "remove") {
@@ -94,6 +104,42 @@ class Upstreams {
     }
     servers_.push_back(*std::move(server));
     return true;
+  }
+
+  // Prints "ok", or the error.
+  template <typename Response, typename Call>
+  void Order(Call call) {
+    const auto channel = wire::Connect("unix:" + run_dir_ + "/bgp-exporter.sock");
+    const auto stub = v1alpha1::BgpControl::NewStub(channel);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+    Response response;
+    const grpc::Status status = call(*stub, &context, &response);
+    std::cout << (status.ok() ? "ok" : status.error_message()) << std::endl;
+  }
+
+  void Reset(const std::string& peer, const std::string& message) {
+    v1alpha1::ResetPeerRequest request;
+    request.set_peer(peer);
+    request.set_soft(message == "-");
+    if (message != "-") request.set_message(message);
+    Order<v1alpha1::ResetPeerResponse>([&](auto& stub, auto* context, auto* response) {
+      return stub.ResetPeer(context, request, response);
+    });
+  }
+
+  void Drain(const std::string& seconds) {
+    v1alpha1::DrainRequest request;
+    request.set_hold_time_s(static_cast<uint32_t>(std::stoul(seconds)));
+    Order<v1alpha1::DrainResponse>([&](auto& stub, auto* context, auto* response) {
+      return stub.Drain(context, request, response);
+    });
+  }
+
+  void Undrain() {
+    Order<v1alpha1::UndrainResponse>([&](auto& stub, auto* context, auto* response) {
+      return stub.Undrain(context, v1alpha1::UndrainRequest(), response);
+    });
   }
 
   void Get(const std::string& type) {

@@ -10,7 +10,9 @@
 #include "services/base/rng/rng.h"
 #include "services/base/wire/reader.h"
 #include "services/bgp-exporter/core/engine.h"
+#include "services/bgp-exporter/shell/control_rpc.h"
 #include "services/bgp-exporter/shell/convert.h"
+#include "services/bgp-exporter/shell/drain_file.h"
 #include "services/bgp-exporter/shell/run_marker.h"
 #include "services/bgp-exporter/shell/transport.h"
 
@@ -21,16 +23,19 @@ constexpr absl::string_view kDatapathStage = "datapath";
 
 class BgpService : public process::Service {
  public:
-  explicit BgpService(const process::Context& context)
+  BgpService(const process::Context& context, std::shared_ptr<ControlRpc> rpc)
       : context_(context),
+        rpc_(std::move(rpc)),
         peers_(context.hub->NewWriter<v1alpha1::PeerState>()),
         routes_(context.hub->NewWriter<v1alpha1::Route>()),
         statuses_(context.hub->NewWriter<status::v1alpha1::ObjectStatus>()),
         wall_offset_(context.clock->WallNow() - context.clock->Now()),
         marker_(context.state_dir),
+        drain_file_(context.state_dir),
         transport_(context.loop, [this](Event event) { Dispatch(std::move(event)); }) {}
 
   ~BgpService() override {
+    rpc_->Leave();
     readers_.clear();
     context_.loop->Cancel(timer_);
     if (engine_ == nullptr) return;
@@ -41,6 +46,7 @@ class BgpService : public process::Service {
     for (const std::string& key : status_keys_) statuses_.Remove(key);
   }
 
+  std::vector<grpc::Service*> rpcs() override { return {rpc_.get()}; }
   absl::Status Start(const process::Upstreams& upstreams) override;
   void Collect(metrics::Page& page) const override;
 
@@ -51,6 +57,9 @@ class BgpService : public process::Service {
             std::function<std::optional<Event>(const std::string&)> remove);
   void ReadConfiguration(const wire::Channels& channels);
   void ReadDatapath(const std::shared_ptr<grpc::Channel>& channel);
+  std::optional<absl::Time> DrainOfTheLastLife() const;
+  void TakeOrders();
+  void Give(ControlRpc::Order order, ControlRpc::Answer answer);
 
   void Dispatch(Event event);
   void Do(const Connect& effect) { transport_.Dial(effect); }
@@ -65,10 +74,13 @@ class BgpService : public process::Service {
   void Do(const RemoveRoute& effect);
   void Do(const PublishStatus& effect);
   void Do(const RemoveStatus& effect);
+  void Do(const SaveDrain& effect);
+  void Do(const OrderDone& effect);
   void Do(const MarkSynced&);
   void LogPeer(const PeerView& view);
 
   const process::Context context_;
+  const std::shared_ptr<ControlRpc> rpc_;
   wire::Writer peers_;
   wire::Writer routes_;
   wire::Writer statuses_;
@@ -80,12 +92,16 @@ class BgpService : public process::Service {
   uint64_t established_ = 0;          // sessions since the start
   const absl::Duration wall_offset_;  // fixed, so that one state has one time
   RunMarker marker_;
+  DrainFile drain_file_;
+  OrderId last_order_ = 0;
+  std::map<OrderId, ControlRpc::Answer> orders_;  // that are not answered
   Transport transport_;
   std::unique_ptr<Engine> engine_;
   std::deque<Event> queue_;
   bool dispatching_ = false;
   Loop::TimerId timer_ = 0;
   std::vector<std::shared_ptr<void>> readers_;  // TypedReader of various types
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 // Upstream changes become events; absent ones are not for us.
@@ -119,6 +135,7 @@ absl::Status BgpService::Start(const process::Upstreams& upstreams) {
           .restarted = last.ended_without_order,
           .forwarding_kept = last.same_boot,
           .seed = RandomSeed(),
+          .drain = DrainOfTheLastLife(),
       },
       context_.clock->Now());
   // Not later: this table is also what we read the datapath's status from, and a reader hears
@@ -132,7 +149,54 @@ absl::Status BgpService::Start(const process::Upstreams& upstreams) {
       },
       [](const std::string& key) -> std::optional<Event> { return AllocationRemoved{key}; });
   ReadDatapath(upstreams.datapath);
+  TakeOrders();
   return absl::OkStatus();
+}
+
+std::optional<absl::Time> BgpService::DrainOfTheLastLife() const {
+  const std::optional<absl::Time> withdraw_at = drain_file_.Read();
+  if (!withdraw_at.has_value()) return std::nullopt;
+  context_.log->Warning("the node is drained since an earlier life; portolan bgp undrain ends it");
+  return *withdraw_at - wall_offset_;
+}
+
+// ---- orders ----
+
+void BgpService::TakeOrders() {
+  rpc_->Serve([this, alive = std::weak_ptr<bool>(alive_)](ControlRpc::Order order,
+                                                          ControlRpc::Answer answer) {
+    context_.loop->Post([this, alive, order = std::move(order), answer = std::move(answer)] {
+      if (alive.lock() != nullptr) Give(order, answer);
+    });
+  });
+}
+
+void BgpService::Give(ControlRpc::Order order, ControlRpc::Answer answer) {
+  const OrderId id = ++last_order_;
+  orders_[id] = std::move(answer);
+  std::visit(
+      [&](auto& each) {
+        each.order = id;
+        Dispatch(std::move(each));
+      },
+      order);
+}
+
+void BgpService::Do(const SaveDrain& effect) {
+  std::optional<absl::Time> wall;
+  if (effect.withdraw_at.has_value()) wall = *effect.withdraw_at + wall_offset_;
+  const absl::Status saved = drain_file_.Write(wall);
+  Dispatch(DrainSaved{effect.order, effect.withdraw_at, std::string(saved.message())});
+}
+
+void BgpService::Do(const OrderDone& effect) {
+  if (effect.status.ok()) {
+    context_.log->Info("order carried out", {{"done", effect.message}});
+  } else {
+    context_.log->Warning("order refused", {{"reason", std::string(effect.status.message())}});
+  }
+  const auto answer = orders_.extract(effect.order);
+  if (!answer.empty()) answer.mapped()(effect.status, effect.message);
 }
 
 void BgpService::ReadConfiguration(const wire::Channels& channels) {
@@ -280,8 +344,9 @@ void BgpService::Do(const MarkSynced&) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<process::Service>> NewBgpService(const process::Context& context) {
-  return std::make_unique<BgpService>(context);
+absl::StatusOr<std::unique_ptr<process::Service>> NewBgpService(const process::Context& context,
+                                                                std::shared_ptr<ControlRpc> rpc) {
+  return std::make_unique<BgpService>(context, std::move(rpc));
 }
 
 }  // namespace portolan::bgp
