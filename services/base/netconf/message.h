@@ -58,22 +58,35 @@ struct Error {
   std::vector<std::pair<std::string, std::string>> info;
 };
 
+// A node of what an operation of a model answers: by name, in the order of the model.
+struct Element {
+  std::string name;
+  std::string value;              // of a leaf
+  std::vector<Element> children;  // of a container or a list entry, keys first
+  friend bool operator==(const Element&, const Element&) = default;
+};
+
 struct Reply {
   std::vector<Error> errors;  // if there are any, nothing else counts
   enum class Kind : uint8_t {
     kOk,
-    kXml,   // `data` is XML and stands in <data>
-    kText,  // `data` is text and stands in <data>
-    kClose  // ok, and the session ends
+    kXml,     // `data` is XML and stands in <data>
+    kText,    // `data` is text and stands in <data>
+    kOutput,  // `output`, as the model has it; an answer that does not fit it is an error
+    kClose    // ok, and the session ends
   };
   Kind kind = Kind::kOk;
   std::string data;
+  std::vector<Element> output;
   bool subscribes = false;  // the session waits for notifications and is never idle
 
   static Reply Ok() { return {}; }
   static Reply Refuse(std::vector<Error> errors) { return {.errors = std::move(errors)}; }
   static Reply Xml(std::string data) { return {.kind = Kind::kXml, .data = std::move(data)}; }
   static Reply Text(std::string data) { return {.kind = Kind::kText, .data = std::move(data)}; }
+  static Reply Output(std::vector<Element> output) {
+    return {.kind = Kind::kOutput, .output = std::move(output)};
+  }
 };
 
 // Why a session ended (RFC 6470, netconf-session-end).

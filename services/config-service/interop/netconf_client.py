@@ -14,6 +14,9 @@ _CONFIG_SERVICE = os.path.abspath("services/config-service/config-service")
 
 BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 IPAM = "urn:portolan:yang:portolan-ipam"
+BGP = "urn:portolan:yang:portolan-bgp"
+DATAPATH = "urn:portolan:yang:portolan-datapath"
+SERVICES = "urn:portolan:yang:portolan-service"
 SYSTEM = "urn:portolan:yang:portolan-system"
 MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
 NMDA = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
@@ -131,6 +134,9 @@ class Session:
     def commit(self, rest=""):
         return self.rpc(f"<commit>{rest}</commit>")
 
+    def action(self, content):
+        return self.rpc(action(content))
+
     # ---- octets ----
 
     def _more(self):
@@ -167,6 +173,29 @@ def pool(name, rest="", attributes=""):
     return (
         f'<ipam xmlns="{IPAM}" xmlns:nc="{BASE}"><pools><pool {attributes}><name>{name}</name>{rest}</pool></pools></ipam>'
     )
+
+
+def action(content):
+    """RFC 7950, section 7.15.2."""
+    return f'<action xmlns="urn:ietf:params:xml:ns:yang:1">{content}</action>'
+
+
+def explain(namespace, name):
+    service = f"<service><namespace>{namespace}</namespace><name>{name}</name><explain/></service>"
+    return f'<services xmlns="{SERVICES}">{service}</services>'
+
+
+def bgp(content):
+    return f'<bgp xmlns="{BGP}">{content}</bgp>'
+
+
+def reset(instance, peer, content=""):
+    peers = f"<peers><peer><name>{peer}</name><reset>{content}</reset></peer></peers>"
+    return bgp(f"<instances><instance><name>{instance}</name>{peers}</instance></instances>")
+
+
+def datapath(content):
+    return f'<datapath xmlns="{DATAPATH}">{content}</datapath>'
 
 
 class Service:

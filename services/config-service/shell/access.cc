@@ -1,5 +1,6 @@
 #include "services/config-service/shell/access.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,22 @@ class Walk {
 
   bool MayRead(const Position& position, yang::Node node) const {
     return policy_.OnData(position, kAccessRead, FromYang(node.deny())).permitted;
+  }
+
+  // About the topmost of the node and its ancestors that may not be read; nothing: all may.
+  std::optional<Verdict> Unreadable(yang::Node node) const {
+    if (const yang::Node parent = node.parent()) {
+      if (std::optional<Verdict> verdict = Unreadable(parent)) return verdict;
+    }
+    const Position position = At(node);
+    const Verdict verdict = policy_.OnData(position, kAccessRead, FromYang(node.deny()));
+    if (!verdict.permitted) return verdict;
+    for (yang::Node key = node.first_child(); key && key.is_key(); key = key.next_sibling()) {
+      const Verdict of_key =
+          policy_.OnData(Enter(position, key), kAccessRead, FromYang(key.deny()));
+      if (!of_key.permitted) return of_key;
+    }
+    return std::nullopt;
   }
 
   // Collects the tops of what may not be read, of `node` and its siblings. `parent` may be read;
@@ -112,6 +129,23 @@ RpcErrors Access::MayCall(const Subject& subject, absl::string_view module,
   if (verdict.permitted) return {};
   ++denied_operations_;
   return Denied(policy, verdict, absl::StrCat("call ", module, ":", operation), "", "protocol");
+}
+
+RpcErrors Access::MayAct(const Subject& subject, yang::Node action) {
+  const NacmPolicy policy(*rules(), subject);
+  if (policy.unlimited()) return {};
+  const Walk walk(policy);
+  const std::string path = action.parent().path();
+  if (const std::optional<Verdict> verdict = walk.Unreadable(action.parent())) {
+    ++denied_operations_;
+    return Denied(policy, *verdict, absl::StrCat("read ", path), walk.ReadablePath(action.parent()),
+                  "protocol");
+  }
+  const Verdict verdict = policy.OnData(walk.At(action), kAccessExec, FromYang(action.deny()));
+  if (verdict.permitted) return {};
+  ++denied_operations_;
+  return Denied(policy, verdict, absl::StrCat("call the action ", action.name(), " of ", path),
+                path, "protocol");
 }
 
 void Access::FilterRead(const Subject& subject, yang::Tree* tree) const {

@@ -12,6 +12,7 @@
 //                                   8341, section 3.2.6)
 //   commit                          CheckWrite() of running and the candidate: what others put into
 //                                   a shared candidate counts, too
+//   action                          MayAct() instead
 //   delete-config, kill-session     MayCall() wants a rule
 //   notification                    MayNotify() for each receiver
 //
@@ -54,6 +55,10 @@ class Access {
   // (yang::Context::DenyOf).
   RpcErrors MayCall(const Subject& subject, absl::string_view module, absl::string_view operation,
                     yang::Deny model = yang::Deny::kNothing);
+
+  // Of an action (RFC 8341, section 3.4.4), as it stands in a request with the nodes that it is of:
+  // these must be readable with their keys, and the action executable by a rule for data.
+  RpcErrors MayAct(const Subject& subject, yang::Node action);
 
   // Removes what the subject may not read, with all that is below: silently (RFC 8341, section
   // 3.2.4). A list entry goes when one of its keys may not be read.

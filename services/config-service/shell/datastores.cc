@@ -255,6 +255,44 @@ RpcErrors Datastores::ValidateText(const std::string& config, yang::Format forma
   return ToRpcErrors(ProblemsOf(*model_, *parsed.draft));
 }
 
+// ---- forecasts ----
+
+Datastores::Forecast Datastores::Plan(Datastore source) {
+  absl::StatusOr<Draft> draft = ReadDraft(source);
+  if (!draft.ok()) return {.errors = Failed(draft.status())};
+  return Foresee(*std::move(draft));
+}
+
+Datastores::Forecast Datastores::PlanEdit(const EditConfig& edit) {
+  absl::StatusOr<Draft> draft = ReadDraft(Datastore::kRunning);
+  if (!draft.ok()) return {.errors = Failed(draft.status())};
+  Edited edited = model_->ApplyOperations(*draft, edit.config, edit.format, edit.default_operation);
+  if (!edited.draft.has_value()) return {.errors = ToRpcErrors(edited.problems)};
+  return Foresee(*std::move(edited.draft));
+}
+
+// With the permission to renumber, since what would move is no refusal but the answer.
+Datastores::Forecast Datastores::Foresee(Draft draft) {
+  config::Edit edit;
+  edit.kind = config::Edit::Kind::kDraft;
+  edit.draft = std::move(draft);
+  edit.dry_run = true;
+  edit.allow_renumber = true;
+  std::optional<Answer> answer = running_->CommitEdit(std::move(edit));
+  if (!answer.has_value()) return {.errors = Stopping()};
+  if (!answer->problems.empty()) return {.errors = ToRpcErrors(answer->problems)};
+  if (answer->moves_unknown) {
+    return {.errors = One({.tag = "operation-failed",
+                           .app_tag = "service-unavailable",
+                           .message = "ipam-service does not answer, so it is not known what a "
+                                      "commit would do to addresses in use; see that it runs: "
+                                      "portolan get problems"})};
+  }
+  return {.moves = std::move(answer->moves),
+          .gains = std::move(answer->gains),
+          .warnings = std::move(answer->warnings)};
+}
+
 // ---- commits ----
 
 RpcErrors Datastores::Send(config::Edit edit, uint64_t session) {

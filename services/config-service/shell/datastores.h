@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -99,6 +100,17 @@ class Datastores {
   RpcErrors DiscardChanges(uint64_t session);
   RpcErrors Validate(Datastore source);
   RpcErrors ValidateText(const std::string& config, yang::Format format) const;
+  // What the commit of `source`, or of running after `edit`, would do to addresses in use. Commits
+  // nothing.
+  struct Forecast {
+    RpcErrors errors;  // if there are any, nothing else counts
+    std::vector<AddressMove> moves;
+    std::vector<AddressGain> gains;
+    std::vector<std::string> warnings;
+  };
+  Forecast Plan(Datastore source);
+  Forecast PlanEdit(const EditConfig& edit);
+
   RpcErrors Commit(uint64_t session, const CommitConfig& commit);
   RpcErrors CancelCommit(uint64_t session, const std::string& persist_id);
 
@@ -114,6 +126,7 @@ class Datastores {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   RpcErrors RefusalOf(uint64_t session, Datastore target) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Forecast Foresee(Draft draft);
   RpcErrors Send(config::Edit edit, uint64_t session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::shared_ptr<const Model> model_;

@@ -73,7 +73,9 @@ void Front::OnClosed(const SessionInfo& session, const netconf::Ending& ending) 
 }
 
 Reply Front::OnRequest(const SessionInfo& session, const Request& request) {
-  if (RpcErrors denied = parts_.gate->MayCall(session, request.module, request.operation);
+  if (RpcErrors denied = request.parent.empty()
+                             ? parts_.gate->MayCall(session, request.module, request.operation)
+                             : parts_.gate->MayAct(session, request.input);
       !denied.empty()) {
     return ToReply(denied);
   }
@@ -86,6 +88,7 @@ Reply Front::OnRequest(const SessionInfo& session, const Request& request) {
   if (std::optional<Reply> reply = parts_.notices->Handle(session, request)) {
     return *std::move(reply);
   }
+  if (std::optional<Reply> reply = parts_.actions->Handle(request)) return *std::move(reply);
   return Refuse("operation-not-supported",
                 absl::StrCat(request.operation, " of ", request.module, " is not supported here"));
 }

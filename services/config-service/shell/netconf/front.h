@@ -13,6 +13,7 @@
 #include "services/base/netconf/handler.h"
 #include "services/base/netconf/server.h"
 #include "services/config-service/shell/datastores.h"
+#include "services/config-service/shell/netconf/actions.h"
 #include "services/config-service/shell/netconf/edits.h"
 #include "services/config-service/shell/netconf/gate.h"
 #include "services/config-service/shell/netconf/notices.h"
@@ -32,6 +33,7 @@ class Front : public netconf::Handler {
     NetconfState* state = nullptr;
     Notices* notices = nullptr;
     const Users* users = nullptr;
+    Actions* actions = nullptr;
     const Clock* clock = nullptr;
   };
   explicit Front(Parts parts);

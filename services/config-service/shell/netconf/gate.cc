@@ -22,6 +22,10 @@ RpcErrors Gate::MayCall(const netconf::SessionInfo& session, absl::string_view m
                           context_->DenyOf(module, operation));
 }
 
+RpcErrors Gate::MayAct(const netconf::SessionInfo& session, yang::Node action) {
+  return access_->MayAct(SubjectOf(session), action);
+}
+
 void Gate::FilterRead(const netconf::SessionInfo& session, yang::Tree* tree) {
   access_->FilterRead(SubjectOf(session), tree);
 }

@@ -22,6 +22,8 @@ class Gate {
   // Empty: yes.
   RpcErrors MayCall(const netconf::SessionInfo& session, absl::string_view module,
                     absl::string_view operation);
+  // The same of an action, as it stands in a request.
+  RpcErrors MayAct(const netconf::SessionInfo& session, yang::Node action);
   // Removes what the session may not read.
   void FilterRead(const netconf::SessionInfo& session, yang::Tree* tree);
   // Empty: the session may turn `before` into `after`.

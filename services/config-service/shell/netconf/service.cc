@@ -29,12 +29,14 @@ NetconfService::NetconfService(const process::Context& context, Options options,
       gate_(model->context(), service_->access()),
       state_(model->context(), context.clock->WallNow()),
       notices_(model->context(), &gate_, context.clock),
+      actions_(service_->datastores()),
       front_({.context = model->context(),
               .datastores = service_->datastores(),
               .gate = &gate_,
               .state = &state_,
               .notices = &notices_,
               .users = &users_,
+              .actions = &actions_,
               .clock = context.clock}) {
   // Nobody may wait for the word of an endpoint.
   statuses_.MarkSynced();
@@ -44,6 +46,7 @@ NetconfService::~NetconfService() {
   service_->Observe(nullptr);
   // Sessions may wait for this thread.
   service_->EndWaits();
+  actions_.End();
   worker_.reset();
   notices_.SetServer(nullptr);
   server_.reset();
@@ -53,6 +56,7 @@ absl::Status NetconfService::Start(const process::Upstreams& upstreams) {
   service_->Observe([this](const Edit& edit, const Answer& answer,
                            const std::optional<Trial>& trial) { OnCommit(edit, answer, trial); });
   RETURN_IF_ERROR(service_->Start(upstreams));
+  actions_.SetServices(upstreams);
   ASSIGN_OR_RETURN(server_, netconf::Server::Start(model_->context(), &front_, netconf::Limits()));
   state_.SetServer(server_.get());
   state_.SetOperational(service_->operational());

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "services/base/netconf/server.h"
 #include "services/base/process/service.h"
+#include "services/config-service/shell/netconf/actions.h"
 #include "services/config-service/shell/netconf/front.h"
 #include "services/config-service/shell/netconf/gate.h"
 #include "services/config-service/shell/netconf/notices.h"
@@ -57,6 +58,7 @@ class NetconfService : public process::Service {
   Users users_;
   NetconfState state_;
   Notices notices_;
+  Actions actions_;
   Front front_;
   std::optional<uint64_t> trial_revision_;  // of the loop: the trial that ran before
 
