@@ -10,6 +10,7 @@ import unittest
 from ncclient import manager
 from ncclient.operations import RPCError
 from ncclient.transport.errors import AuthenticationError
+from ncclient.xml_ import to_ele
 
 client = importlib.import_module("services.config-service.interop.netconf_client")
 pool = client.pool
@@ -86,6 +87,18 @@ class SshTest(client.NetconfTestCase):
                 session.edit_config(f"<config xmlns='{client.BASE}'>{pool('b')}</config>", target="candidate")
             self.assertEqual(refused.exception.tag, "access-denied")
         self.assertEqual(self.session.pools("candidate"), ["a"])
+
+    def test_ncclient_calls_actions_as_far_as_the_rules_permit(self):
+        user = f"<user><name>bob</name><password-hash>{self.hash}</password-hash></user>"
+        self.assert_ok(self.session.edit(self.ssh(user)))
+        self.put("a")
+        for name, tags in (("ann", ("data-missing", "operation-failed")), ("bob", ("data-missing", "access-denied"))):
+            with self.connect(username=name, password="secret") as session:
+                for action, tag in zip((client.explain("n", "gone"), client.bgp("<drain/>")), tags):
+                    with self.subTest(user=name, tag=tag), self.assertRaises(RPCError) as refused:
+                        session.dispatch(to_ele(client.action(action)))
+                    self.assertEqual(refused.exception.tag, tag)
+            self.assertEqual(refused.exception.path, "/portolan-bgp:bgp")
 
     def test_ncclient_with_a_key_and_a_confirmed_commit(self):
         with self.connect(key_filename=self.key) as session:
