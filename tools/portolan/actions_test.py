@@ -80,7 +80,8 @@ def _configuration(port):
     """Only ipam and bgp run, so that no privilege is needed; what has an address is advertised."""
 
     def peer(name, **leaves):
-        return {"name": name, "address": "127.0.0.1", "port": port, "remote-as": 65001, "hold-time": 0, **leaves}
+        peer = {"name": name, "address": "127.0.0.1", "port": port, "remote-as": 65001, "hold-time": 0}
+        return {**peer, **leaves}
 
     return {
         "portolan-ipam:ipam": {
@@ -96,7 +97,7 @@ def _configuration(port):
                         "name": "lab",
                         "local-as": 65000,
                         "router-id": "10.0.0.2",
-                        "peers": {"peer": [peer("tor"), peer("off", enabled=False)]},
+                        "peers": {"peer": [peer("tor"), peer("off", address="127.0.0.2", enabled=False)]},
                         "advertisements": {"advertisement": [{"name": "all"}]},
                     }
                 ]
@@ -160,12 +161,12 @@ class ActionsTest(unittest.TestCase):
 
     def test_plan_of_the_candidate_says_who_would_move_and_commits_nothing(self):
         self.assertEqual(self.plan().texts("move"), [], "it is running")
-        block = "<blocks><block><id>b</id><first>20.0.0.9</first><last>20.0.0.9</last></block></blocks>"
+        block = "<blocks><block><id>b</id><first>20.0.0.8</first><last>20.0.0.9</last></block></blocks>"
         self.assertTrue(self.session.edit(client.pool("p", block)).ok)
         reply = self.plan()
-        self.assertEqual(reply.texts("service")[0], "n/first")
+        self.assertEqual(reply.texts("service"), ["n/first", "n/second"])
         self.assertEqual(reply.texts("address")[0], "20.0.0.1")
-        self.assertEqual(reply.texts("new-address"), ["20.0.0.9"])
+        self.assertEqual({*reply.texts("new-address"), reply.texts("address")[1]}, {"20.0.0.8", "20.0.0.9"})
         self.assertEqual(reply.texts("new-pool"), ["p"])
         self.assertTrue(reply.texts("message")[0])
         self.assertIn("20.0.0.1", self.session.get_config("running").text)
