@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "services/base/netconf/output.h"
+
 namespace portolan::netconf {
 namespace {
-
-constexpr size_t kMaxKeys = 3;  // of lists in answers
 
 lyd_node* NewElement(const ly_ctx* context, const char* name, const std::string& text) {
   lyd_node* node = nullptr;
@@ -37,64 +37,17 @@ lyd_node* ToNode(const ly_ctx* context, const Error& error) {
   return node;
 }
 
-bool AddOutput(lyd_node* parent, const Element& element);
-
-bool AddAll(lyd_node* parent, const std::vector<Element>& elements) {
-  for (const Element& element : elements) {
-    if (!AddOutput(parent, element)) return false;
-  }
-  return true;
-}
-
-// With its keys, which come first in `element`.
-bool AddEntry(lyd_node* parent, const lysc_node* schema, const Element& element) {
-  std::vector<const char*> keys;
-  for (const lysc_node* key = lysc_node_child(schema); key != nullptr && lysc_is_key(key);
-       key = key->next) {
-    const size_t at = keys.size();
-    if (at == element.children.size() || element.children[at].name != key->name) return false;
-    keys.push_back(element.children[at].value.c_str());
-  }
-  const size_t count = keys.size();
-  if (count > kMaxKeys) return false;
-  keys.resize(kMaxKeys, nullptr);
-  lyd_node* entry = nullptr;
-  if (lyd_new_list(parent, schema->module, schema->name, 1, &entry, keys[0], keys[1], keys[2]) !=
-      LY_SUCCESS) {
-    return false;
-  }
-  return AddAll(entry, {element.children.begin() + count, element.children.end()});
-}
-
-bool AddOutput(lyd_node* parent, const Element& element) {
-  const lysc_node* schema = lys_find_child(parent->schema, parent->schema->module,
-                                           element.name.c_str(), 0, 0, LYS_GETNEXT_OUTPUT);
-  if (schema == nullptr) return false;
-  if (schema->nodetype == LYS_LIST) return AddEntry(parent, schema, element);
-  if (schema->nodetype == LYS_CONTAINER) {
-    lyd_node* inner = nullptr;
-    return lyd_new_inner(parent, schema->module, schema->name, 1, &inner) == LY_SUCCESS &&
-           AddAll(inner, element.children);
-  }
-  return lyd_new_term(parent, schema->module, schema->name, element.value.c_str(), 1, nullptr) ==
-         LY_SUCCESS;
-}
-
 nc_server_reply* OutputReply(const lyd_node* operation, const std::vector<Element>& elements) {
-  lyd_node* output = nullptr;
-  if (lyd_dup_single(operation, nullptr, 0, &output) != LY_SUCCESS) return nullptr;
-  if (AddAll(output, elements)) {
+  std::string why;
+  if (lyd_node* const output = ToOutput(operation, elements, &why); output != nullptr) {
     return nc_server_reply_data(output, NC_WD_EXPLICIT, NC_PARAMTYPE_FREE);
   }
-  const std::string why = ly_errmsg(LYD_CTX(output)) == nullptr ? "" : ly_errmsg(LYD_CTX(output));
-  ly_err_clean(const_cast<ly_ctx*>(LYD_CTX(output)), nullptr);
-  lyd_free_all(output);
-  return nc_server_reply_err(
-      ToNode(LYD_CTX(operation),
-             {.tag = "operation-failed",
-              .message = "the operation was carried out, but its answer does not fit the model: a "
-                         "service of another version? " +
-                         why}));
+  return nc_server_reply_err(ToNode(
+      LYD_CTX(operation),
+      {.tag = "operation-failed",
+       .message = "the operation was carried out, but the answer of a service does not fit the "
+                  "model (is it of another version?): " +
+                  why}));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// An rpc or action as a server has it when a request has come, for tests. One thread at a time.
+// An rpc or action as a server has it when a request has come, for tests. The caller owns it; one
+// thread at a time.
 #pragma once
 
 #include <memory>

@@ -6,6 +6,11 @@
 #include "services/bgp-exporter/core/engine.h"
 
 namespace portolan::bgp {
+namespace {
+
+constexpr absl::Duration kMaxHoldTime = absl::Hours(24);
+
+}  // namespace
 
 // The peer that an order means: NOT_FOUND, INVALID_ARGUMENT or FAILED_PRECONDITION say why there is
 // none.
@@ -84,6 +89,13 @@ size_t Engine::RoutesSent() const {
 }
 
 void Engine::On(const DrainRequested& event) {
+  if (event.hold_time > kMaxHoldTime) {
+    effects_.push_back(OrderDone{
+        event.order, absl::InvalidArgumentError(absl::StrCat(
+                         "a hold time of ", absl::FormatDuration(event.hold_time),
+                         " is too long: ", absl::FormatDuration(kMaxHoldTime), " at most"))});
+    return;
+  }
   if (withdrawn_) {
     effects_.push_back(OrderDone{event.order, absl::OkStatus(),
                                  absl::StrCat("node ", options_.node, " is drained already")});

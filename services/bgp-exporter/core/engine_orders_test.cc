@@ -183,6 +183,13 @@ TEST_F(OrdersTest, DrainWithoutHoldTimeWithdrawsAtOnce) {
   EXPECT_TRUE(world_.routes.empty());
 }
 
+TEST_F(OrdersTest, DrainOfMoreThanADayIsRefused) {
+  Begin();
+  ExpectRefused(world_.Order(DrainRequested{.hold_time = absl::Seconds(86401)}),
+                absl::StatusCode::kInvalidArgument, "24h at most");
+  EXPECT_EQ(world_.saved, std::nullopt);
+}
+
 TEST_F(OrdersTest, DrainAgainBeginsTheHoldTimeAnew) {
   Begin();
   world_.Order(DrainRequested{.hold_time = kMinute});

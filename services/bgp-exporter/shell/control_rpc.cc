@@ -3,14 +3,12 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "services/base/wire/unary.h"
 
 namespace portolan::bgp {
 namespace {
 
 constexpr char kAway[] = "bgp-exporter does not run in this process, or is stopping";
-constexpr uint32_t kMaxHoldTimeS = 86400;
 
 }  // namespace
 
@@ -46,16 +44,9 @@ grpc::ServerUnaryReactor* ControlRpc::ResetPeer(grpc::CallbackServerContext*,
       response);
 }
 
-grpc::ServerUnaryReactor* ControlRpc::Drain(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* ControlRpc::Drain(grpc::CallbackServerContext*,
                                             const v1alpha1::DrainRequest* request,
                                             v1alpha1::DrainResponse* response) {
-  if (request->hold_time_s() > kMaxHoldTimeS) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(grpc::Status(
-        grpc::StatusCode::INVALID_ARGUMENT,
-        absl::StrCat("hold_time_s ", request->hold_time_s(), " is more than ", kMaxHoldTimeS)));
-    return reactor;
-  }
   return Pass(DrainRequested{.hold_time = absl::Seconds(request->hold_time_s())}, response);
 }
 

@@ -258,6 +258,19 @@ TEST(Nacm, ARuleWithoutAKindIsForAll) {
   EXPECT_FALSE(May(policy, kPoolA, kAccessRead));
 }
 
+TEST(Nacm, AnActionIsExecutedByARuleForDataAndByNoneForOperations) {
+  const std::vector<Step> action = {
+      {"ipam", "pools", {}}, {"ipam", "pool", {{"name", "a"}}}, {"ipam", "drain", {}}};
+  const NacmRule operation{.name = "o", .kind = Kind::kOperation, .target = "*", .permit = true};
+  const NacmPolicy by_operation(RulesOfOps({operation}), {.user = "ann"});
+  EXPECT_FALSE(May(by_operation, action, kAccessExec, DenyByDefault::kAll));
+  EXPECT_TRUE(May(by_operation, action, kAccessExec, DenyByDefault::kWrite));
+  const NacmPolicy by_data(RulesOfOps({Data("/ipam:pools/pool[name='a']", kAccessExec, true)}),
+                           {.user = "ann"});
+  EXPECT_TRUE(May(by_data, action, kAccessExec, DenyByDefault::kAll));
+  EXPECT_FALSE(May(by_data, action, kAccessRead, DenyByDefault::kAll));
+}
+
 TEST(Nacm, AnOperationIsMatchedByModuleAndName) {
   const NacmPolicy policy(RulesOfOps({{.name = "r",
                                        .module = "ietf-netconf",
