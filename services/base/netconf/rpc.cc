@@ -20,21 +20,25 @@ void Add(lyd_node* parent, const char* name, const std::string& text) {
   if (node != nullptr) lyd_insert_child(parent, node);
 }
 
-// In the order of RFC 6241, section 4.3.
-lyd_node* ToNode(const ly_ctx* context, const Error& error) {
-  lyd_node* node = NewElement(context, "rpc-error", "");
-  if (node == nullptr) return nullptr;
-  Add(node, "error-type", error.type);
-  Add(node, "error-tag", error.tag);
-  Add(node, "error-severity", "error");
-  if (!error.app_tag.empty()) Add(node, "error-app-tag", error.app_tag);
-  if (!error.path.empty()) Add(node, "error-path", error.path);
-  if (!error.message.empty()) nc_err_set_msg(node, error.message.c_str(), "en");
-  if (error.info.empty()) return node;
-  lyd_node* info = NewElement(context, "error-info", "");
-  for (const auto& [name, text] : error.info) Add(info, name.c_str(), text);
-  lyd_insert_child(node, info);
-  return node;
+struct Tag {
+  const char* rule;
+  const char* tag;
+};
+
+// RFC 6241, appendix A. What has no tag here is a wrong value, and its rule the model's own.
+constexpr Tag kTags[] = {
+    {"type", "invalid-value"},          {"syntax", "invalid-value"},
+    {"xpath", "invalid-value"},         {"choice", "bad-element"},
+    {"duplicate", "bad-element"},       {"unknown-node", "unknown-element"},
+    {"missing-key", "missing-element"}, {"internal", "operation-failed"},
+};
+
+// The first word in quotes: libyang's way to name a node.
+std::string Quoted(const std::string& message) {
+  const size_t begin = message.find('"');
+  const size_t end = message.find('"', begin + 1);
+  if (begin == std::string::npos || end == std::string::npos) return "";
+  return message.substr(begin + 1, end - begin - 1);
 }
 
 nc_server_reply* OutputReply(const lyd_node* operation, const std::vector<Element>& elements) {
@@ -51,6 +55,38 @@ nc_server_reply* OutputReply(const lyd_node* operation, const std::vector<Elemen
 }
 
 }  // namespace
+
+Error ToError(const yang::Finding& finding) {
+  Error error{.tag = "", .path = finding.path, .message = finding.message};
+  for (const Tag& tag : kTags) {
+    if (finding.rule == tag.rule) error.tag = tag.tag;
+  }
+  if (error.tag.empty()) {
+    error.tag = "invalid-value";
+    error.app_tag = finding.rule;
+  }
+  const std::string name = Quoted(finding.message);
+  const bool names_element = error.tag.find("-element") != std::string::npos;
+  if (names_element && !name.empty()) error.info = {{"bad-element", name}};
+  return error;
+}
+
+// In the order of RFC 6241, section 4.3.
+lyd_node* ToNode(const ly_ctx* context, const Error& error) {
+  lyd_node* node = NewElement(context, "rpc-error", "");
+  if (node == nullptr) return nullptr;
+  Add(node, "error-type", error.type);
+  Add(node, "error-tag", error.tag);
+  Add(node, "error-severity", "error");
+  if (!error.app_tag.empty()) Add(node, "error-app-tag", error.app_tag);
+  if (!error.path.empty()) Add(node, "error-path", error.path);
+  if (!error.message.empty()) nc_err_set_msg(node, error.message.c_str(), "en");
+  if (error.info.empty()) return node;
+  lyd_node* info = NewElement(context, "error-info", "");
+  for (const auto& [name, text] : error.info) Add(info, name.c_str(), text);
+  lyd_insert_child(node, info);
+  return node;
+}
 
 Request ToRequest(const lyd_node* rpc) {
   Request request;

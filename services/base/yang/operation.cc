@@ -18,6 +18,8 @@ std::vector<Finding> ValidateInput(Node operation) {
   return findings;
 }
 
+std::vector<Finding> TakeParseErrors(const ly_ctx* context) { return TakeErrors(context, nullptr); }
+
 Node EntryOf(Node action) {
   for (const lyd_node* node = lyd_parent(action.handle()); node != nullptr;
        node = lyd_parent(node)) {

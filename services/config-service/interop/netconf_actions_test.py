@@ -108,11 +108,15 @@ class ActionsTest(client.NetconfTestCase):
         self.assert_refused(self.session.action(client.explain("n", "new")), "data-missing")
 
     def test_an_action_without_a_key_of_its_entry_is_refused(self):
-        self.assertIsNotNone(self.session.action(client.explain("n", "web").replace("<name>web</name>", "")).tag)
+        reply = self.session.action(client.explain("n", "web").replace("<name>web</name>", ""))
+        self.assert_refused(reply, "missing-element")
+        self.assertEqual(reply.texts("bad-element"), ["name"])
         self.assert_ok(self.session.rpc("<discard-changes/>"))
 
     def test_an_action_that_there_is_not_is_refused(self):
-        self.assertIsNotNone(self.session.action(client.bgp("<explode/>")).tag)
+        reply = self.session.action(client.bgp("<explode/>"))
+        self.assert_refused(reply, "unknown-element")
+        self.assertEqual(reply.texts("bad-element"), ["explode"])
         self.assertIsNotNone(self.session.action("").tag)
         self.assertIsNotNone(self.session.rpc(client.bgp("<drain/>")).tag, "an action is no rpc")
         self.assert_ok(self.session.rpc("<discard-changes/>"))
@@ -135,14 +139,34 @@ class ActionsTest(client.NetconfTestCase):
                 self.assertEqual(reply.error("error-path"), path)
 
     def test_values_outside_their_ranges_are_refused_with_a_remedy(self):
-        for action, words in (
-            (client.bgp("<drain><hold-time>86401</hold-time></drain>"), "the hold-time is 0 to 86400 seconds"),
-            (client.datapath("<trace><duration>61</duration></trace>"), "the duration is 1 to 60 seconds"),
-            (client.datapath("<trace><max-events>0</max-events></trace>"), "max-events is 1 to 1000"),
-            (client.reset("lab", "tor", f"<message>{'x' * 256}</message>"), "the message has 1 to 255 characters"),
+        for action, tag, path, words in (
+            (
+                client.bgp("<drain><hold-time>86401</hold-time></drain>"),
+                *("hold-time", "/portolan-bgp:bgp/drain/hold-time", "the hold-time is 0 to 86400 seconds"),
+            ),
+            (
+                client.datapath("<trace><duration>61</duration></trace>"),
+                *("duration", "/portolan-datapath:datapath/trace/duration", "the duration is 1 to 60 seconds"),
+            ),
+            (
+                client.datapath("<trace><max-events>0</max-events></trace>"),
+                *("max-events", "/portolan-datapath:datapath/trace/max-events", "max-events is 1 to 1000"),
+            ),
+            (
+                client.reset("lab", "tor", f"<message>{'x' * 256}</message>"),
+                *("message-length", PEER + "/reset/message", "the message has 1 to 255 characters"),
+            ),
+            (
+                client.bgp("<drain><hold-time>soon</hold-time></drain>"),
+                *(None, "/portolan-bgp:bgp/drain/hold-time", "soon"),
+            ),
         ):
             with self.subTest(words):
-                self.assertIn(words, self.session.action(action).error("error-message"))
+                reply = self.session.action(action)
+                self.assert_refused(reply, "invalid-value")
+                self.assertEqual(reply.error("error-app-tag"), tag)
+                self.assertEqual(reply.error("error-path"), path)
+                self.assertIn(words, reply.error("error-message"))
 
     def test_a_plan_of_an_edit_that_is_not_valid_is_refused_as_its_commit_would_be(self):
         def plan(config):
