@@ -27,6 +27,9 @@ def _paths_of_tree(text):
             steps = [step.split(":")[-1] for step in augment.group(1)[1:].split("/")]
             base, above = f"/{module_of[steps[0]]}:" + "/".join(steps) + "/", []
             continue
+        if line in ("  rpcs:", "  notifications:"):
+            above = []
+            continue
         # "---u": the nodes of a grouping, which the tree does not unfold.
         if not line or "+---u " in line:
             continue
@@ -34,8 +37,8 @@ def _paths_of_tree(text):
         assert node, line
         depth = len(node.group("indent")) // 3
         name = node.group("name")
-        # "(choice)" and ":(case)" are no data.
-        step = "" if name.startswith(("(", ":(")) else f"/{name}"
+        # "(choice)" and ":(case)" are no data, nor are "input" and "output" of an operation.
+        step = "" if name.startswith(("(", ":(")) or name in ("input", "output") else f"/{name}"
         above = [part for part in above if part[0] < depth] + [(depth, step)]
         path = "".join(part for _, part in above)
         if step:
@@ -82,6 +85,9 @@ class ReferenceTest(unittest.TestCase):
             "Denied to all whom no rule of access permits it.",
             "Rule: the local-address is of the family of the peer's address.",
             "value of `/plipam:ipam/plipam:pools/plipam:pool/plipam:name`",
+            "### /portolan-bgp:bgp/drain\n\nAction. Takes the routes of this node away",
+            "Input:\n\n| leaf | type | default | meaning |\n|---|---|---|---|\n| `hold-time` |",
+            "### /portolan-ipam:plan\n\nOperation. ",
         ):
             self.assertIn(text, self.reference)
 

@@ -153,8 +153,8 @@ class Writer {
                     Remarks(node), "\n");
     if ((node->nodetype & (LYS_RPC | LYS_ACTION)) != 0) {
       const auto* operation = reinterpret_cast<const lysc_node_action*>(node);
-      Content(&operation->input.node);
-      Content(&operation->output.node);
+      Arguments("Input", &operation->input.node);
+      Arguments("Output", &operation->output.node);
     } else {
       Content(node);
     }
@@ -175,6 +175,12 @@ class Writer {
         return (node->flags & LYS_PRESENCE) != 0 ? "Container that means something by being there"
                                                  : "Container";
     }
+  }
+
+  void Arguments(const char* title, const lysc_node* side) {
+    if (lysc_node_child(side) == nullptr) return;
+    absl::StrAppend(&text_, "\n", title, ":\n");
+    Content(side);
   }
 
   // Of choices the nodes, with the name of the choice.
