@@ -5,6 +5,9 @@
 // next Tick, which the engine asks for at once. So a single change goes out without delay, and
 // what arrives together leaves together, packed.
 //
+// What people order (ResetRequested, DrainRequested, UndrainRequested) is answered by one
+// OrderDone. A drain is in force when DrainSaved says that a restart would find it, and not before.
+//
 // Invariants: no session is opened before instances, peers and nodes are known; no UPDATE and no
 // End-of-RIB is sent before all inputs are known (a restart must not withdraw what is only not yet
 // read, RFC 4724); nothing is sent for a family that was not agreed or has no next hop.

@@ -99,6 +99,10 @@ class SshTest(client.NetconfTestCase):
                         session.dispatch(to_ele(client.action(action)))
                     self.assertEqual(refused.exception.tag, tag)
             self.assertEqual(refused.exception.path, "/portolan-bgp:bgp")
+        with self.connect(username="bob", password="secret") as session:
+            with self.assertRaises(RPCError) as refused:
+                session.dispatch(to_ele(f'<plan xmlns="{client.IPAM}"/>'))
+            self.assertEqual(refused.exception.tag, "access-denied")
 
     def test_ncclient_with_a_key_and_a_confirmed_commit(self):
         with self.connect(key_filename=self.key) as session:
