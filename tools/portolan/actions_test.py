@@ -11,6 +11,10 @@ import tempfile
 import threading
 import unittest
 
+from ncclient import manager
+from ncclient.operations import RPCError
+from ncclient.xml_ import to_ele
+
 client = importlib.import_module("services.config-service.interop.netconf_client")
 
 _PORTOLAN = os.path.abspath("tools/portolan/portolan")
@@ -232,6 +236,45 @@ class ActionsTest(unittest.TestCase):
         self.assertEqual(reply.error("error-app-tag"), "service-unavailable")
         self.assertIn("bgp-exporter does not run in this process", reply.error("error-message"))
         self.assertEqual(self.session.action(client.explain("n", "first")).texts("address"), ["20.0.0.1"])
+
+    # ---- the same by another client ----
+
+    def ncclient(self):
+        """A session of ncclient over SSH, of an administrator with a key."""
+        key, port = os.path.join(self.directory, "key"), client.free_port()
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        with open(key + ".pub", encoding="ascii") as file:
+            user = f"<user><name>ann</name><authorized-key>{file.read().strip()}</authorized-key></user>"
+        listen = f"<listen><name>main</name><address>127.0.0.1</address><port>{port}</port></listen>"
+        admins = "<group><name>portolan-admin</name><user-name>ann</user-name></group>"
+        access = f'<nacm xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-acm"><groups>{admins}</groups></nacm>'
+        ssh = f'<system xmlns="{client.SYSTEM}"><netconf><ssh>{listen}{user}</ssh></netconf></system>'
+        self.assertTrue(self.session.edit(ssh + access).ok)
+        self.assertTrue(self.session.commit().ok)
+
+        def listens():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        client.until(listens)
+        options = {"hostkey_verify": False, "look_for_keys": False, "allow_agent": False, "timeout": 30}
+        return manager.connect(host="127.0.0.1", port=port, username="ann", key_filename=key, **options)
+
+    def test_ncclient_calls_each_of_them(self):
+        with self.ncclient() as session:
+            for content, words in (
+                (client.action(client.explain("n", "first")), "20.0.0.1"),
+                (client.action(client.reset("lab", "tor", "<mode>soft</mode>")), "routes again"),
+                (client.action(client.bgp("<drain><hold-time>60</hold-time></drain>")), "graceful-shutdown"),
+                (client.action(client.bgp("<undrain/>")), "advertises its routes again"),
+                (f'<plan xmlns="{client.IPAM}"/>', "rpc-reply"),
+            ):
+                with self.subTest(content):
+                    self.assertIn(words, session.dispatch(to_ele(content)).xml)
+            for content in ("<trace/>", "<flush-flows><client>192.0.2.0/24</client></flush-flows>"):
+                with self.subTest(content), self.assertRaises(RPCError) as refused:
+                    session.dispatch(to_ele(client.action(client.datapath(content))))
+                self.assertIn("datapath-loader does not run in this process", refused.exception.message)
 
     # ---- the same by command ----
 
