@@ -45,7 +45,7 @@ BUILD_SUPPORT = "tools/bazel"
 IMPURE_BASE = ("clock", "log", "loop", "netconf", "process", "store", "wire", "yang")
 
 # Third-party libraries that a core may not reach, on any path.
-IMPURE_LIBRARIES = ("bpf", "dl", "grpc", "grpc_reflection", "netconf2", "nlohmann_json", "prometheus", "protobuf", "sqlite3", "uv", "yang")
+IMPURE_LIBRARIES = ("bpf", "dl", "grpc", "grpc_reflection", "netconf2", "nlohmann_json", "prometheus", "protobuf", "sqlite3", "ssl", "uv", "yang")
 
 # Libraries with one home each: packages (patterns) whose targets may name them directly, tests included.
 LIBRARY_HOMES = {
@@ -64,6 +64,7 @@ LIBRARY_HOMES = {
     "netconf2": (r"services/base/netconf",),
     "prometheus": (r"services/base/metrics",),
     "sqlite3": (r"services/base/store",),
+    "ssl": (r"services/base/netconf",),
     "uv": (r"services/base/loop",),
     "yang": (r"services/base/yang", r"services/base/netconf"),
 }
@@ -79,6 +80,7 @@ LIBRARY_HEADERS = {
     "nc_server.h": "netconf2",
     "CivetServer.h": "prometheus",
     "nlohmann/": "nlohmann_json",
+    "openssl/": "ssl",
     "prometheus/": "prometheus",
     "sqlite3.h": "sqlite3",
     "uv.h": "uv",

@@ -9,6 +9,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "services/base/netconf/error.h"
 #include "services/base/yang/tree.h"
 
 namespace portolan::netconf {
@@ -45,17 +46,6 @@ struct Request {
   std::string operation;  // "get-config"
   yang::Node input;       // the operation; its children are the arguments
   std::string parent;     // of an action: the data path of the node that it is of; else empty
-};
-
-// RFC 6241, section 4.3 and appendix A.
-struct Error {
-  std::string type = "application";  // "transport", "rpc", "protocol", "application"
-  std::string tag;                   // "data-exists"
-  std::string app_tag;               // may be empty
-  std::string path;                  // may be empty
-  std::string message;
-  // What error-info holds: element and text, such as {"session-id", "3"}.
-  std::vector<std::pair<std::string, std::string>> info;
 };
 
 // A node of what an operation of a model answers: by name, in the order of the model.

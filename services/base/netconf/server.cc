@@ -1,13 +1,14 @@
 #include "services/base/netconf/server.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -15,18 +16,21 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "services/base/netconf/caller.h"
 #include "services/base/netconf/libnetconf2.h"
+#include "services/base/netconf/listener.h"
+#include "services/base/netconf/protocol.h"
 #include "services/base/netconf/session.h"
 #include "services/base/netconf/sockets.h"
+#include "services/base/netconf/transport.h"
 #include "services/base/status/status_macros.h"
 #include "services/base/yang/filter.h"
 
 namespace portolan::netconf {
 namespace {
 
-constexpr int kAcceptThreads = 4;
-constexpr int kAcceptTimeout = 200;    // ms
-constexpr uint16_t kAuthTimeout = 20;  // s
+// Peers that have not shown who they are; with more, the one that came first is cut.
+constexpr size_t kMaxGreetings = 128;
 
 std::atomic<bool> in_use = false;  // the library's one server
 
@@ -40,43 +44,6 @@ void SetCallback(const ly_ctx* context, const char* path) {
   if (node != nullptr) nc_set_rpc_callback(node, reinterpret_cast<void*>(&OnRpc));
 }
 
-// A listener on a UNIX socket with its thread.
-class UnixListener {
- public:
-  UnixListener(std::string path, int fd, std::function<void(int)> on_connection)
-      : path_(std::move(path)),
-        fd_(fd),
-        stop_(eventfd(0, EFD_CLOEXEC)),
-        thread_([this, on_connection = std::move(on_connection)] { Run(on_connection); }) {}
-  ~UnixListener() {
-    const uint64_t one = 1;
-    if (write(stop_, &one, sizeof(one)) == sizeof(one)) thread_.join();
-    close(fd_);
-    close(stop_);
-    unlink(path_.c_str());
-  }
-
- private:
-  void Run(const std::function<void(int)>& on_connection) {
-    for (;;) {
-      pollfd files[] = {{fd_, POLLIN, 0}, {stop_, POLLIN, 0}};
-      poll(files, 2, -1);
-      if (files[1].revents != 0) return;
-      const int connection = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
-      if (connection >= 0) {
-        on_connection(connection);
-      } else if (errno == EMFILE || errno == ENFILE) {
-        absl::SleepFor(absl::Milliseconds(100));
-      }
-    }
-  }
-
-  const std::string path_;
-  const int fd_;
-  const int stop_;
-  std::thread thread_;
-};
-
 class LibraryServer : public Server {
  public:
   LibraryServer(std::shared_ptr<const yang::Context> context, Handler* handler)
@@ -87,16 +54,24 @@ class LibraryServer : public Server {
       absl::MutexLock lock(&mutex_);
       open_[session->info().id] = session;
     };
-    host_.on_channel = [this](nc_session* session) { Spawn(session); };
+    callers_host_.serve = [this](int fd, const TcpEndpoint& endpoint, absl::Duration idle_timeout,
+                                 const std::function<void()>& on_open) {
+      return ServeCall(fd, endpoint, idle_timeout, on_open);
+    };
+    callers_host_.report = [this](const CallState& state) { handler_->OnCall(state); };
+    callers_host_.start = [this](std::function<void()> job) { RunOnThread(std::move(job)); };
   }
   ~LibraryServer() override;
 
   absl::Status Begin(const Limits& limits);
   void SetLimits(const Limits& limits) override;
+  void SetHostKey(const std::string& path) override;
+  absl::Status SetTls(const TlsIdentity& identity) override;
   absl::Status AddUnix(const UnixEndpoint& endpoint) override;
   void RemoveUnix(const std::string& path) override;
-  absl::Status AddSsh(const SshEndpoint& endpoint) override;
-  void RemoveSsh(const std::string& name) override;
+  absl::Status AddTcp(const TcpEndpoint& endpoint) override;
+  void RemoveTcp(Transport transport, const std::string& name) override;
+  void SetCallHome(const std::map<std::string, CallHomeClient>& clients) override;
   bool Kill(uint32_t session, uint32_t killer) override;
   absl::Status Notify(uint32_t session, absl::Time time, const std::string& xml) override;
   std::vector<std::pair<SessionInfo, Counters>> Sessions() override;
@@ -104,31 +79,47 @@ class LibraryServer : public Server {
   std::vector<std::string> Capabilities() override;
 
  private:
-  void SetAuthentication();
-  int IsPassword(const nc_session* session, const char* password) const;
-  int IsKey(const nc_session* session, ssh_key key) const;
-  void Greet();
-  void Spawn(nc_session* session);
-  void OnConnection(int fd);
-  void RunOnThread(std::unique_ptr<Session> session);
+  void OnUnix(int fd);
+  void OnTcp(int fd, Transport transport);
+  absl::Status Greet(int fd, Transport transport, const std::string& host, const Opener& open);
+  absl::Status ServeCall(int fd, const TcpEndpoint& endpoint, absl::Duration idle_timeout,
+                         const std::function<void()>& on_open);
+  bool Admit(int fd);
+  void Dismiss(int fd);
+  // Of a connection whose peer shows who it is now; by its number.
+  uint64_t BeginGreeting(int fd);
+  void EndGreeting(uint64_t greeting);
+  Intake NewIntake(std::shared_ptr<Refusals> refusals);
+  absl::StatusOr<Opened> OpenSession(const SessionInfo& peer);
+  void RunSession(std::unique_ptr<Session> session);
+  void RunOnThread(std::function<void()> job);
   void Count(const Session& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::shared_ptr<const yang::Context> context_;
   Handler* const handler_;
   Session::Host host_;
+  Caller::Host callers_host_;
   std::atomic<uint32_t> max_sessions_ = 0;
+  std::atomic<size_t> max_message_ = 0;
 
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int threads_ ABSL_GUARDED_BY(mutex_) = 0;                    // that run
   Totals ended_ ABSL_GUARDED_BY(mutex_);                       // of sessions that are over
+  std::set<int> connections_ ABSL_GUARDED_BY(mutex_);          // that are served
+  std::map<uint64_t, int> greetings_ ABSL_GUARDED_BY(mutex_);  // of those, in their order
+  uint64_t last_greeting_ ABSL_GUARDED_BY(mutex_) = 0;
   std::set<Session*> running_ ABSL_GUARDED_BY(mutex_);         // whose threads run
   std::map<uint32_t, Session*> open_ ABSL_GUARDED_BY(mutex_);  // of those, whose hellos were said
-  std::map<std::string, SshEndpoint> ssh_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::string> host_keys_ ABSL_GUARDED_BY(mutex_);  // paths by endpoint
+  std::string host_key_ ABSL_GUARDED_BY(mutex_);               // path; empty: none
+  std::optional<TlsIdentity> tls_ ABSL_GUARDED_BY(mutex_);
 
   absl::Mutex endpoints_mutex_;  // who changes endpoints; before mutex_
-  std::map<std::string, std::unique_ptr<UnixListener>> unix_ ABSL_GUARDED_BY(endpoints_mutex_);
-  std::vector<std::thread> greeters_ ABSL_GUARDED_BY(endpoints_mutex_);
+  std::map<std::string, std::unique_ptr<Listener>> unix_ ABSL_GUARDED_BY(endpoints_mutex_);
+  std::map<std::pair<Transport, std::string>, std::unique_ptr<Listener>> tcp_
+      ABSL_GUARDED_BY(endpoints_mutex_);
+  std::map<std::string, std::pair<CallHomeClient, std::unique_ptr<Caller>>> callers_
+      ABSL_GUARDED_BY(endpoints_mutex_);
 };
 
 absl::Status LibraryServer::Begin(const Limits& limits) {
@@ -152,7 +143,6 @@ absl::Status LibraryServer::Begin(const Limits& limits) {
     nc_server_set_capability("urn:ietf:params:netconf:capability:notification:1.0");
     nc_server_set_capability("urn:ietf:params:netconf:capability:interleave:1.0");
   }
-  SetAuthentication();
   SetLimits(limits);
   return absl::OkStatus();
 }
@@ -161,46 +151,86 @@ void LibraryServer::SetLimits(const Limits& limits) {
   nc_server_set_hello_timeout(static_cast<uint16_t>(absl::ToInt64Seconds(limits.hello_timeout)));
   nc_server_set_idle_timeout(static_cast<uint16_t>(absl::ToInt64Seconds(limits.idle_timeout)));
   max_sessions_ = limits.max_sessions;
+  max_message_ = limits.max_message;
 }
 
 LibraryServer::~LibraryServer() {
-  absl::MutexLock endpoints(&endpoints_mutex_);
-  unix_.clear();
+  {
+    absl::MutexLock endpoints(&endpoints_mutex_);
+    unix_.clear();
+    tcp_.clear();
+    callers_.clear();
+  }
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
     for (Session* session : running_) session->End(0);
-    // Greeters wait for peers that authenticate.
-    for (const auto& [name, endpoint] : ssh_) CutConnections(endpoint.port);
-  }
-  for (std::thread& greeter : greeters_) greeter.join();
-  {
-    absl::MutexLock lock(&mutex_);
-    for (Session* session : running_) session->End(0);
+    for (const int fd : connections_) shutdown(fd, SHUT_RDWR);
     mutex_.Await(absl::Condition(
-        +[](std::set<Session*>* running) { return running->empty(); }, &running_));
+        +[](int* threads) { return *threads == 0; }, &threads_));
   }
   nc_server_destroy();
   in_use = false;
 }
 
+void LibraryServer::RunOnThread(std::function<void()> job) {
+  {
+    absl::MutexLock lock(&mutex_);
+    ++threads_;
+  }
+  std::thread([this, job = std::move(job)]() mutable {
+    job();
+    // What it holds goes before the server may.
+    job = nullptr;
+    nc_thread_destroy();
+    absl::MutexLock lock(&mutex_);
+    --threads_;
+  }).detach();
+}
+
 // ---- sessions ----
 
-void LibraryServer::RunOnThread(std::unique_ptr<Session> session) {
+void LibraryServer::RunSession(std::unique_ptr<Session> session) {
   {
     absl::MutexLock lock(&mutex_);
     running_.insert(session.get());
     if (stopping_) session->End(0);
   }
-  std::thread([this, session = std::move(session)]() mutable {
+  RunOnThread([this, session = std::shared_ptr<Session>(std::move(session))] {
     session->Run();
-    nc_thread_destroy();
     absl::MutexLock lock(&mutex_);
     Count(*session);
     open_.erase(session->info().id);
     running_.erase(session.get());
-    session.reset();
-  }).detach();
+  });
+}
+
+Intake LibraryServer::NewIntake(std::shared_ptr<Refusals> refusals) {
+  const ly_ctx* const context = host_.context;
+  return Intake(
+      {.read_hello = [context](const std::string& hello) { return VersionOf(context, hello); },
+       .check_operation =
+           [context](const ElementName& operation) { return CheckOperation(context, operation); },
+       .refuse = [refusals = std::move(refusals)](
+                     Error error) { return refusals->Keep(std::move(error)); },
+       .max_message = [this] { return max_message_.load(); }});
+}
+
+absl::StatusOr<Opened> LibraryServer::OpenSession(const SessionInfo& peer) {
+  {
+    // The recovery session is always let in.
+    absl::MutexLock lock(&mutex_);
+    if (running_.size() >= max_sessions_ && !peer.superuser) {
+      return absl::ResourceExhaustedError("there are too many sessions");
+    }
+  }
+  int ends[2] = {-1, -1};
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    return absl::ResourceExhaustedError("no more files can be opened; raise their limit");
+  }
+  auto refusals = std::make_shared<Refusals>();
+  RunSession(std::make_unique<Session>(&host_, ends[0], peer, refusals));
+  return Opened{.fd = ends[1], .intake = NewIntake(std::move(refusals))};
 }
 
 void Add(const Counters& more, Counters* sum) {
@@ -226,33 +256,6 @@ Totals LibraryServer::totals() {
   totals.sessions += open_.size();
   for (const auto& [id, session] : open_) Add(session->counters(), &totals.counters);
   return totals;
-}
-
-void LibraryServer::OnConnection(int fd) {
-  const absl::StatusOr<UnixPeer> peer = PeerOf(fd);
-  bool full = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    full = running_.size() >= max_sessions_;
-  }
-  if (full || !peer.ok()) {
-    close(fd);
-    return;
-  }
-  RunOnThread(std::make_unique<Session>(&host_, fd, peer->user, peer->superuser));
-}
-
-void LibraryServer::Spawn(nc_session* session) {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (running_.size() >= max_sessions_) {
-      nc_session_free(session, nullptr);
-      return;
-    }
-  }
-  const Transport transport =
-      nc_session_get_ti(session) == NC_TI_OPENSSL ? Transport::kTls : Transport::kSsh;
-  RunOnThread(std::make_unique<Session>(&host_, session, transport));
 }
 
 bool LibraryServer::Kill(uint32_t session, uint32_t killer) {
@@ -308,7 +311,117 @@ std::vector<std::string> LibraryServer::Capabilities() {
   return capabilities;
 }
 
+// ---- connections ----
+
+// False: it is closed, since the server is stopping.
+bool LibraryServer::Admit(int fd) {
+  absl::MutexLock lock(&mutex_);
+  if (stopping_) {
+    close(fd);
+    return false;
+  }
+  connections_.insert(fd);
+  return true;
+}
+
+void LibraryServer::Dismiss(int fd) {
+  absl::MutexLock lock(&mutex_);
+  connections_.erase(fd);
+  close(fd);
+}
+
+uint64_t LibraryServer::BeginGreeting(int fd) {
+  absl::MutexLock lock(&mutex_);
+  if (greetings_.size() >= kMaxGreetings) {
+    shutdown(greetings_.begin()->second, SHUT_RDWR);
+    greetings_.erase(greetings_.begin());
+  }
+  greetings_[++last_greeting_] = fd;
+  return last_greeting_;
+}
+
+void LibraryServer::EndGreeting(uint64_t greeting) {
+  absl::MutexLock lock(&mutex_);
+  greetings_.erase(greeting);
+}
+
+void LibraryServer::OnUnix(int fd) {
+  const absl::StatusOr<UnixPeer> peer = PeerOf(fd);
+  if (!peer.ok()) {
+    close(fd);
+    return;
+  }
+  if (!Admit(fd)) return;
+  RunOnThread([this, fd, peer = *peer] {
+    SessionInfo info;
+    info.user = peer.user;
+    info.superuser = peer.superuser;
+    ServePlain(fd, info, [this](const SessionInfo& peer) { return OpenSession(peer); });
+    Dismiss(fd);
+  });
+}
+
+void LibraryServer::OnTcp(int fd, Transport transport) {
+  const std::string host = HostOf(fd);
+  if (!Admit(fd)) return;
+  KeepAlive(fd);
+  const uint64_t greeting = BeginGreeting(fd);
+  RunOnThread([this, fd, transport, host, greeting] {
+    const absl::Status status = Greet(fd, transport, host, [&](const SessionInfo& peer) {
+      EndGreeting(greeting);
+      return OpenSession(peer);
+    });
+    EndGreeting(greeting);
+    if (!status.ok()) handler_->OnRefused(transport, host, status);
+    Dismiss(fd);
+  });
+}
+
+absl::Status LibraryServer::Greet(int fd, Transport transport, const std::string& host,
+                                  const Opener& open) {
+  std::string host_key;
+  std::optional<TlsIdentity> tls;
+  {
+    absl::MutexLock lock(&mutex_);
+    host_key = host_key_;
+    tls = tls_;
+  }
+  if (transport == Transport::kSsh) return ServeSsh(fd, host_key, host, handler_, open);
+  if (tls.has_value()) return ServeTls(fd, *tls, host, open);
+  return absl::FailedPreconditionError("there is no certificate for TLS");
+}
+
+absl::Status LibraryServer::ServeCall(int fd, const TcpEndpoint& endpoint,
+                                      absl::Duration idle_timeout,
+                                      const std::function<void()>& on_open) {
+  if (!Admit(fd)) return absl::CancelledError("the server is stopping");
+  KeepAlive(fd);
+  const Opener open = [&](const SessionInfo& peer) {
+    absl::StatusOr<Opened> opened = OpenSession(peer);
+    if (!opened.ok()) return opened;
+    if (idle_timeout > absl::ZeroDuration()) opened->idle_timeout = idle_timeout;
+    on_open();
+    return opened;
+  };
+  const absl::Status status = Greet(fd, endpoint.transport, endpoint.address, open);
+  Dismiss(fd);
+  return status;
+}
+
 // ---- endpoints ----
+
+void LibraryServer::SetHostKey(const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  host_key_ = path;
+}
+
+absl::Status LibraryServer::SetTls(const TlsIdentity& identity) {
+  {
+    absl::MutexLock lock(&mutex_);
+    tls_ = identity;
+  }
+  return CheckTls(identity);
+}
 
 absl::Status LibraryServer::AddUnix(const UnixEndpoint& endpoint) {
   absl::MutexLock lock(&endpoints_mutex_);
@@ -316,8 +429,8 @@ absl::Status LibraryServer::AddUnix(const UnixEndpoint& endpoint) {
     return absl::AlreadyExistsError(absl::StrCat("the socket ", endpoint.path, " is served"));
   }
   ASSIGN_OR_RETURN(const int fd, ListenUnix(endpoint.path, endpoint.group));
-  unix_[endpoint.path] = std::make_unique<UnixListener>(
-      endpoint.path, fd, [this](int connection) { OnConnection(connection); });
+  unix_[endpoint.path] =
+      std::make_unique<Listener>(fd, endpoint.path, [this](int connection) { OnUnix(connection); });
   return absl::OkStatus();
 }
 
@@ -326,112 +439,40 @@ void LibraryServer::RemoveUnix(const std::string& path) {
   unix_.erase(path);
 }
 
-// The library asks at each connection.
-int HostKey(const char* name, void* paths, char** path, char**, NC_SSH_KEY_TYPE*) {
-  const auto& find = *static_cast<std::function<std::string(const std::string&)>*>(paths);
-  const std::string found = find(name);
-  if (found.empty()) return 1;
-  *path = strdup(found.c_str());
-  return 0;
-}
-
-void LibraryServer::SetAuthentication() {
-  nc_server_ssh_set_hostkey_clb(
-      &HostKey, new std::function<std::string(const std::string&)>([this](const std::string& name) {
-        absl::MutexLock lock(&mutex_);
-        const auto it = host_keys_.find(name);
-        return it == host_keys_.end() ? "" : it->second;
-      }),
-      [](void* paths) {
-        delete static_cast<std::function<std::string(const std::string&)>*>(paths);
-      });
-  nc_server_ssh_set_passwd_auth_clb(
-      [](const nc_session* session, const char* password, void* self) {
-        return static_cast<LibraryServer*>(self)->IsPassword(session, password);
-      },
-      this, nullptr);
-  nc_server_ssh_set_pubkey_auth_clb(
-      [](const nc_session* session, ssh_key key, void* self) {
-        return static_cast<LibraryServer*>(self)->IsKey(session, key);
-      },
-      this, nullptr);
-}
-
-int LibraryServer::IsPassword(const nc_session* session, const char* password) const {
-  const char* user = nc_session_get_username(session);
-  return user != nullptr && handler_->IsPassword(user, password) ? 0 : 1;
-}
-
-int LibraryServer::IsKey(const nc_session* session, ssh_key key) const {
-  const char* user = nc_session_get_username(session);
-  char* base64 = nullptr;
-  if (user == nullptr || ssh_pki_export_pubkey_base64(key, &base64) != SSH_OK) return 1;
-  const std::string text = absl::StrCat(ssh_key_type_to_char(ssh_key_type(key)), " ", base64);
-  ssh_string_free_char(base64);
-  return handler_->IsKey(user, text) ? 0 : 1;
-}
-
-absl::Status LibraryServer::AddSsh(const SshEndpoint& endpoint) {
-  absl::MutexLock endpoints(&endpoints_mutex_);
-  const char* const name = endpoint.name.c_str();
-  {
-    absl::MutexLock lock(&mutex_);
-    host_keys_[endpoint.name] = endpoint.host_key_path;
+absl::Status LibraryServer::AddTcp(const TcpEndpoint& endpoint) {
+  absl::MutexLock lock(&endpoints_mutex_);
+  std::unique_ptr<Listener>& listener = tcp_[{endpoint.transport, endpoint.name}];
+  if (listener != nullptr) {
+    return absl::AlreadyExistsError(absl::StrCat("there is an endpoint ", endpoint.name));
   }
-  if (nc_server_add_endpt(name, NC_TI_LIBSSH) != 0) {
-    return absl::AlreadyExistsError(absl::StrCat("there is an endpoint ", name, " already"));
+  const absl::StatusOr<int> fd = ListenTcp(endpoint.address, endpoint.port);
+  if (!fd.ok()) {
+    tcp_.erase({endpoint.transport, endpoint.name});
+    return Annotate(fd.status(), absl::StrCat("the endpoint ", endpoint.name));
   }
-  if (nc_server_ssh_endpt_add_hostkey(name, name, -1) != 0 ||
-      nc_server_ssh_endpt_set_auth_methods(name, NC_SSH_AUTH_PUBLICKEY | NC_SSH_AUTH_PASSWORD) !=
-          0 ||
-      nc_server_ssh_endpt_set_auth_timeout(name, kAuthTimeout) != 0 ||
-      nc_server_endpt_enable_keepalives(name, 1) != 0 ||
-      nc_server_endpt_set_address(name, endpoint.address.c_str()) != 0 ||
-      nc_server_endpt_set_port(name, endpoint.port) != 0) {
-    nc_server_del_endpt(name, NC_TI_LIBSSH);
-    return absl::UnavailableError(absl::StrCat(
-        "the endpoint ", name, " cannot listen on ", endpoint.address, " port ", endpoint.port,
-        ": taken by another process, or no address of this machine; free it or choose another"));
-  }
-  absl::MutexLock lock(&mutex_);
-  ssh_[endpoint.name] = endpoint;
-  while (greeters_.size() < kAcceptThreads) {
-    greeters_.emplace_back([this] { Greet(); });
-  }
+  listener = std::make_unique<Listener>(
+      *fd, "", [this, transport = endpoint.transport](int fd) { OnTcp(fd, transport); });
   return absl::OkStatus();
 }
 
-void LibraryServer::RemoveSsh(const std::string& name) {
-  absl::MutexLock endpoints(&endpoints_mutex_);
-  nc_server_del_endpt(name.c_str(), NC_TI_LIBSSH);
-  absl::MutexLock lock(&mutex_);
-  ssh_.erase(name);
-  host_keys_.erase(name);
+void LibraryServer::RemoveTcp(Transport transport, const std::string& name) {
+  absl::MutexLock lock(&endpoints_mutex_);
+  tcp_.erase({transport, name});
 }
 
-void LibraryServer::Greet() {
-  for (;;) {
-    {
-      absl::MutexLock lock(&mutex_);
-      const auto due = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-        return stopping_ || !ssh_.empty();
-      };
-      mutex_.Await(absl::Condition(&due));
-      if (stopping_) break;
-    }
-    nc_session* session = nullptr;
-    switch (nc_accept(kAcceptTimeout, &session)) {
-      case NC_MSG_HELLO:
-        Spawn(session);
-        break;
-      case NC_MSG_WOULDBLOCK:
-        break;
-      default:
-        // A peer that went away, mostly; or no endpoint any more.
-        absl::SleepFor(absl::Milliseconds(10));
-    }
+void LibraryServer::SetCallHome(const std::map<std::string, CallHomeClient>& clients) {
+  absl::MutexLock lock(&endpoints_mutex_);
+  for (auto it = callers_.begin(); it != callers_.end();) {
+    const auto wanted = clients.find(it->first);
+    const bool stays = wanted != clients.end() && wanted->second == it->second.first;
+    it = stays ? std::next(it) : callers_.erase(it);
   }
-  nc_thread_destroy();
+  for (const auto& [name, client] : clients) {
+    auto& [current, caller] = callers_[name];
+    if (caller != nullptr) continue;
+    current = client;
+    caller = std::make_unique<Caller>(name, client, callers_host_);
+  }
 }
 
 }  // namespace

@@ -8,15 +8,13 @@
 #include "absl/time/clock.h"
 #include "services/base/netconf/malformed.h"
 #include "services/base/netconf/rpc.h"
-#include "services/base/netconf/sockets.h"
 
 namespace portolan::netconf {
 namespace {
 
 constexpr size_t kMaxNotifications = 10000;
-// The socket tells when there is something to do, but for what another session of the same SSH
-// connection has read, and for idle time.
-constexpr int kLook = 100;             // ms
+// The socket tells when there is something to do, but for idle time.
+constexpr int kLook = 500;             // ms
 constexpr int kNotifyTimeout = 20000;  // ms
 
 const char* ReasonOf(NC_SESSION_TERM_REASON reason) {
@@ -36,26 +34,21 @@ const char* ReasonOf(NC_SESSION_TERM_REASON reason) {
   }
 }
 
-std::string Text(const char* text) { return text == nullptr ? "" : text; }
+// What the intake asks with, in the name of the client, for its refusal to be answered.
+std::string IdentifierOf(const Request& request) {
+  if (request.operation != "get-schema") return "";
+  const yang::Node identifier = request.input.Child("identifier");
+  return identifier ? identifier.value() : "";
+}
 
 }  // namespace
 
-Session::Session(const Host* host, int fd, std::string user, bool superuser)
-    : host_(host), fd_(fd), owns_fd_(true), wake_up_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  info_.user = std::move(user);
-  info_.superuser = superuser;
-}
-
-Session::Session(const Host* host, nc_session* session, Transport transport)
+Session::Session(const Host* host, int fd, SessionInfo peer, std::shared_ptr<Refusals> refusals)
     : host_(host),
-      fd_(FindSocket(Text(nc_session_get_host(session)), nc_session_get_port(session))),
-      owns_fd_(false),
-      wake_up_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      session_(session) {
-  info_.user = Text(nc_session_get_username(session));
-  info_.host = Text(nc_session_get_host(session));
-  info_.transport = transport;
-}
+      info_(std::move(peer)),
+      refusals_(std::move(refusals)),
+      fd_(fd),
+      wake_up_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 Session::~Session() {
   for (nc_server_notif* notification : notifications_) nc_server_notif_free(notification);
@@ -63,8 +56,7 @@ Session::~Session() {
 }
 
 bool Session::Open() {
-  if (session_ == nullptr &&
-      nc_accept_inout(fd_, fd_, info_.user.c_str(), &session_) != NC_MSG_HELLO) {
+  if (nc_accept_inout(fd_, fd_, info_.user.c_str(), &session_) != NC_MSG_HELLO) {
     session_ = nullptr;
     return false;
   }
@@ -88,7 +80,7 @@ void Session::Run() {
     std::swap(fd, fd_);
   }
   if (session_ != nullptr) nc_session_free(session_, nullptr);
-  if (owns_fd_) close(fd);
+  close(fd);
 }
 
 void Session::Serve() {
@@ -101,7 +93,6 @@ void Session::Serve() {
     }
     BeginMessage();
     const int result = nc_ps_poll(set, 0, nullptr);
-    if (WasMalformed()) break;
     if (result & (NC_PSPOLL_SESSION_TERM | NC_PSPOLL_SESSION_ERROR | NC_PSPOLL_ERROR)) break;
     if (result & NC_PSPOLL_BAD_RPC) {
       absl::MutexLock lock(&mutex_);
@@ -110,12 +101,6 @@ void Session::Serve() {
     if (result & NC_PSPOLL_REPLY_ERROR) {
       absl::MutexLock lock(&mutex_);
       ++counters_.out_rpc_errors;
-    }
-    if (result & NC_PSPOLL_SSH_CHANNEL) {
-      nc_session* second = nullptr;
-      if (nc_session_accept_ssh_channel(session_, &second) == NC_MSG_HELLO) {
-        host_->on_channel(second);
-      }
     }
     SendNotifications();
     if (result & NC_PSPOLL_TIMEOUT) Wait();
@@ -132,17 +117,23 @@ void Session::Wait() {
 }
 
 nc_server_reply* Session::Answer(lyd_node* rpc) {
-  {
-    absl::MutexLock lock(&mutex_);
-    ++counters_.in_rpcs;
-  }
-  const Reply reply = host_->handler->OnRequest(info_, ToRequest(rpc));
+  const Reply reply = ReplyTo(ToRequest(rpc));
   if (reply.errors.empty() && reply.kind == Reply::Kind::kClose) {
     nc_session_set_term_reason(session_, NC_SESSION_TERM_CLOSED);
     closed_ = true;
   }
   if (reply.errors.empty() && reply.subscribes) nc_session_inc_notif_status(session_);
   return ToReply(rpc, reply);
+}
+
+Reply Session::ReplyTo(const Request& request) {
+  std::optional<Error> refusal = refusals_->Take(IdentifierOf(request));
+  {
+    absl::MutexLock lock(&mutex_);
+    ++(refusal.has_value() ? counters_.in_bad_rpcs : counters_.in_rpcs);
+  }
+  if (refusal.has_value()) return Reply::Refuse({*std::move(refusal)});
+  return host_->handler->OnRequest(info_, request);
 }
 
 void Session::SendNotifications() {

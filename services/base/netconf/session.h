@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -16,6 +16,7 @@
 #include "services/base/netconf/handler.h"
 #include "services/base/netconf/libnetconf2.h"
 #include "services/base/netconf/message.h"
+#include "services/base/netconf/refusals.h"
 
 namespace portolan::netconf {
 
@@ -27,14 +28,11 @@ class Session {
     const ly_ctx* context = nullptr;
     // Before requests are read: now others find it by its number.
     std::function<void(Session*)> on_open;
-    // A second session on the same SSH connection.
-    std::function<void(nc_session*)> on_channel;
   };
 
-  // Of a socket whose hello is still to come, from `user`.
-  Session(const Host* host, int fd, std::string user, bool superuser);
-  // That the library has accepted.
-  Session(const Host* host, nc_session* session, Transport transport);
+  // Of a socket whose hello is still to come, from `peer`; it becomes the session's. The rest of a
+  // message that the intake has refused is in `refusals`.
+  Session(const Host* host, int fd, SessionInfo peer, std::shared_ptr<Refusals> refusals);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -61,11 +59,12 @@ class Session {
   void Wait();
   void Cut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Ending TakeEnding();
+  Reply ReplyTo(const Request& request);
 
   const Host* const host_;
   SessionInfo info_;
-  int fd_;  // of the socket; -1: unknown
-  const bool owns_fd_;
+  const std::shared_ptr<Refusals> refusals_;
+  int fd_;       // of the socket; -1: it is over
   int wake_up_;  // eventfd
   nc_session* session_ = nullptr;
   bool closed_ = false;  // by close-session

@@ -1,9 +1,12 @@
 #include "services/base/netconf/sockets.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,53 +17,36 @@
 #include <cstring>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace portolan::netconf {
 namespace {
 
-struct Place {
-  std::string host;
-  int port = 0;
+union Address {
+  sockaddr generic;
+  sockaddr_in v4;
+  sockaddr_in6 v6;
 };
 
-using Asker = int (*)(int, sockaddr*, socklen_t*);
-
-// Port 0: no place of an Internet socket.
-Place Ask(int fd, Asker asker) {
-  sockaddr_storage storage = {};
-  socklen_t size = sizeof(storage);
-  if (asker(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
-  char text[INET6_ADDRSTRLEN] = {};
-  if (storage.ss_family == AF_INET) {
-    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
-    inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
-    return {text, ntohs(v4->sin_port)};
+// Its size in octets; 0: it is none. An IPv6 address may have a zone.
+socklen_t Parse(const std::string& text, uint16_t port, Address* address) {
+  const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('%', 1));
+  *address = {};
+  if (inet_pton(AF_INET, text.c_str(), &address->v4.sin_addr) == 1) {
+    address->v4.sin_family = AF_INET;
+    address->v4.sin_port = htons(port);
+    return sizeof(address->v4);
   }
-  if (storage.ss_family != AF_INET6) return {};
-  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
-  inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
-  return {text, ntohs(v6->sin6_port)};
+  if (inet_pton(AF_INET6, parts[0].c_str(), &address->v6.sin6_addr) != 1) return 0;
+  address->v6.sin6_family = AF_INET6;
+  address->v6.sin6_port = htons(port);
+  if (parts.size() == 2) address->v6.sin6_scope_id = if_nametoindex(parts[1].c_str());
+  return sizeof(address->v6);
 }
 
-// In no order.
-std::vector<int> Descriptors() {
-  std::vector<int> descriptors;
-  DIR* const directory = opendir("/proc/self/fd");
-  if (directory == nullptr) return descriptors;
-  while (const dirent* entry = readdir(directory)) {
-    int fd = 0;
-    if (absl::SimpleAtoi(entry->d_name, &fd)) descriptors.push_back(fd);
-  }
-  closedir(directory);
-  return descriptors;
-}
-
-bool IsListening(int fd) {
-  int value = 0;
-  socklen_t size = sizeof(value);
-  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0;
+absl::Status NotConnected(const std::string& address, uint16_t port, const std::string& why) {
+  return absl::UnavailableError(absl::StrCat(address, " port ", port, ": ", why));
 }
 
 absl::Status Failed(const std::string& path, const char* what, const char* remedy) {
@@ -70,18 +56,77 @@ absl::Status Failed(const std::string& path, const char* what, const char* remed
 
 }  // namespace
 
-int FindSocket(const std::string& host, int port) {
-  for (const int fd : Descriptors()) {
-    const Place peer = Ask(fd, &getpeername);
-    if (peer.port == port && port != 0 && peer.host == host) return fd;
+absl::StatusOr<int> ListenTcp(const std::string& address, uint16_t port) {
+  Address place;
+  const socklen_t size = Parse(address, port, &place);
+  const auto failed = [&](const std::string& why) {
+    return absl::UnavailableError(absl::StrCat(
+        "cannot listen on ", address, " port ", port, ": ", why,
+        "; free the port or choose an address and a port of this machine that nobody has"));
+  };
+  if (size == 0) return failed("it is no address");
+  const int fd = socket(place.generic.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failed(std::strerror(errno));
+  const int one = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+  if (place.generic.sa_family == AF_INET6) {
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
   }
-  return -1;
+  if (bind(fd, &place.generic, size) != 0 || listen(fd, 128) != 0) {
+    const absl::Status status = failed(std::strerror(errno));
+    close(fd);
+    return status;
+  }
+  return fd;
 }
 
-void CutConnections(int port) {
-  for (const int fd : Descriptors()) {
-    if (Ask(fd, &getsockname).port == port && !IsListening(fd)) shutdown(fd, SHUT_RDWR);
+absl::StatusOr<int> ConnectTcp(const std::string& address, uint16_t port, absl::Duration timeout,
+                               int stop) {
+  Address place;
+  const socklen_t size = Parse(address, port, &place);
+  if (size == 0) return NotConnected(address, port, "it is no address");
+  const int fd = socket(place.generic.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return NotConnected(address, port, std::strerror(errno));
+  int error = 0;
+  if (connect(fd, &place.generic, size) != 0) error = errno;
+  if (error == EINPROGRESS) {
+    pollfd files[] = {{fd, POLLOUT, 0}, {stop, POLLIN, 0}};
+    poll(files, 2, static_cast<int>(absl::ToInt64Milliseconds(timeout)));
+    error = files[0].revents == 0 ? ETIMEDOUT : 0;
+    socklen_t length = sizeof(error);
+    if (error == 0) getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
   }
+  if (error != 0) {
+    close(fd);
+    return NotConnected(address, port, std::strerror(error));
+  }
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+  return fd;
+}
+
+void KeepAlive(int fd) {
+  const int one = 1;
+  const int idle_s = 30;
+  const int interval_s = 10;
+  const int probes = 3;
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+  // What is written is written for somebody who waits.
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+std::string HostOf(int fd) {
+  Address address = {};
+  socklen_t size = sizeof(address);
+  char text[INET6_ADDRSTRLEN] = {};
+  if (getpeername(fd, &address.generic, &size) != 0) return "";
+  const bool v4 = address.generic.sa_family == AF_INET;
+  const void* const octets =
+      v4 ? static_cast<const void*>(&address.v4.sin_addr) : &address.v6.sin6_addr;
+  inet_ntop(address.generic.sa_family, octets, text, sizeof(text));
+  return text;
 }
 
 absl::StatusOr<int> ListenUnix(const std::string& path, const std::string& group) {

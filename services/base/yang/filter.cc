@@ -198,7 +198,9 @@ std::string AnyContent(Node any) {
   char* text = nullptr;
   const auto* node = reinterpret_cast<const lyd_node_any*>(any.handle());
   if (node->value_type == LYD_ANYDATA_DATATREE) {
-    lyd_print_mem(&text, node->value.tree, LYD_XML, LYD_PRINT_WITHSIBLINGS | LYD_PRINT_SHRINK);
+    // An empty container may be there to be deleted.
+    lyd_print_mem(&text, node->value.tree, LYD_XML,
+                  LYD_PRINT_WITHSIBLINGS | LYD_PRINT_SHRINK | LYD_PRINT_KEEPEMPTYCONT);
   } else {
     lyd_any_value_str(any.handle(), &text);
   }

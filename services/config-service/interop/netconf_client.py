@@ -18,6 +18,7 @@ BGP = "urn:portolan:yang:portolan-bgp"
 DATAPATH = "urn:portolan:yang:portolan-datapath"
 SERVICES = "urn:portolan:yang:portolan-service"
 SYSTEM = "urn:portolan:yang:portolan-system"
+STATE = "urn:portolan:yang:portolan-state"
 MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
 NMDA = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
 LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
@@ -55,12 +56,13 @@ class Reply:
 
 
 class Session:
-    """A session over a UNIX socket; with `version` 1.0 or 1.1, as the client says."""
+    """A session over a UNIX socket, or what reads and writes as a socket; with `version` 1.0 or 1.1, as the client says."""
 
-    def __init__(self, path, version="1.1", hello=True):
-        self.socket = socket.socket(socket.AF_UNIX)
+    def __init__(self, place, version="1.1", hello=True):
+        self.socket = socket.socket(socket.AF_UNIX) if isinstance(place, str) else place
         self.socket.settimeout(60)
-        self.socket.connect(path)
+        if isinstance(place, str):
+            self.socket.connect(place)
         self.version = version
         self._read = b""
         self._number = 0
@@ -199,9 +201,10 @@ def datapath(content):
 
 
 class Service:
-    """A config-service with directories of its own."""
+    """A config-service with directories of its own; `wrapper`: the beginning of the command that runs it."""
 
-    def __init__(self):
+    def __init__(self, wrapper=()):
+        self._wrapper = wrapper
         self.directory = tempfile.mkdtemp(prefix="portolan-", dir="/tmp")  # a socket path is at most 107 bytes
         self.process = None
         self.start()
@@ -214,7 +217,7 @@ class Service:
         log = open(os.path.join(self.directory, "log"), "ab")
         with log:
             self.process = subprocess.Popen(
-                [_CONFIG_SERVICE, "--run-dir", self.directory, "--state-dir", self.directory, "--node", "n"],
+                [*self._wrapper, _CONFIG_SERVICE, "--run-dir", self.directory, "--state-dir", self.directory, "--node", "n"],
                 stdout=log,
                 stderr=log,
             )
@@ -255,6 +258,11 @@ def until(wish, seconds=30):
         time.sleep(0.02)
 
 
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -262,8 +270,10 @@ def free_port():
 
 
 class NetconfTestCase(unittest.TestCase):
+    wrapper = ()
+
     def setUp(self):
-        self.service = Service()
+        self.service = Service(self.wrapper)
         self.addCleanup(self.service.close)
         self.session = self.open()
 
@@ -277,6 +287,22 @@ class NetconfTestCase(unittest.TestCase):
 
     def assert_refused(self, reply, tag):
         self.assertEqual(reply.tag, tag, reply.text)
+
+    def status(self, key):
+        """Of netconf's ObjectStatus of that kind and key, such as "endpoint/ssh/main": its texts by the names of its leaves."""
+        reply = self.session.rpc(
+            f'<get><filter type="subtree"><system xmlns="{SYSTEM}"><statuses xmlns="{STATE}"/></system></filter></get>'
+        )
+        kind, _, name = key.partition("/")
+        for entry in reply.root.iter(f"{{{STATE}}}status"):
+            texts = {leaf.tag.rpartition("}")[2]: leaf.text for leaf in entry}
+            if (texts["component"], texts["kind"], texts["object"]) == ("netconf", kind, name):
+                return texts
+        return {}
+
+    def log(self):
+        with open(os.path.join(self.service.directory, "log"), encoding="utf-8") as file:
+            return file.read()
 
     def put(self, *names, rest=""):
         for name in names:

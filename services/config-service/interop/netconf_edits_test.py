@@ -42,6 +42,17 @@ class EditsTest(client.NetconfTestCase):
         self.assert_ok(self.session.edit(pool("a", "", 'nc:operation="delete"')))
         self.assertEqual(self.session.pools("candidate"), ["b"])
 
+    def test_operation_at_a_container_that_is_written_empty(self):
+        """The operation was lost with the container."""
+        for operation in ("delete", "remove", "replace"):
+            with self.subTest(operation):
+                self.put("a")
+                for element in (f'<ipam xmlns="{client.IPAM}" {{}}/>', f'<ipam xmlns="{client.IPAM}"><pools {{}}/></ipam>'):
+                    attributes = f'xmlns:nc="{client.BASE}" nc:operation="{operation}"'
+                    self.assert_ok(self.session.edit(element.format(attributes)))
+                    self.assertEqual(self.session.pools("candidate"), [])
+                    self.assert_ok(self.session.rpc("<discard-changes/>"))
+
     def test_remove_what_is_missing_is_no_error(self):
         self.assert_ok(self.session.edit(pool("a", "", 'nc:operation="remove"')))
 

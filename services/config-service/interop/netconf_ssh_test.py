@@ -1,5 +1,6 @@
 """NETCONF over SSH, driven by ncclient, yangcli and OpenSSH's ssh."""
 
+import contextlib
 import importlib
 import os
 import socket
@@ -35,7 +36,7 @@ class SshTest(client.NetconfTestCase):
         access = f'<nacm xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-acm"><groups>{admins}</groups></nacm>'
         self.assert_ok(self.session.edit(self.ssh(self.listen("main", self.port) + user) + access))
         self.assert_ok(self.session.commit())
-        client.until(lambda: self.listens(self.port))
+        client.until(lambda: client.listens(self.port))
 
     @staticmethod
     def ssh(content):
@@ -44,11 +45,6 @@ class SshTest(client.NetconfTestCase):
     @staticmethod
     def listen(name, port, attributes=""):
         return f"<listen {attributes}><name>{name}</name><address>127.0.0.1</address><port>{port}</port></listen>"
-
-    @staticmethod
-    def listens(port):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
 
     def connect(self, **options):
         known = {"password": "secret"} if not options else options
@@ -183,7 +179,7 @@ class SshTest(client.NetconfTestCase):
             key = file.read()
         self.assertEqual(self.service.terminate(), 0)
         self.service.start()
-        client.until(lambda: self.listens(self.port))
+        client.until(lambda: client.listens(self.port))
         with open(path, "rb") as file:
             self.assertEqual(file.read(), key)
 
@@ -191,13 +187,13 @@ class SshTest(client.NetconfTestCase):
         other = client.free_port()
         self.assert_ok(self.session.edit(self.ssh(self.listen("other", other))))
         self.assert_ok(self.session.commit())
-        client.until(lambda: self.listens(other))
+        client.until(lambda: client.listens(other))
         with self.connect() as open_session:
             self.assert_ok(self.session.edit(self.ssh(self.listen("main", self.port, 'nc:operation="remove"'))))
             self.assert_ok(self.session.commit())
-            client.until(lambda: not self.listens(self.port))
+            client.until(lambda: not client.listens(self.port))
             self.assertTrue(open_session.get_config("running").ok)
-        self.assertTrue(self.listens(other))
+        self.assertTrue(client.listens(other))
 
     def test_port_that_is_taken_refuses_nothing_else(self):
         with socket.socket() as taken:
@@ -209,15 +205,24 @@ class SshTest(client.NetconfTestCase):
             with self.connect() as session:
                 self.assertTrue(session.get_config("running").ok)
             client.until(lambda: f"cannot listen on 127.0.0.1 port {port}" in self.log())
-
-    def log(self):
-        with open(os.path.join(self.service.directory, "log"), encoding="utf-8") as file:
-            return file.read()
+            status = self.status("endpoint/ssh/bad")
+            self.assertEqual((status["state"], status["reason"]), ("failed", "not-listening"))
+            self.assertIn(f"cannot listen on 127.0.0.1 port {port}: Address already in use; free the port", status["message"])
+            self.assertIn("/portolan-system:system/netconf", status["remedy"])
+            self.assertEqual(self.status("endpoint/ssh/main")["state"], "ready")
+        # Any commit tries it again.
+        self.put("a")
+        client.until(lambda: self.status("endpoint/ssh/bad")["state"] == "ready")
+        self.assert_ok(self.session.edit(self.ssh(self.listen("bad", port, 'nc:operation="remove"'))))
+        self.assert_ok(self.session.commit())
+        client.until(lambda: self.status("endpoint/ssh/bad") == {})
 
     def test_idle_connection_delays_nobody(self):
         """libnetconf2 waits ten seconds for a peer that says nothing."""
-        with socket.socket() as idle, self.connect() as session:
-            idle.connect(("127.0.0.1", self.port))
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                stack.enter_context(socket.create_connection(("127.0.0.1", self.port)))
+            session = stack.enter_context(self.connect())
             began = time.monotonic()
             self.assertTrue(session.get_config("running").ok)
             self.assertEqual(self.session.pools(), [])

@@ -111,4 +111,12 @@ bool Front::IsKey(const std::string& user, const std::string& key) {
   return parts_.users->IsKey(user, key);
 }
 
+void Front::OnRefused(netconf::Transport transport, const std::string& host,
+                      const absl::Status& why) {
+  parts_.log->Info("a NETCONF connection came to no session",
+                   {{"transport", kTransports[static_cast<size_t>(transport)]},
+                    {"from", host},
+                    {"reason", std::string(why.message())}});
+}
+
 }  // namespace portolan::config

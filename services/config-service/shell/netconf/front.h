@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "services/base/clock/clock.h"
+#include "services/base/log/log.h"
 #include "services/base/netconf/handler.h"
 #include "services/base/netconf/server.h"
 #include "services/config-service/shell/datastores.h"
@@ -35,6 +37,9 @@ class Front : public netconf::Handler {
     const Users* users = nullptr;
     Actions* actions = nullptr;
     const Clock* clock = nullptr;
+    const Log* log = nullptr;
+    // A call home goes on or fails; from any thread.
+    std::function<void(const netconf::CallState& state)> on_call;
   };
   explicit Front(Parts parts);
 
@@ -47,6 +52,9 @@ class Front : public netconf::Handler {
   void OnClosed(const netconf::SessionInfo& session, const netconf::Ending& ending) override;
   bool IsPassword(const std::string& user, const std::string& password) override;
   bool IsKey(const std::string& user, const std::string& key) override;
+  void OnRefused(netconf::Transport transport, const std::string& host,
+                 const absl::Status& why) override;
+  void OnCall(const netconf::CallState& state) override { parts_.on_call(state); }
 
  private:
   netconf::Reply Kill(const netconf::SessionInfo& session, yang::Node input);

@@ -1,5 +1,7 @@
 #include "services/config-service/shell/netconf/service.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,7 +13,27 @@
 namespace portolan::config {
 namespace {
 
+// Of the ObjectStatus.
+constexpr char kComponent[] = "netconf";
+constexpr char kEndpoint[] = "endpoint";
+constexpr char kCallHome[] = "call-home";
 constexpr char kUnix[] = "unix";
+
+std::string KeyOfEndpoint(const netconf::TcpEndpoint& endpoint) {
+  return absl::StrCat(endpoint.transport == netconf::Transport::kSsh ? "ssh/" : "tls/",
+                      endpoint.name);
+}
+
+bool UsesSsh(const NetconfSettings& settings) {
+  const auto is_ssh = [](const netconf::TcpEndpoint& endpoint) {
+    return endpoint.transport == netconf::Transport::kSsh;
+  };
+  return std::any_of(settings.listen.begin(), settings.listen.end(), is_ssh) ||
+         std::any_of(settings.call_home.begin(), settings.call_home.end(), [&](const auto& entry) {
+           const std::vector<netconf::TcpEndpoint>& endpoints = entry.second.endpoints;
+           return std::any_of(endpoints.begin(), endpoints.end(), is_ssh);
+         });
+}
 
 std::string SocketIn(const std::string& run_dir) {
   return absl::StrCat(run_dir, "/netconf.socket");
@@ -27,7 +49,7 @@ NetconfService::NetconfService(const process::Context& context, Options options,
           std::make_unique<ConfigService>(context, std::move(options), model, std::move(files))),
       statuses_(context.hub->NewWriter<status::v1alpha1::ObjectStatus>()),
       gate_(model->context(), service_->access()),
-      state_(model->context(), context.clock->WallNow()),
+      state_(model->context(), service_->access(), context.clock->WallNow()),
       notices_(model->context(), &gate_, context.clock),
       actions_(service_->datastores()),
       front_({.context = model->context(),
@@ -37,7 +59,9 @@ NetconfService::NetconfService(const process::Context& context, Options options,
               .notices = &notices_,
               .users = &users_,
               .actions = &actions_,
-              .clock = context.clock}) {
+              .clock = context.clock,
+              .log = context.log,
+              .on_call = [this](const netconf::CallState& state) { OnCall(state); }}) {
   // Nobody may wait for the word of an endpoint.
   statuses_.MarkSynced();
 }
@@ -102,10 +126,14 @@ void NetconfService::Apply() {
       service_->datastores()->ReadPart(Datastore::kRunning, {.rest = true});
   if (!running.ok()) return;  // it is stopping
   NetconfSettings wanted = NetconfSettingsOf(*running);
-  server_->SetLimits({.hello_timeout = wanted.hello_timeout, .idle_timeout = wanted.idle_timeout});
-  ApplyUnix(wanted);
-  ApplySsh(wanted);
+  server_->SetLimits({.hello_timeout = wanted.hello_timeout,
+                      .idle_timeout = wanted.idle_timeout,
+                      .max_message = wanted.max_message});
+  // Before the endpoints where they count.
   users_.Set(std::move(wanted.users), std::move(wanted.pam_service));
+  ApplyUnix(wanted);
+  ApplyTcp(wanted);
+  ApplyCallHome(wanted);
 }
 
 void NetconfService::ApplyUnix(const NetconfSettings& wanted) {
@@ -113,7 +141,7 @@ void NetconfService::ApplyUnix(const NetconfSettings& wanted) {
   if (unix_group_.has_value() && (!wanted.unix_socket || *unix_group_ != wanted.unix_group)) {
     server_->RemoveUnix(path);
     unix_group_.reset();
-    Forget(kUnix);
+    statuses_.Remove(KeyOf(kEndpoint, kUnix));
   }
   if (!wanted.unix_socket || unix_group_.has_value()) return;
   const absl::Status status = server_->AddUnix({path, wanted.unix_group});
@@ -121,33 +149,100 @@ void NetconfService::ApplyUnix(const NetconfSettings& wanted) {
   Report(kUnix, status, path);
 }
 
-void NetconfService::ApplySsh(const NetconfSettings& wanted) {
-  for (auto it = ssh_.begin(); it != ssh_.end();) {
-    const auto found = wanted.ssh.find(it->first);
-    if (found != wanted.ssh.end() && found->second == it->second) {
+void NetconfService::ApplyTcp(const NetconfSettings& wanted) {
+  std::map<std::string, netconf::TcpEndpoint> endpoints;
+  for (const netconf::TcpEndpoint& listen : wanted.listen)
+    endpoints[KeyOfEndpoint(listen)] = listen;
+  for (auto it = tcp_.begin(); it != tcp_.end();) {
+    const auto found = endpoints.find(it->first);
+    if (found != endpoints.end() && found->second == it->second) {
       ++it;
       continue;
     }
-    server_->RemoveSsh(it->first);
-    Forget("ssh/" + it->first);
-    it = ssh_.erase(it);
+    server_->RemoveTcp(it->second.transport, it->second.name);
+    it = tcp_.erase(it);
   }
-  const std::string key = absl::StrCat(context_.state_dir, "/ssh_host_key");
-  for (const auto& [name, listen] : wanted.ssh) {
-    if (ssh_.count(name) != 0) continue;
-    absl::Status status = netconf::EnsureHostKey(key);
-    if (status.ok()) status = server_->AddSsh({name, listen.address, listen.port, key});
-    if (status.ok()) ssh_[name] = listen;
-    Report("ssh/" + name, status, absl::StrCat(listen.address, " port ", listen.port));
+  for (const std::string& key : reported_) {
+    if (endpoints.count(key) == 0) statuses_.Remove(KeyOf(kEndpoint, key));
   }
+  reported_.clear();
+  const std::string host_key = absl::StrCat(context_.state_dir, "/ssh_host_key");
+  server_->SetHostKey(host_key);
+  const absl::Status ssh = UsesSsh(wanted) ? netconf::EnsureHostKey(host_key) : absl::OkStatus();
+  const absl::Status tls = wanted.tls.has_value() ? server_->SetTls(*wanted.tls) : absl::OkStatus();
+  for (const auto& [key, endpoint] : endpoints) {
+    const absl::Status status =
+        Listen(endpoint, endpoint.transport == netconf::Transport::kSsh ? ssh : tls);
+    Report(key, status, absl::StrCat(endpoint.address, " port ", endpoint.port));
+    reported_.insert(key);
+  }
+}
+
+absl::Status NetconfService::Listen(const netconf::TcpEndpoint& endpoint,
+                                    const absl::Status& usable) {
+  const std::string key = KeyOfEndpoint(endpoint);
+  if (!usable.ok()) {
+    if (tcp_.erase(key) != 0) server_->RemoveTcp(endpoint.transport, endpoint.name);
+    return usable;
+  }
+  if (tcp_.count(key) != 0) return absl::OkStatus();
+  RETURN_IF_ERROR(server_->AddTcp(endpoint));
+  tcp_[key] = endpoint;
+  return absl::OkStatus();
+}
+
+void NetconfService::ApplyCallHome(const NetconfSettings& wanted) {
+  {
+    absl::MutexLock lock(&calls_mutex_);
+    for (auto it = calls_.begin(); it != calls_.end();) {
+      const bool stays = wanted.call_home.count(it->first) != 0;
+      if (!stays) statuses_.Remove(KeyOf(kCallHome, it->first));
+      it = stays ? std::next(it) : calls_.erase(it);
+    }
+    for (const auto& [name, client] : wanted.call_home) calls_.emplace(name, false);
+  }
+  server_->SetCallHome(wanted.call_home);
+}
+
+void NetconfService::OnCall(const netconf::CallState& state) {
+  status::v1alpha1::ObjectStatus object;
+  object.set_component(kComponent);
+  object.set_node(context_.node);
+  object.set_kind(kCallHome);
+  object.set_key(state.client);
+  if (state.connected) {
+    object.set_state(status::v1alpha1::STATE_READY);
+    object.set_reason("connected");
+    object.set_message(absl::StrCat("a NETCONF client has a session at ", state.place));
+  } else if (state.failure.ok()) {
+    object.set_state(status::v1alpha1::STATE_PENDING);
+    object.set_reason("calling");
+    object.set_message(absl::StrCat("the session at ", state.place, " is over; calls again"));
+  } else {
+    object.set_state(status::v1alpha1::STATE_FAILED);
+    object.set_reason("no-session");
+    object.set_message(absl::StrCat("no session at ", state.place, ": ", state.failure.message()));
+    object.set_remedy(absl::StrCat("start the client there, or change the client ", state.client,
+                                   " in /portolan-system:system/netconf/call-home"));
+  }
+  absl::MutexLock lock(&calls_mutex_);
+  const auto it = calls_.find(state.client);
+  if (it == calls_.end()) return;
+  const bool failed = !state.failure.ok();
+  if (failed && !it->second) {
+    context_.log->Warning("a NETCONF client is called in vain",
+                          {{"client", state.client}, {"reason", object.message()}});
+  }
+  it->second = failed;
+  statuses_.Upsert(KeyOf(kCallHome, state.client), object);
 }
 
 void NetconfService::Report(const std::string& endpoint, const absl::Status& status,
                             const std::string& place) {
   status::v1alpha1::ObjectStatus object;
-  object.set_component("netconf");
+  object.set_component(kComponent);
   object.set_node(context_.node);
-  object.set_kind("endpoint");
+  object.set_kind(kEndpoint);
   object.set_key(endpoint);
   if (status.ok()) {
     object.set_state(status::v1alpha1::STATE_READY);
@@ -162,11 +257,11 @@ void NetconfService::Report(const std::string& endpoint, const absl::Status& sta
     context_.log->Warning("a NETCONF endpoint does not listen",
                           {{"endpoint", endpoint}, {"reason", std::string(status.message())}});
   }
-  statuses_.Upsert(absl::StrCat("netconf/", context_.node, "/endpoint/", endpoint), object);
+  statuses_.Upsert(KeyOf(kEndpoint, endpoint), object);
 }
 
-void NetconfService::Forget(const std::string& endpoint) {
-  statuses_.Remove(absl::StrCat("netconf/", context_.node, "/endpoint/", endpoint));
+std::string NetconfService::KeyOf(const char* kind, const std::string& name) const {
+  return absl::StrCat(kComponent, "/", context_.node, "/", kind, "/", name);
 }
 
 absl::StatusOr<std::unique_ptr<process::Service>> NewNetconfService(const process::Context& context,

@@ -3,17 +3,21 @@
 //
 // A process::Service like the one that it wraps. A worker thread opens and closes endpoints, since
 // that may wait; an endpoint that does not come up is the ObjectStatus
-// netconf/NODE/endpoint/NAME and is tried again with the next commit.
+// netconf/NODE/endpoint/NAME and is tried again with the next commit; how it goes with a client
+// that is called is netconf/NODE/call-home/NAME.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "services/base/netconf/server.h"
 #include "services/base/process/service.h"
 #include "services/config-service/shell/netconf/actions.h"
@@ -46,9 +50,15 @@ class NetconfService : public process::Service {
   // On the worker's, or in Start().
   void Apply();
   void ApplyUnix(const NetconfSettings& wanted);
-  void ApplySsh(const NetconfSettings& wanted);
+  void ApplyTcp(const NetconfSettings& wanted);
+  absl::Status Listen(const netconf::TcpEndpoint& endpoint, const absl::Status& usable);
+  void ApplyCallHome(const NetconfSettings& wanted);
   void Report(const std::string& endpoint, const absl::Status& status, const std::string& place);
-  void Forget(const std::string& endpoint);
+
+  // On any thread.
+  void OnCall(const netconf::CallState& state);
+
+  std::string KeyOf(const char* kind, const std::string& name) const;
 
   const process::Context context_;
   const std::shared_ptr<const Model> model_;
@@ -64,10 +74,15 @@ class NetconfService : public process::Service {
 
   std::unique_ptr<netconf::Server> server_;
 
+  absl::Mutex calls_mutex_;
+  // Who is called, and whether the last call failed.
+  std::map<std::string, bool> calls_ ABSL_GUARDED_BY(calls_mutex_);
+
   // Of the worker.
-  std::optional<std::string> unix_group_;  // while it is served
-  std::map<std::string, SshListen> ssh_;   // that are served
-  std::unique_ptr<Worker> worker_;         // last
+  std::optional<std::string> unix_group_;            // while it is served
+  std::map<std::string, netconf::TcpEndpoint> tcp_;  // that are served, by their keys
+  std::set<std::string> reported_;                   // keys of those that have a status
+  std::unique_ptr<Worker> worker_;                   // last
 };
 
 // What main runs.

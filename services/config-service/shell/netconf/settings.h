@@ -2,33 +2,30 @@
 // values. A pure function, any thread.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "services/base/netconf/server.h"
 #include "services/base/yang/tree.h"
 #include "services/config-service/shell/netconf/users.h"
 
 namespace portolan::config {
-
-struct SshListen {
-  std::string name;
-  std::string address;
-  uint16_t port = 0;
-  friend bool operator==(const SshListen&, const SshListen&) = default;
-};
 
 struct NetconfSettings {
   bool unix_socket = true;
   std::string unix_group;  // empty: none
   absl::Duration hello_timeout;
   absl::Duration idle_timeout;  // zero: none
-  std::map<std::string, SshListen> ssh;
+  size_t max_message = 0;       // octets
+  std::vector<netconf::TcpEndpoint> listen;
+  std::optional<netconf::TlsIdentity> tls;
+  std::map<std::string, netconf::CallHomeClient> call_home;
   std::string pam_service;  // empty: none
   std::map<std::string, User> users;
-  friend bool operator==(const NetconfSettings&, const NetconfSettings&) = default;
 };
 
 // `tree` is valid.

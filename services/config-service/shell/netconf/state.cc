@@ -20,6 +20,9 @@ std::string Leaf(const char* name, const std::string& text) {
   return absl::StrCat("<", name, ">", Escaped(text), "</", name, ">");
 }
 
+// Of RFC 6991, counter32: it begins again after the largest value.
+std::string Count32(uint64_t count) { return absl::StrCat(static_cast<uint32_t>(count)); }
+
 std::string CounterLeaves(const netconf::Counters& counters) {
   return absl::StrCat(Leaf("in-rpcs", absl::StrCat(counters.in_rpcs)),
                       Leaf("in-bad-rpcs", absl::StrCat(counters.in_bad_rpcs)),
@@ -58,6 +61,14 @@ std::string Statistics(const netconf::Totals& totals, absl::Time start) {
                       Leaf("in-sessions", absl::StrCat(totals.sessions)),
                       Leaf("dropped-sessions", absl::StrCat(totals.dropped)),
                       CounterLeaves(totals.counters), "</statistics>");
+}
+
+std::string DenialCounters(const Access::Counters& counters) {
+  return absl::StrCat("<nacm xmlns=\"urn:ietf:params:xml:ns:yang:ietf-netconf-acm\">",
+                      Leaf("denied-operations", Count32(counters.denied_operations)),
+                      Leaf("denied-data-writes", Count32(counters.denied_data_writes)),
+                      Leaf("denied-notifications", Count32(counters.denied_notifications)),
+                      "</nacm>");
 }
 
 }  // namespace
@@ -106,8 +117,10 @@ absl::StatusOr<yang::Tree> NetconfState::State() {
       Leaf("name", "NETCONF"), Leaf("description", "everything that Portolan's NETCONF tells"),
       Leaf("replaySupport", "true"), Leaf("replayLogCreationTime", DateAndTime(start_)),
       "</stream></streams></netconf>");
-  ASSIGN_OR_RETURN(yang::Tree tree,
-                   yang::ParseState(context_, Monitoring() + streams, yang::Format::kXml));
+  ASSIGN_OR_RETURN(
+      yang::Tree tree,
+      yang::ParseState(context_, Monitoring() + streams + DenialCounters(access_->counters()),
+                       yang::Format::kXml));
   RETURN_IF_ERROR(tree.Merge(yang::YangLibrary(context_)));
   RETURN_IF_ERROR(tree.Merge(operational_->Read()));
   return tree;

@@ -1,6 +1,6 @@
 // State data: what the services report (operational.h), and what NETCONF itself has:
-// ietf-netconf-monitoring (RFC 6022), ietf-yang-library (RFC 8525) and the streams of
-// nc-notifications (RFC 5277). Thread-safe.
+// ietf-netconf-monitoring (RFC 6022), ietf-yang-library (RFC 8525), the streams of
+// nc-notifications (RFC 5277) and the counters of ietf-netconf-acm (RFC 8341). Thread-safe.
 #pragma once
 
 #include <array>
@@ -16,6 +16,7 @@
 #include "services/base/netconf/server.h"
 #include "services/base/yang/tree.h"
 #include "services/config-service/core/locks.h"
+#include "services/config-service/shell/access.h"
 #include "services/config-service/shell/operational.h"
 
 namespace portolan::config {
@@ -29,9 +30,9 @@ class StateSource {
 
 class NetconfState : public StateSource {
  public:
-  // `start`: since when there is a log of notifications.
-  NetconfState(std::shared_ptr<const yang::Context> context, absl::Time start)
-      : context_(std::move(context)), start_(start) {}
+  // `start`: since when there is a log of notifications. `access` is not owned.
+  NetconfState(std::shared_ptr<const yang::Context> context, const Access* access, absl::Time start)
+      : context_(std::move(context)), access_(access), start_(start) {}
   // Before the first session opens; not owned, and outlives the sessions.
   void SetServer(netconf::Server* server) { server_ = server; }
   // The same; what the services report.
@@ -53,6 +54,7 @@ class NetconfState : public StateSource {
   std::string DatastoreList();
 
   const std::shared_ptr<const yang::Context> context_;
+  const Access* const access_;
   const absl::Time start_;
   netconf::Server* server_ = nullptr;
   const Operational* operational_ = nullptr;
