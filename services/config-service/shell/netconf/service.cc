@@ -7,6 +7,7 @@
 #include "services/base/netconf/host_key.h"
 #include "services/base/status/status_macros.h"
 #include "services/config-service/shell/netconf/events.h"
+#include "services/config-service/shell/netconf/notice_text.h"
 
 namespace portolan::config {
 namespace {
@@ -44,10 +45,12 @@ NetconfService::NetconfService(const process::Context& context, Options options,
 
 NetconfService::~NetconfService() {
   service_->Observe(nullptr);
+  if (service_->events() != nullptr) service_->events()->Listen(nullptr);
   // Sessions may wait for this thread.
   service_->EndWaits();
   actions_.End();
   worker_.reset();
+  teller_.reset();
   notices_.SetServer(nullptr);
   server_.reset();
 }
@@ -62,6 +65,8 @@ absl::Status NetconfService::Start(const process::Upstreams& upstreams) {
   state_.SetOperational(service_->operational());
   front_.SetServer(server_.get());
   notices_.SetServer(server_.get());
+  teller_ = std::make_unique<Worker>();
+  service_->events()->Listen([this](std::vector<Notice> notices) { Tell(std::move(notices)); });
   worker_ = std::make_unique<Worker>();
   worker_->Run([this] { Apply(); });
   return absl::OkStatus();
@@ -95,6 +100,14 @@ void NetconfService::OnCommit(const Edit& edit, const Answer&, const std::option
   if (worker_ != nullptr) worker_->Run([this] { Apply(); });
 }
 
+void NetconfService::Tell(std::vector<Notice> notices) {
+  teller_->Run([this, notices = std::move(notices)] {
+    for (const Notice& notice : notices) {
+      notices_.Tell(notice.module, notice.name, ToXml(notice), PlaceOf(notice));
+    }
+  });
+}
+
 // ---- endpoints ----
 
 void NetconfService::Apply() {
@@ -103,6 +116,7 @@ void NetconfService::Apply() {
   if (!running.ok()) return;  // it is stopping
   NetconfSettings wanted = NetconfSettingsOf(*running);
   server_->SetLimits({.hello_timeout = wanted.hello_timeout, .idle_timeout = wanted.idle_timeout});
+  service_->events()->Follow(wanted.IsServed());
   ApplyUnix(wanted);
   ApplySsh(wanted);
   users_.Set(std::move(wanted.users), std::move(wanted.pam_service));

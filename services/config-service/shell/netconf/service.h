@@ -43,6 +43,8 @@ class NetconfService : public process::Service {
   // On the loop's thread.
   void OnCommit(const Edit& edit, const Answer& answer, const std::optional<Trial>& trial);
 
+  void Tell(std::vector<Notice> notices);
+
   // On the worker's, or in Start().
   void Apply();
   void ApplyUnix(const NetconfSettings& wanted);
@@ -67,7 +69,9 @@ class NetconfService : public process::Service {
   // Of the worker.
   std::optional<std::string> unix_group_;  // while it is served
   std::map<std::string, SshListen> ssh_;   // that are served
-  std::unique_ptr<Worker> worker_;         // last
+  // Last.
+  std::unique_ptr<Worker> teller_;  // tells what services report
+  std::unique_ptr<Worker> worker_;
 };
 
 // What main runs.

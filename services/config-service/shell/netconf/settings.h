@@ -28,6 +28,8 @@ struct NetconfSettings {
   std::map<std::string, SshListen> ssh;
   std::string pam_service;  // empty: none
   std::map<std::string, User> users;
+  // Somebody may come.
+  bool IsServed() const { return unix_socket || !ssh.empty(); }
   friend bool operator==(const NetconfSettings&, const NetconfSettings&) = default;
 };
 
