@@ -90,8 +90,7 @@ struct EditOptions {
 
 int ConfigCheck(const std::string& file);
 // With `state`, what the services report.
-int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets,
-               bool state);
+int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets, bool state);
 // Merges the file into the running configuration, or replaces it whole.
 int ConfigApply(const Places& places, const std::string& file, bool replace,
                 const EditOptions& options);
@@ -103,6 +102,10 @@ int ConfigDiff(const Places& places, const std::string& file, bool replace, bool
 int ConfigEdit(const Places& places, const EditOptions& options);
 // The commits that are kept; of one (`revision` is not 0) what it changed, too.
 int ConfigHistory(const Places& places, uint64_t revision, Output output);
+// Every commit from now on with what it changes below `path` (empty: anywhere), until it is
+// interrupted or has printed `count` of them (0: no end). As JSON a line each, the first one has
+// the configuration.
+int ConfigWatch(const Places& places, const std::string& path, uint64_t count, Output output);
 int ConfigRollback(const Places& places, uint64_t revision, const EditOptions& options);
 // End the trial of a commit that was made with confirm_within_s.
 int ConfigConfirm(const Places& places, const std::string& persist_id, const std::string& comment);

@@ -76,6 +76,40 @@ class ConfigTest(unittest.TestCase):
         self.assertIn(f"~ {_PRIORITY}: 1 -> 2", self.run_cli("history", "2")[1])
         self.assertEqual(self.run_cli("history", "7")[0], 4)
 
+    def watch(self, *words):
+        """A `config watch` that has said what runs."""
+        watch = subprocess.Popen(
+            [_PORTOLAN, "--socket", self.directory, "config", "watch", *words],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(watch.stdout.close)
+        self.addCleanup(watch.wait, timeout=20)
+        self.addCleanup(watch.kill)
+        return watch, watch.stdout.readline()
+
+    def test_watch_prints_commits_as_they_are_made(self):
+        self.apply(_pool("a", 1))
+        watch, first = self.watch("--count", "1")
+        self.assertEqual(first, "revision 1 runs\n")
+        self.apply(_pool("a", 2), "--comment", "second floor")
+        said = watch.stdout.read()
+        self.assertEqual(watch.wait(timeout=20), 0)
+        self.assertRegex(said, r"^revision 2, .*, merge by .*: second floor\n")
+        self.assertIn(f"~ {_PRIORITY}: 1 -> 2\n", said)
+
+    def test_watch_of_a_path_as_json(self):
+        self.apply(_pool("a", 1))
+        watch, first = self.watch("/portolan-ipam:ipam/pools/pool[name='b']", "--count", "1", "-o", "json")
+        self.assertEqual(json.loads(first), {"revision": 1, "data": {}})
+        self.apply(_pool("a", 2))
+        self.apply(_pool("b", 3))
+        told = json.loads(watch.stdout.read())
+        self.assertEqual((told["revision"], told["from-revision"]), (3, 1))
+        self.assertEqual({difference["kind"] for difference in told["differences"]}, {"added"})
+        watch, _ = self.watch("/a:b[")
+        self.assertNotEqual(watch.wait(timeout=20), 0)
+
     def test_diff_shows_what_apply_would_change_and_changes_nothing(self):
         self.apply(_pool("a", 1))
         code, said = self.run_cli("diff", "-", said=json.dumps(_pool("a", 2)))

@@ -330,6 +330,13 @@ class CommandLine {
     history->callback(
         [this] { action_ = [this] { return ConfigHistory(places_, revision_, Format()); }; });
 
+    CLI::App* watch = config->add_subcommand("watch", "print commits as they are made");
+    watch->add_option("PATH", argument_, "XPath; only what changes below it");
+    watch->add_option("--count", count_, "ends after so many commits");
+    AddOutput(watch);
+    watch->callback(
+        [this] { action_ = [this] { return ConfigWatch(places_, argument_, count_, Format()); }; });
+
     CLI::App* rollback =
         config->add_subcommand("rollback", "bring an earlier configuration back, as a new commit");
     rollback->add_option("REVISION", revision_, "see history")
@@ -355,6 +362,7 @@ class CommandLine {
   Output Format() const { return output_ == "json" ? Output::kJson : Output::kTable; }
 
   CLI::App app_;
+  uint64_t count_ = 0;
   Places places_ = {"/run/portolan"};
   std::string output_ = "table";
   std::string argument_;

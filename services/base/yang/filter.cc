@@ -282,6 +282,28 @@ absl::StatusOr<Tree> ParseNotification(std::shared_ptr<const Context> context,
                                                      : findings.front().message);
 }
 
+bool CanSelect(const Context& context, const std::string& xpath, Kind kind) {
+  if (xpath == "/") return true;
+  const uint16_t flag = kind == Kind::kState ? LYS_CONFIG_R : LYS_CONFIG_W;
+  const std::function<bool(const lysc_node*)> has = [&](const lysc_node* node) {
+    const lysc_node* child = lysc_node_child(node);
+    // Containers of configuration may hold nothing but state.
+    if (child == nullptr || (node->flags & LYS_CONFIG_R) != 0) return (node->flags & flag) != 0;
+    for (; child != nullptr; child = child->next) {
+      if (!lysc_is_key(child) && has(child)) return true;
+    }
+    return false;
+  };
+  ly_set* nodes = nullptr;
+  bool found = false;
+  if (lys_find_xpath(context.handle(), nullptr, xpath.c_str(), 0, &nodes) == LY_SUCCESS) {
+    for (uint32_t i = 0; i < nodes->count && !found; ++i) found = has(nodes->snodes[i]);
+  }
+  ly_set_free(nodes, nullptr);
+  TakeErrors(context.handle(), nullptr);
+  return found;
+}
+
 std::string Attribute(Node node, const std::string& name) {
   const lyd_meta* meta = lyd_find_meta(node.handle()->meta, nullptr, name.c_str());
   return meta == nullptr ? "" : lyd_get_meta_value(meta);

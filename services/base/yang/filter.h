@@ -35,6 +35,10 @@ enum class Kind : uint8_t { kConfiguration, kState };
 // Nodes of that kind with their ancestors and keys.
 Tree OfKind(const Tree& data, Kind kind);
 
+// Can `xpath` select nodes of that kind, or nodes above such? "/" can select everything; a bad
+// expression nothing.
+bool CanSelect(const Context& context, const std::string& xpath, Kind kind);
+
 // No deeper than `depth` levels from the top, from 1; keys count as the level below their entry and
 // are kept.
 Tree ToDepth(const Tree& data, uint32_t depth);

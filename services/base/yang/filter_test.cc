@@ -25,6 +25,7 @@ module fleet {
     list harbour { key "name"; leaf name { type string; } leaf depth { type uint8; } }
   }
   container fleet {
+    container log { config false; leaf lines { type uint32; } }
     leaf flag { type string; }
     list ship {
       key "owner name";
@@ -182,6 +183,28 @@ INSTANTIATE_TEST_SUITE_P(
             true,
             {"ann/tern"}}),
     [](const testing::TestParamInfo<Row>& row) { return row.param.name; });
+
+TEST(CanSelect, FindsTheKindsBelowAPath) {
+  const struct {
+    const char* xpath;
+    bool configuration;
+    bool state;
+  } table[] = {{"/", true, true},
+               {"/fleet:fleet", true, true},
+               {"/fleet:fleet/log", false, true},
+               {"/fleet:fleet/log/lines", false, true},
+               {"/fleet:fleet/ship[owner='ann'][name='gull']", true, false},
+               {"/fleet:harbours", true, false},
+               {"/fleet:fleet/*", true, true},
+               {"/fleet:fleet/ship/*", true, false},
+               {"//*", true, true},
+               {"/fleet:nothing", false, false},
+               {"/fleet:fleet[", false, false}};
+  for (const auto& row : table) {
+    EXPECT_EQ(CanSelect(*Fleet(), row.xpath, Kind::kConfiguration), row.configuration) << row.xpath;
+    EXPECT_EQ(CanSelect(*Fleet(), row.xpath, Kind::kState), row.state) << row.xpath;
+  }
+}
 
 }  // namespace
 }  // namespace portolan::yang

@@ -62,6 +62,9 @@ class Journal {
   // What is kept, newest first; the first one runs.
   std::vector<Commit> History() const;
 
+  // What runs; null: there is no journal yet.
+  const Commit* newest() const { return kept_.empty() ? nullptr : &kept_.back().commit; }
+
   const std::vector<std::string>& damaged() const { return damaged_; }
   const std::string& path() const { return path_; }
 

@@ -127,7 +127,8 @@ TEST_F(OperationalTest, WhatTheNetworkIsToldReachesItsPlacesInTheModel) {
   Publisher publisher(Path("a.sock"));
   publisher.Publish<l2::v1alpha1::Announcement>(
       "k", R"(node: "n1" interface: "eth0" address: "10.0.0.1" mac: "02:00:00:00:00:01"
-              service: "d/web" state: "owner" owner: "n1" since_unix_ms: 1000)");
+              service: "d/web" state: "owner" owner: "n1" since_unix_ms: 1000
+              rival: "02:00:00:00:00:66")");
   publisher.Publish<bgp::v1alpha1::PeerState>(
       "k", R"(name: "tor" node: "n1" instance: "main" address: "10.1.0.1" remote_as: 64512
               local_as: 64513 session_state: "established" since_unix_ms: 1000 prefixes_sent: 4
@@ -150,7 +151,7 @@ TEST_F(OperationalTest, WhatTheNetworkIsToldReachesItsPlacesInTheModel) {
       state.at("portolan-l2:l2").at("portolan-network-state:announcements").at("announcement"),
       json::parse(R"([{"node": "n1", "interface": "eth0", "address": "10.0.0.1",
       "service": "d/web", "mac": "02:00:00:00:00:01", "state": "owner", "owner": "n1",
-      "since": "1970-01-01T00:00:01+00:00"}])"));
+      "rival": "02:00:00:00:00:66", "since": "1970-01-01T00:00:01+00:00"}])"));
   const json& bgp = state.at("portolan-bgp:bgp");
   EXPECT_EQ(bgp.at("portolan-network-state:sessions").at("session"), json::parse(R"([{"node": "n1",
       "instance": "main", "peer": "tor", "address": "10.1.0.1", "remote-as": 64512,

@@ -1,5 +1,6 @@
 #include "services/config-service/shell/publisher.h"
 
+#include <string>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,11 @@ struct Overload : F... {
 };
 template <typename... F>
 Overload(F...) -> Overload<F...>;
+
+std::string KeyOf(const status::v1alpha1::ObjectStatus& status) {
+  return absl::StrCat(status.component(), "/", status.node(), "/", status.kind(), "/",
+                      status.key());
+}
 
 }  // namespace
 
@@ -85,9 +91,11 @@ void Publisher::Apply(const std::vector<Change>& changes) {
 }
 
 void Publisher::Report(const status::v1alpha1::ObjectStatus& status) {
-  statuses_.Upsert(
-      absl::StrCat(status.component(), "/", status.node(), "/", status.kind(), "/", status.key()),
-      status);
+  statuses_.Upsert(KeyOf(status), status);
+}
+
+void Publisher::Forget(const status::v1alpha1::ObjectStatus& status) {
+  statuses_.Remove(KeyOf(status));
 }
 
 void Publisher::MarkSynced() {

@@ -17,6 +17,8 @@ class Publisher {
 
   void Apply(const std::vector<Change>& changes);
   void Report(const status::v1alpha1::ObjectStatus& status);
+  // Of an object that is no more: its component, node, kind and key.
+  void Forget(const status::v1alpha1::ObjectStatus& status);
   // The first complete picture is out.
   void MarkSynced();
 

@@ -52,4 +52,9 @@ grpc::ServerUnaryReactor* ConfigRpc::Cancel(grpc::CallbackServerContext*,
   });
 }
 
+ConfigRpc::WatchReactor* ConfigRpc::Watch(grpc::CallbackServerContext*,
+                                          const v1alpha1::WatchRequest* request) {
+  return handlers_.on_watch(*request);
+}
+
 }  // namespace portolan::config

@@ -17,6 +17,7 @@ class ConfigRpc : public v1alpha1::Config::CallbackService {
  public:
   using GetReply = std::shared_ptr<wire::Reply<v1alpha1::GetResponse>>;
   using EditReply = std::shared_ptr<wire::Reply<v1alpha1::EditResponse>>;
+  using WatchReactor = grpc::ServerWriteReactor<v1alpha1::WatchResponse>;
   using HistoryReply = std::shared_ptr<wire::Reply<v1alpha1::HistoryResponse>>;
   struct Handlers {
     std::function<void(const v1alpha1::GetRequest&, GetReply)> on_get;
@@ -25,6 +26,8 @@ class ConfigRpc : public v1alpha1::Config::CallbackService {
     std::function<void(const v1alpha1::HistoryRequest&, HistoryReply)> on_history;
     // `keep`: Confirm, else Cancel.
     std::function<void(const v1alpha1::TrialRequest&, bool keep, EditReply)> on_trial;
+    // The call is the handler's, which lives as long as the call.
+    std::function<WatchReactor*(const v1alpha1::WatchRequest&)> on_watch;
   };
 
   explicit ConfigRpc(Handlers handlers) : handlers_(std::move(handlers)) {}
@@ -47,6 +50,8 @@ class ConfigRpc : public v1alpha1::Config::CallbackService {
   grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context,
                                    const v1alpha1::TrialRequest* request,
                                    v1alpha1::EditResponse* response) override;
+  WatchReactor* Watch(grpc::CallbackServerContext* context,
+                      const v1alpha1::WatchRequest* request) override;
 
  private:
   Handlers handlers_;

@@ -11,9 +11,6 @@
 namespace portolan::config {
 namespace {
 
-// So many differences of a commit are shown and kept.
-constexpr size_t kMaxDifferences = 500;
-
 absl::Time WholeMilliseconds(absl::Time time) {
   return absl::FromUnixMillis(absl::ToUnixMillis(time));
 }
@@ -142,10 +139,10 @@ absl::Status Running::Persist(Edit* edit, const WriteJournal& write) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Running::Print(const std::string& xpath, yang::Format format,
-                                           bool secrets) const {
+absl::StatusOr<std::string> PartOf(const Configuration& configuration, const std::string& xpath,
+                                   yang::Format format, bool secrets) {
   absl::StatusOr<yang::Tree> shown =
-      xpath.empty() ? configuration_.ToTree() : configuration_.Select(xpath);
+      xpath.empty() ? configuration.ToTree() : configuration.Select(xpath);
   RETURN_IF_ERROR(shown.status());
   if (!secrets) shown->RemoveSecrets();
   return shown->Print(format, yang::Defaults::kExplicit);

@@ -3,6 +3,7 @@
 // No decision is made here (core/engine.h). One thread at a time: Start()'s, then the worker's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +22,14 @@
 
 namespace portolan::config {
 
+// So many differences of a commit are shown and kept.
+inline constexpr size_t kMaxDifferences = 500;
+
+// The part that `xpath` selects, or everything; secrets where they are asked for.
+// INVALID_ARGUMENT: bad expression.
+absl::StatusOr<std::string> PartOf(const Configuration& configuration, const std::string& xpath,
+                                   yang::Format format, bool secrets);
+
 class Running {
  public:
   // `files` and `clock` are not owned. `boot_id` tells one start of the machine from another.
@@ -38,11 +47,6 @@ class Running {
 
   // Makes the prepared edit durable; from then on it is what runs. An error: nothing changed.
   absl::Status Persist(Edit* edit, const WriteJournal& write);
-
-  // The part that `xpath` selects, or everything; secrets where they are asked for.
-  // INVALID_ARGUMENT: bad expression.
-  absl::StatusOr<std::string> Print(const std::string& xpath, yang::Format format,
-                                    bool secrets) const;
 
   const Configuration& configuration() const { return configuration_; }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
 #include "services/config-service/shell/answer_slot.h"
@@ -25,6 +26,14 @@ Problem LockedBy(uint64_t session) {
       .remedy = "wait until it unlocks, or end that session"};
 }
 
+uint32_t NearlyFullPercent(const yang::Tree& running) {
+  uint32_t percent = 0;
+  const yang::Node ipam = running.Top("portolan-ipam", "ipam");
+  const yang::Node settings = ipam ? ipam.Child("settings") : yang::Node();
+  const yang::Node leaf = settings ? settings.Child("nearly-full") : yang::Node();
+  return leaf && absl::SimpleAtoi(leaf.value(), &percent) ? percent : ThresholdSet().percent;
+}
+
 }  // namespace
 
 ConfigService::ConfigService(const process::Context& context, Options options,
@@ -33,6 +42,11 @@ ConfigService::ConfigService(const process::Context& context, Options options,
       options_(std::move(options)),
       files_(std::move(files)),
       publisher_(context.hub),
+      watches_([this](ConfigWatches::Job job) {
+        ReadLater([job = std::move(job)](const Running& running) {
+          job(running.configuration(), running.revision(), running.journal().newest());
+        });
+      }),
       rpc_({.on_get =
                 [this](const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply) {
                   PostToLoop([this, request, reply] { OnGet(request, reply); });
@@ -50,8 +64,18 @@ ConfigService::ConfigService(const process::Context& context, Options options,
                 [this](const v1alpha1::TrialRequest& request, bool keep,
                        ConfigRpc::EditReply reply) {
                   PostToLoop([this, request, keep, reply] { OnTrial(request, keep, reply); });
-                }}),
+                },
+            .on_watch =
+                [this](const v1alpha1::WatchRequest& request) { return watches_.Begin(request); }}),
       gnmi_(model, BackendOfGnmi(), context.clock),
+      gnmi_listeners_(
+          &gnmi_, files_.get(),
+          [this](const std::string& name, const absl::Status& status, const std::string& place) {
+            PostToLoop([this, name, status, place] { ReportGnmi(name, status, place); });
+          },
+          [this](const std::string& name) {
+            PostToLoop([this, name] { ReportGnmi(name, std::nullopt, ""); });
+          }),
       startup_(files_.get(), context.state_dir),
       datastores_(model, this, &locks_, &startup_),
       yang_context_(model->context()),
@@ -75,13 +99,30 @@ void ConfigService::PostToLoop(std::function<void()> callback) {
 void ConfigService::TakeEffect() {
   access_.Load(running_.configuration().rest());
   gnmi_.Apply(running_.configuration());
+  gnmi_listeners_.Apply(GnmiSettingsOf(running_.configuration().rest()));
+  watches_.Tell();
+  events_->SetThreshold(NearlyFullPercent(running_.configuration().rest()));
+}
+
+void ConfigService::ReadLater(std::function<void(const Running&)> job) {
+  PostToLoop([this, job = std::move(job)] { worker_->Run([this, job] { job(running_); }); });
 }
 
 GnmiService::Backend ConfigService::BackendOfGnmi() {
   return {.read =
-              [this](GnmiStreams::Job job) {
+              [this](bool with_state, GnmiStreams::Job job) {
+                if (!with_state) {
+                  return ReadLater([job = std::move(job)](const Running& running) {
+                    job(running.configuration(), nullptr);
+                  });
+                }
                 PostToLoop([this, job = std::move(job)] {
-                  worker_->Run([this, job] { job(running_.configuration(), running_.revision()); });
+                  state_worker_->Run([this, job] {
+                    const auto state = std::make_shared<const yang::Tree>(operational_->Read());
+                    ReadLater([job, state](const Running& running) {
+                      job(running.configuration(), state.get());
+                    });
+                  });
                 });
               },
           .commit =
@@ -98,7 +139,31 @@ GnmiService::Backend ConfigService::BackendOfGnmi() {
                     if (alive.lock() != nullptr) callback();
                   });
                 });
-              }};
+              },
+          .access = &access_};
+}
+
+void ConfigService::ReportGnmi(const std::string& name, const std::optional<absl::Status>& status,
+                               const std::string& place) {
+  status::v1alpha1::ObjectStatus object;
+  object.set_component("gnmi");
+  object.set_node(context_.node);
+  object.set_kind("endpoint");
+  object.set_key(name);
+  if (!status.has_value()) return publisher_.Forget(object);
+  if (status->ok()) {
+    object.set_state(status::v1alpha1::STATE_READY);
+    object.set_reason("listening");
+    object.set_message(absl::StrCat("gNMI is served on ", place));
+  } else {
+    object.set_state(status::v1alpha1::STATE_FAILED);
+    object.set_reason("not-listening");
+    object.set_message(std::string(status->message()));
+    object.set_remedy("change /portolan-system:system/gnmi, or what it names, and commit anything");
+    context_.log->Warning("a gNMI endpoint does not listen",
+                          {{"endpoint", name}, {"reason", std::string(status->message())}});
+  }
+  publisher_.Report(object);
 }
 
 // ---- start ----
@@ -177,6 +242,7 @@ absl::Status ConfigService::LoadFileAtStart(bool restored) {
 absl::Status ConfigService::Start(const process::Upstreams& upstreams) {
   planner_ = std::make_unique<Planner>(upstreams.allocation, kPlanDeadline);
   operational_ = std::make_unique<Operational>(yang_context_, upstreams.peers, kStateDeadline);
+  events_ = std::make_unique<EventSource>(context_, upstreams);
   ASSIGN_OR_RETURN(lock_, DirectoryLock::Take(context_.state_dir));
   ASSIGN_OR_RETURN(bool restored, Restore());
   if (!restored) {

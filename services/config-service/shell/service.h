@@ -25,9 +25,12 @@
 #include "services/config-service/core/engine.h"
 #include "services/config-service/shell/access.h"
 #include "services/config-service/shell/answer_slot.h"
+#include "services/config-service/shell/config_watch.h"
 #include "services/config-service/shell/datastores.h"
 #include "services/config-service/shell/edit.h"
+#include "services/config-service/shell/event_source.h"
 #include "services/config-service/shell/files.h"
+#include "services/config-service/shell/gnmi/listeners.h"
 #include "services/config-service/shell/gnmi/service.h"
 #include "services/config-service/shell/locks.h"
 #include "services/config-service/shell/model.h"
@@ -59,6 +62,7 @@ class ConfigService : public process::Service, private RunningStore {
   Datastores* datastores() { return &datastores_; }
   const Operational* operational() const { return operational_.get(); }
   Access* access() { return &access_; }
+  EventSource* events() { return events_.get(); }
   // Who waits in the datastores, or comes later, hears that the service is stopping: so that the
   // loop's thread can wait for the threads of a NETCONF server.
   void EndWaits() { waiters_->End(); }
@@ -87,6 +91,11 @@ class ConfigService : public process::Service, private RunningStore {
   // Of the worker, or before it is used: what runs now rules our own ways in.
   void TakeEffect();
   GnmiService::Backend BackendOfGnmi();
+  // What became of an endpoint; nothing: it is configured no more.
+  void ReportGnmi(const std::string& name, const std::optional<absl::Status>& status,
+                  const std::string& place);
+  // The job runs on the worker, later.
+  void ReadLater(std::function<void(const Running&)> job);
 
   // On the loop's thread.
   Edit FileEdit() const;
@@ -122,8 +131,10 @@ class ConfigService : public process::Service, private RunningStore {
   const Options options_;
   const std::unique_ptr<Files> files_;
   Publisher publisher_;
+  ConfigWatches watches_;
   ConfigRpc rpc_;
   GnmiService gnmi_;
+  GnmiListeners gnmi_listeners_;  // of the worker, or before it is used
   std::unique_ptr<DirectoryLock> lock_;
   Access access_;  // knows the rules of running_
   const std::shared_ptr<Waiters> waiters_ = std::make_shared<Waiters>();
@@ -145,6 +156,8 @@ class ConfigService : public process::Service, private RunningStore {
   // Of the worker (of Start() before that). An edit under way passes between the threads with the
   // jobs.
   Running running_;
+
+  std::unique_ptr<EventSource> events_;  // from Start() on
 
   // Last: their threads use what stands above.
   std::unique_ptr<Worker> worker_;

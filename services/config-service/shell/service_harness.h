@@ -1,7 +1,8 @@
 // A config-service as a process of its own and a reader of its streams, for tests.
 //
 // Process owns a loop on its own thread, a hub, a server on DIRECTORY/s.sock and the service, which
-// looks for ipam-service on DIRECTORY/i.sock. World reads on the caller's thread, in Until().
+// looks for ipam-service on DIRECTORY/i.sock and asks itself for its state. World reads on the
+// caller's thread, in Until().
 #pragma once
 
 #include <gtest/gtest.h>
@@ -70,7 +71,8 @@ class Process {
     auto server = wire::Server::Start(address, rpcs);
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
-    started = service_->Start({.allocation = wire::Connect("unix:" + directory + "/i.sock")});
+    started = service_->Start({.allocation = wire::Connect("unix:" + directory + "/i.sock"),
+                               .peers = {{"config-service", wire::Connect(address)}}});
     thread_ = std::thread([this] { loop_->Run(); });
     channel = wire::Connect(address);
     stub = v1alpha1::Config::NewStub(channel);

@@ -31,7 +31,7 @@ void ConfigService::OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetRep
   if (request.state()) return OnGetState(request, std::move(reply));
   worker_->Run([this, request, reply] {
     absl::StatusOr<std::string> data =
-        running_.Print(request.path(), FormatOf(request), request.secrets());
+        PartOf(running_.configuration(), request.path(), FormatOf(request), request.secrets());
     if (!data.ok()) return reply->Send(data.status(), {});
     v1alpha1::GetResponse response;
     response.set_revision(running_.revision());

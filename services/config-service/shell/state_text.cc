@@ -90,6 +90,7 @@ void Rows(const l2::v1alpha1::Announcement& announcement, Json* rows) {
   Put(&row, "mac", announcement.mac());
   Put(&row, "state", announcement.state());
   Put(&row, "owner", announcement.owner());
+  Put(&row, "rival", announcement.rival());
   PutTime(&row, "since", announcement.since_unix_ms());
   rows->push_back(std::move(row));
 }

@@ -411,12 +411,15 @@ TEST_F(OneNode, AForeignHostThatAnswersTheProbeKeepsTheAddress) {
   EXPECT_EQ(status.state, State::kDegraded);
   EXPECT_EQ(status.reason, "address-conflict");
   EXPECT_THAT(status.message, HasSubstr("02:00:00:00:00:66"));
+  EXPECT_EQ(world["a"].announcements.at(kV4).rival, Mac("02:00:00:00:00:66"));
+  EXPECT_EQ(world["a"].announcements.at(kV6).rival, std::nullopt);
   world.RunFor(absl::Seconds(10));
   EXPECT_THAT(world.Ask(kV4), ElementsAre("a"));  // the foreign host is silent by now
 }
 
 TEST_F(OneNode, AForeignHostThatTurnsUpLaterIsNamedAndToldAtMostEveryTenSeconds) {
   world.RunFor(absl::Seconds(30));
+  const absl::Time since = world["a"].announcements.at(kV4).since;
   world["a"].sent.clear();
   for (int i = 0; i < 100; ++i) {
     world.Send(ForeignClaim(kV4));
@@ -430,8 +433,11 @@ TEST_F(OneNode, AForeignHostThatTurnsUpLaterIsNamedAndToldAtMostEveryTenSeconds)
   EXPECT_EQ(world.StatusOf("a", kService).reason, "address-conflict");
   EXPECT_EQ(world.StatusOf("a", kService).state, State::kDegraded);
   EXPECT_THAT(world.Ask(kV4), ElementsAre("a"));
+  EXPECT_EQ(world["a"].announcements.at(kV4).rival, Mac("02:00:00:00:00:66"));
   world.RunFor(absl::Seconds(61));
   EXPECT_EQ(world.StatusOf("a", kService).state, State::kReady);
+  EXPECT_EQ(world["a"].announcements.at(kV4).rival, std::nullopt);
+  EXPECT_EQ(world["a"].announcements.at(kV4).since, since) << "the owner is the same";
 }
 
 TEST_F(OneNode, AnAdvertisementFromAForeignHostIsAConflictToo) {

@@ -214,6 +214,7 @@ void Lan::Step(Entry& entry, absl::Time now, Effects& out) {
     if (claim.rival.has_value() && claim.rival->seen + kConflictMemory <= now) {
       claim.rival.reset();
       NoteChange(claim);
+      Publish(entry, now, out);
     }
   }
 }
@@ -235,10 +236,14 @@ void Lan::Publish(Entry& entry, absl::Time now, Effects& out) {
   if (claim.phase == Phase::kTaken && claim.rival.has_value()) {
     announcement.owner_node = claim.rival->node;
   }
+  if (claim.rival.has_value() && claim.rival->node.empty()) announcement.rival = claim.rival->mac;
   if (claim.published.has_value()) {
     announcement.since = claim.published->since;
     if (announcement == *claim.published) return;
-    announcement.since = now;
+    const bool only_rival = owner == claim.published->owner &&
+                            announcement.owner_node == claim.published->owner_node &&
+                            announcement.service == claim.published->service;
+    if (!only_rival) announcement.since = now;
   }
   claim.published = announcement;
   out.push_back(PublishAnnouncement{name_, entry.first, std::move(announcement)});
@@ -279,6 +284,7 @@ void Lan::ClaimedBy(const IpAddress& address, const MacAddress& mac, absl::Time 
       SendGratuitous(address, out);
     }
     claim.rival = std::move(rival);
+    Publish(*it, now, out);
   }
   claims_due_ = std::min(claims_due_, DueOf(claim));
 }

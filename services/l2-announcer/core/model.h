@@ -153,7 +153,9 @@ struct Announcement {
   net::MacAddress mac;     // of this node's interface
   bool owner = false;      // this node answers
   std::string owner_node;  // empty: nobody, or unknown
-  absl::Time since;
+  absl::Time since;        // of the owner, whatever the rival does
+  // Of a foreign host that claims the address, too.
+  std::optional<net::MacAddress> rival;
   friend bool operator==(const Announcement&, const Announcement&) = default;
 };
 struct PublishAnnouncement {

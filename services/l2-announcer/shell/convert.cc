@@ -116,6 +116,9 @@ l2::v1alpha1::Announcement ToProto(absl::string_view node, const PublishAnnounce
   proto.set_state(published.announcement->owner ? "owner" : "standby");
   proto.set_owner(published.announcement->owner_node);
   proto.set_since_unix_ms(absl::ToUnixMillis(wall_since));
+  if (published.announcement->rival.has_value()) {
+    proto.set_rival(published.announcement->rival->ToString());
+  }
   return proto;
 }
 

@@ -125,6 +125,9 @@ TEST(Convert, AnnouncementSaysWhoOwnsAndSinceWhen) {
   published.announcement->owner_node = "b";
   EXPECT_EQ(ToProto("a", published, absl::UnixEpoch()).state(), "standby");
   EXPECT_EQ(ToProto("a", published, absl::UnixEpoch()).owner(), "b");
+  EXPECT_EQ(ToProto("a", published, absl::UnixEpoch()).rival(), "");
+  published.announcement->rival = *net::MacAddress::Parse("02:00:00:00:00:66");
+  EXPECT_EQ(ToProto("a", published, absl::UnixEpoch()).rival(), "02:00:00:00:00:66");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "services/config-service/shell/gnmi/reading.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
@@ -11,12 +12,27 @@ namespace {
 
 using nlohmann::json;
 
-// The selected part, which nodes are looked for in.
-absl::StatusOr<yang::Tree> PartOf(const Configuration& configuration, const std::string& xpath) {
-  absl::StatusOr<yang::Tree> part =
-      xpath == "/" ? configuration.ToTree() : configuration.Select(xpath);
-  if (part.ok()) part->RemoveSecrets();
-  return part;
+// The part that nodes are looked for in. What may not be read is gone before the path is followed,
+// which must not find it.
+absl::StatusOr<yang::Tree> PartOf(const View& view, const std::string& xpath) {
+  std::optional<yang::Tree> part;
+  if (view.configuration != nullptr) {
+    if (xpath == "/" || !view.caller->unlimited()) {
+      part = view.configuration->ToTree();
+    } else {
+      ASSIGN_OR_RETURN(part, view.configuration->Select(xpath));
+    }
+    part->RemoveSecrets();
+  }
+  if (view.state != nullptr) {
+    if (part.has_value()) {
+      RETURN_IF_ERROR(part->Merge(*view.state));
+    } else {
+      part = view.state->Duplicate();
+    }
+  }
+  view.caller->FilterRead(&*part);
+  return *std::move(part);
 }
 
 void Add(yang::Node node, std::vector<Instance>* instances) {
@@ -56,9 +72,9 @@ void AddLeaves(yang::Node node, std::vector<Instance>* instances) {
 }
 
 template <typename Collect>
-absl::StatusOr<std::vector<Instance>> Collected(const Configuration& configuration,
-                                                const std::string& xpath, Collect collect) {
-  ASSIGN_OR_RETURN(const yang::Tree part, PartOf(configuration, xpath));
+absl::StatusOr<std::vector<Instance>> Collected(const View& view, const std::string& xpath,
+                                                Collect collect) {
+  ASSIGN_OR_RETURN(const yang::Tree part, PartOf(view, xpath));
   ASSIGN_OR_RETURN(const std::vector<yang::Node> nodes, part.Find(xpath == "/" ? "/*" : xpath));
   std::vector<Instance> instances;
   for (const yang::Node& node : nodes) collect(node, &instances);
@@ -67,16 +83,14 @@ absl::StatusOr<std::vector<Instance>> Collected(const Configuration& configurati
 
 }  // namespace
 
-absl::StatusOr<std::vector<Instance>> InstancesOf(const Configuration& configuration,
-                                                  const std::string& xpath) {
-  if (xpath != "/") return Collected(configuration, xpath, &Add);
-  ASSIGN_OR_RETURN(const yang::Tree all, PartOf(configuration, xpath));
+absl::StatusOr<std::vector<Instance>> InstancesOf(const View& view, const std::string& xpath) {
+  if (xpath != "/") return Collected(view, xpath, &Add);
+  ASSIGN_OR_RETURN(const yang::Tree all, PartOf(view, xpath));
   return std::vector<Instance>{{{}, all.Print(yang::Format::kJson, yang::Defaults::kAll)}};
 }
 
-absl::StatusOr<std::vector<Instance>> LeavesOf(const Configuration& configuration,
-                                               const std::string& xpath) {
-  return Collected(configuration, xpath, &AddLeaves);
+absl::StatusOr<std::vector<Instance>> LeavesOf(const View& view, const std::string& xpath) {
+  return Collected(view, xpath, &AddLeaves);
 }
 
 ::gnmi::TypedValue ToValue(const std::string& json, ::gnmi::Encoding encoding) {

@@ -1,5 +1,6 @@
-// What a path of gNMI stands for in a configuration: each instance with its value. Pure functions;
-// any thread. Secrets are not in it; what holds by default is.
+// What a path of gNMI stands for, of configuration and state: each instance with its value. Pure
+// functions; any thread, the trees are the caller's. Secrets are not in it, nor what the caller may
+// not read; what holds by default is.
 #pragma once
 
 #include <string>
@@ -8,9 +9,18 @@
 
 #include "absl/status/statusor.h"
 #include "api/proto/gnmi/gnmi.pb.h"
+#include "services/base/yang/tree.h"
 #include "services/config-service/shell/configuration.h"
+#include "services/config-service/shell/gnmi/caller.h"
 
 namespace portolan::config {
+
+// What is looked at. Nothing is owned.
+struct View {
+  const Configuration* configuration = nullptr;  // null: state alone
+  const yang::Tree* state = nullptr;             // what services report; null: configuration alone
+  const Caller* caller = nullptr;
+};
 
 struct Instance {
   ::gnmi::Path path;
@@ -18,12 +28,10 @@ struct Instance {
 };
 
 // Of an XPath of ToXPath(). INVALID_ARGUMENT: the modules have no such path.
-absl::StatusOr<std::vector<Instance>> InstancesOf(const Configuration& configuration,
-                                                  const std::string& xpath);
+absl::StatusOr<std::vector<Instance>> InstancesOf(const View& view, const std::string& xpath);
 
 // The same, down to the leaves.
-absl::StatusOr<std::vector<Instance>> LeavesOf(const Configuration& configuration,
-                                               const std::string& xpath);
+absl::StatusOr<std::vector<Instance>> LeavesOf(const View& view, const std::string& xpath);
 
 ::gnmi::TypedValue ToValue(const std::string& json, ::gnmi::Encoding encoding);
 

@@ -1,11 +1,15 @@
 #include "services/config-service/shell/gnmi/service.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/yang/modules.h"
 #include "services/base/status/status_macros.h"
+#include "services/base/yang/filter.h"
 #include "services/config-service/shell/gnmi/path.h"
 #include "services/config-service/shell/gnmi/reading.h"
 #include "services/config-service/shell/gnmi/setting.h"
@@ -32,7 +36,7 @@ GnmiService::GnmiService(std::shared_ptr<const Model> model, Backend backend, co
     : model_(std::move(model)),
       backend_(std::move(backend)),
       clock_(clock),
-      streams_(backend_.read, backend_.after, clock) {}
+      streams_(model_->context(), backend_.read, backend_.after, clock) {}
 
 void GnmiService::Apply(const Configuration& configuration) {
   const yang::Node system = configuration.rest().Top("portolan-system", "system");
@@ -46,6 +50,11 @@ absl::Status GnmiService::Refusal() const {
   if (enabled_) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "gNMI is switched off; set /portolan-system:system/gnmi/enabled to true");
+}
+
+absl::StatusOr<Caller> GnmiService::Admit(const grpc::ServerContextBase& context) const {
+  RETURN_IF_ERROR(Refusal());
+  return Caller::Of(context, backend_.access);
 }
 
 grpc::ServerUnaryReactor* GnmiService::Capabilities(grpc::CallbackServerContext*,
@@ -68,25 +77,26 @@ grpc::ServerUnaryReactor* GnmiService::Capabilities(grpc::CallbackServerContext*
   });
 }
 
+// What a path selects of what was asked for. NOT_FOUND is of what is configured: state comes and
+// goes.
 absl::StatusOr<::gnmi::GetResponse> GnmiService::Answer(const ::gnmi::GetRequest& request,
-                                                        const Configuration& configuration) const {
+                                                        const View& view) const {
   RETURN_IF_ERROR(CheckEncoding(request.encoding()));
   std::vector<::gnmi::Path> paths(request.path().begin(), request.path().end());
   if (paths.empty()) paths.emplace_back();  // the prefix alone
-  // State is told by other ways in.
-  const bool configured =
-      request.type() == ::gnmi::GetRequest::ALL || request.type() == ::gnmi::GetRequest::CONFIG;
   ::gnmi::GetResponse response;
   for (const ::gnmi::Path& path : paths) {
     ASSIGN_OR_RETURN(const std::string xpath, ToXPath(request.prefix(), path));
-    ASSIGN_OR_RETURN(const std::vector<Instance> instances, InstancesOf(configuration, xpath));
-    if (instances.empty() && !HasWildcard(request.prefix(), path)) {
+    ASSIGN_OR_RETURN(const std::vector<Instance> instances, InstancesOf(view, xpath));
+    const bool configured =
+        view.configuration != nullptr &&
+        (view.state == nullptr || !yang::CanSelect(*model_->context(), xpath, yang::Kind::kState));
+    if (instances.empty() && configured && !HasWildcard(request.prefix(), path)) {
       return absl::NotFoundError(absl::StrCat("the path ", xpath, ": nothing is there"));
     }
     ::gnmi::Notification* notification = response.add_notification();
     notification->set_timestamp(absl::ToUnixNanos(clock_->WallNow()));
     notification->mutable_prefix()->set_target(request.prefix().target());
-    if (!configured) continue;
     for (const Instance& instance : instances) {
       ::gnmi::Update* update = notification->add_update();
       *update->mutable_path() = instance.path;
@@ -96,28 +106,51 @@ absl::StatusOr<::gnmi::GetResponse> GnmiService::Answer(const ::gnmi::GetRequest
   return response;
 }
 
-grpc::ServerUnaryReactor* GnmiService::Get(grpc::CallbackServerContext*,
+bool GnmiService::WantsState(const ::gnmi::GetRequest& request) const {
+  if (request.type() == ::gnmi::GetRequest::CONFIG) return false;
+  const auto may_have = [&](const ::gnmi::Path& path) {
+    const absl::StatusOr<std::string> xpath = ToXPath(request.prefix(), path);
+    return xpath.ok() && yang::CanSelect(*model_->context(), *xpath, yang::Kind::kState);
+  };
+  if (request.path().empty()) return may_have({});
+  return std::any_of(request.path().begin(), request.path().end(), may_have);
+}
+
+grpc::ServerUnaryReactor* GnmiService::Get(grpc::CallbackServerContext* context,
                                            const ::gnmi::GetRequest* request,
                                            ::gnmi::GetResponse* response) {
   using Reply = std::shared_ptr<wire::Reply<::gnmi::GetResponse>>;
   return wire::Begin(response, kStopping, [&](Reply reply) {
-    if (const absl::Status refusal = Refusal(); !refusal.ok()) return reply->Send(refusal, {});
-    backend_.read([this, request = *request, reply](const Configuration& configuration, uint64_t) {
-      absl::StatusOr<::gnmi::GetResponse> answer = Answer(request, configuration);
-      if (!answer.ok()) return reply->Send(answer.status(), {});
-      reply->Send(absl::OkStatus(), *std::move(answer));
-    });
+    absl::StatusOr<Caller> caller = Admit(*context);
+    if (!caller.ok()) return reply->Send(caller.status(), {});
+    const bool state_alone = request->type() == ::gnmi::GetRequest::STATE ||
+                             request->type() == ::gnmi::GetRequest::OPERATIONAL;
+    backend_.read(WantsState(*request),
+                  [this, state_alone, request = *request, caller = *std::move(caller), reply](
+                      const Configuration& configuration, const yang::Tree* state) {
+                    const yang::Tree nothing(model_->context());
+                    View view{&configuration, state, &caller};
+                    if (state_alone) {
+                      view = {nullptr, state == nullptr ? &nothing : state, &caller};
+                    }
+                    absl::StatusOr<::gnmi::GetResponse> answer = Answer(request, view);
+                    if (!answer.ok()) return reply->Send(answer.status(), {});
+                    reply->Send(absl::OkStatus(), *std::move(answer));
+                  });
   });
 }
 
 // The edit is made when its turn comes, of what runs then: nobody's commit comes between.
-void GnmiService::Commit(const ::gnmi::SetRequest& request, SetReply reply) {
+void GnmiService::Commit(const ::gnmi::SetRequest& request, const Caller& caller, SetReply reply) {
   Edit edit;
   edit.kind = Edit::Kind::kMake;
-  edit.make = [model = model_, request](const Configuration& running) {
-    return DraftOf(*model, running, request);
+  edit.make = [model = model_, request, caller](const Configuration& running) {
+    Edited edited = DraftOf(*model, running, request);
+    if (!edited.draft.has_value()) return edited;
+    std::vector<Problem> denied = caller.CheckWrite(running, *edited.draft);
+    return denied.empty() ? edited : Edited{std::nullopt, std::move(denied)};
   };
-  edit.author.origin = "gnmi";
+  edit.author = caller.author();
   edit.done = [clock = clock_, request, reply](const Edit&, const config::Answer& answer) {
     if (!answer.problems.empty()) return reply->Send(ToStatus(answer.problems), {});
     ::gnmi::SetResponse response = ResponseOf(request);
@@ -127,21 +160,23 @@ void GnmiService::Commit(const ::gnmi::SetRequest& request, SetReply reply) {
   backend_.commit(std::move(edit));
 }
 
-grpc::ServerUnaryReactor* GnmiService::Set(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* GnmiService::Set(grpc::CallbackServerContext* context,
                                            const ::gnmi::SetRequest* request,
                                            ::gnmi::SetResponse* response) {
   return wire::Begin(response, kStopping, [&](SetReply reply) {
-    if (const absl::Status refusal = Refusal(); !refusal.ok()) return reply->Send(refusal, {});
+    const absl::StatusOr<Caller> caller = Admit(*context);
+    if (!caller.ok()) return reply->Send(caller.status(), {});
     if (request->union_replace_size() > 0) {
       return reply->Send(absl::UnimplementedError("union_replace is not known; use replace"), {});
     }
-    Commit(*request, std::move(reply));
+    Commit(*request, *caller, std::move(reply));
   });
 }
 
-GnmiStreams::Reactor* GnmiService::Subscribe(grpc::CallbackServerContext*) {
-  if (const absl::Status refusal = Refusal(); !refusal.ok()) return new RefusedStream(refusal);
-  return streams_.Begin();
+GnmiStreams::Reactor* GnmiService::Subscribe(grpc::CallbackServerContext* context) {
+  absl::StatusOr<Caller> caller = Admit(*context);
+  if (!caller.ok()) return new RefusedStream(caller.status());
+  return streams_.Begin(*std::move(caller));
 }
 
 }  // namespace portolan::config

@@ -1,9 +1,9 @@
-// gNMI over the running configuration: Capabilities, Get, Set, Subscribe.
+// gNMI over the running configuration and what the services report: Capabilities, Get, Set,
+// Subscribe.
 //
 // Calls come on gRPC's threads; what blocks is done where Backend says. Answers nothing until
-// Apply() brought a configuration that switches it on (/portolan-system:system/gnmi). gRPC does not
-// show who is at the other end: whoever may open the socket is as the recovery session of access
-// control, and is shown no secrets.
+// Apply() brought a configuration that switches it on (/portolan-system:system/gnmi). Who calls,
+// and what access control permits: caller.h. Secrets are shown to nobody.
 //
 // A Set is one edit, all or nothing: its deletions, replacements and updates in this order make one
 // draft, which is committed as one revision. Errors are gRPC codes, their message names the path.
@@ -19,6 +19,8 @@
 #include "services/base/wire/unary.h"
 #include "services/config-service/shell/configuration.h"
 #include "services/config-service/shell/edit.h"
+#include "services/config-service/shell/gnmi/caller.h"
+#include "services/config-service/shell/gnmi/reading.h"
 #include "services/config-service/shell/gnmi/stream.h"
 #include "services/config-service/shell/model.h"
 
@@ -26,11 +28,12 @@ namespace portolan::config {
 
 class GnmiService : public ::gnmi::gNMI::CallbackService {
  public:
-  // From any thread. A job that is dropped ends its call with UNAVAILABLE.
+  // From any thread. A job that is dropped ends its call with UNAVAILABLE. `access` is not owned.
   struct Backend {
     GnmiStreams::Read read;
     std::function<void(Edit)> commit;
     GnmiStreams::After after;
+    Access* access = nullptr;
   };
 
   // `clock` is not owned.
@@ -55,9 +58,13 @@ class GnmiService : public ::gnmi::gNMI::CallbackService {
   using SetReply = std::shared_ptr<wire::Reply<::gnmi::SetResponse>>;
 
   absl::Status Refusal() const;
+  // Who calls; FAILED_PRECONDITION: gNMI is switched off.
+  absl::StatusOr<Caller> Admit(const grpc::ServerContextBase& context) const;
   absl::StatusOr<::gnmi::GetResponse> Answer(const ::gnmi::GetRequest& request,
-                                             const Configuration& configuration) const;
-  void Commit(const ::gnmi::SetRequest& request, SetReply reply);
+                                             const View& view) const;
+  // Of some path of the request.
+  bool WantsState(const ::gnmi::GetRequest& request) const;
+  void Commit(const ::gnmi::SetRequest& request, const Caller& caller, SetReply reply);
 
   const std::shared_ptr<const Model> model_;
   const Backend backend_;

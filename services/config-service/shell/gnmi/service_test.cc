@@ -204,7 +204,30 @@ TEST_F(GnmiTest, GetsEverythingWithoutAPathAndNoSecrets) {
   EXPECT_THAT(response.DebugString(), AllOf(HasSubstr("10.0.0.1"), Not(HasSubstr("a-secret"))));
 }
 
-TEST_F(GnmiTest, NoStateIsTold) {
+// What this service says of itself.
+constexpr char kComponents[] =
+    "elem { name: 'portolan-system:system' } elem { name: 'portolan-state:components' } ";
+constexpr char kAnswering[] =
+    "/portolan-system:system/portolan-state:components/component[name=config-service]/answering";
+
+TEST_F(GnmiTest, StateIsToldWhereItIsAskedFor) {
+  const std::string all =
+      absl::StrCat(kComponents, "elem { name: 'component' } ", "elem { name: 'answering' } ");
+  for (const char* type : {"type: STATE", "type: OPERATIONAL", "type: ALL"}) {
+    EXPECT_THAT(Read(all, type), ElementsAre(Pair(kAnswering, "true"))) << type;
+    const std::string system =
+        Read("elem { name: 'portolan-system:system' }", type).begin()->second;
+    EXPECT_THAT(system, HasSubstr("portolan-state:components")) << type;
+    EXPECT_EQ(system.find("\"gnmi\"") != std::string::npos, std::string(type) == "type: ALL");
+  }
+  EXPECT_THAT(Read("elem { name: 'portolan-system:system' }", "type: CONFIG").begin()->second,
+              Not(HasSubstr("portolan-state")));
+  ::gnmi::GetResponse response;
+  EXPECT_EQ(Get(absl::StrCat("type: CONFIG path { ", kComponents, "}"), &response).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(GnmiTest, WhatIsConfiguredIsNoState) {
   for (const char* type : {"type: STATE", "type: OPERATIONAL"}) {
     EXPECT_THAT(Read(Priority("a"), type), IsEmpty());
   }
@@ -368,6 +391,32 @@ TEST_F(GnmiTest, ASampleThatSuppressesWhatIsRedundantTellsChanges) {
   EXPECT_EQ(subscriber.UntilSynced().size(), 1u);
   Merge(R"({"portolan-ipam:ipam": {"pools": {"pool": [{"name": "a", "priority": 7}]}}})");
   EXPECT_THAT(ValuesOf(subscriber.Next().update()), ElementsAre(Pair(PriorityText("a"), "7")));
+}
+
+TEST_F(GnmiTest, StateIsToldOnceByPollAndBySample) {
+  const auto answering = Contains(Pair(kAnswering, "true"));
+  EXPECT_THAT(Subscriber(stub_.get(), Subscribe("ONCE", kComponents)).UntilSynced(), answering);
+  Subscriber poll(stub_.get(), Subscribe("POLL", kComponents));
+  EXPECT_THAT(poll.UntilSynced(), answering);
+  poll.Send("poll {}");
+  EXPECT_THAT(poll.UntilSynced(), answering);
+  Subscriber sample(stub_.get(),
+                    Subscribe("STREAM", kComponents, "mode: SAMPLE sample_interval: 1000000000 "));
+  EXPECT_THAT(sample.UntilSynced(), answering);
+  EXPECT_THAT(ValuesOf(sample.Next().update()), answering);
+  // Who leaves the mode to us, hears it by sample, too.
+  EXPECT_THAT(Subscriber(stub_.get(), Subscribe("STREAM", kComponents)).UntilSynced(), answering);
+}
+
+TEST_F(GnmiTest, ChangesOfStateAloneAreRefused) {
+  Subscriber subscriber(stub_.get(), Subscribe("STREAM", kComponents, "mode: ON_CHANGE"));
+  const grpc::Status status = subscriber.End();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("SAMPLE"));
+  // Beside configuration, that is what changes are told of.
+  Subscriber both(stub_.get(), Subscribe("STREAM", "elem { name: 'portolan-system:system' }",
+                                         "mode: ON_CHANGE"));
+  EXPECT_THAT(both.UntilSynced(), Not(Contains(Pair(kAnswering, "true"))));
 }
 
 TEST_F(GnmiTest, ASubscriptionThatCannotBeEndsWithItsReason) {

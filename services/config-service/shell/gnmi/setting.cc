@@ -89,6 +89,7 @@ absl::Status ToStatus(const std::vector<Problem>& problems) {
   if (rule == "locked" || rule == "confirm-pending" || rule == "busy" || rule == "address-in-use") {
     code = absl::StatusCode::kFailedPrecondition;
   }
+  if (rule == "access-denied") code = absl::StatusCode::kPermissionDenied;
   if (rule == "journal") code = absl::StatusCode::kResourceExhausted;
   if (rule == "internal") code = absl::StatusCode::kInternal;
   return absl::Status(code, ToText(problems));

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
+#include "services/base/yang/filter.h"
 #include "services/config-service/shell/gnmi/path.h"
 #include "services/config-service/shell/gnmi/reading.h"
 
@@ -22,17 +23,44 @@ using ::gnmi::Subscription;
 using ::gnmi::SubscriptionList;
 
 constexpr absl::Duration kShortestSample = absl::Milliseconds(100);
+// All services are asked for it.
+constexpr absl::Duration kShortestStateSample = absl::Seconds(1);
+// Of state, where the client leaves it to us.
+constexpr absl::Duration kOwnStateSample = absl::Seconds(10);
 
 // One path that is followed.
 struct Followed {
   std::string xpath;
+  bool with_state = false;
   bool sampled = false;
   bool suppress_redundant = false;
   absl::Duration interval;
   std::map<std::string, Instance> told;  // by the text of the path
 };
 
-absl::StatusOr<std::vector<Followed>> Parse(const SubscriptionList& list) {
+// How a stream follows one path. State has no changes of its own.
+absl::Status SetMode(const yang::Context& context, const Subscription& subscription,
+                     Followed* followed) {
+  const bool state = yang::CanSelect(context, followed->xpath, yang::Kind::kState);
+  const bool state_alone =
+      state && !yang::CanSelect(context, followed->xpath, yang::Kind::kConfiguration);
+  if (state_alone && subscription.mode() == ::gnmi::ON_CHANGE) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the path ", followed->xpath, " has nothing but state, which is told by SAMPLE"));
+  }
+  const bool ours = state_alone && subscription.mode() == ::gnmi::TARGET_DEFINED;
+  followed->sampled = ours || subscription.mode() == ::gnmi::SAMPLE;
+  followed->with_state = state && followed->sampled;
+  followed->suppress_redundant = subscription.suppress_redundant();
+  followed->interval =
+      ours ? kOwnStateSample
+           : std::max(absl::Nanoseconds(subscription.sample_interval()),
+                      followed->with_state ? kShortestStateSample : kShortestSample);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Followed>> Parse(const yang::Context& context,
+                                            const SubscriptionList& list) {
   RETURN_IF_ERROR(CheckEncoding(list.encoding()));
   if (list.subscription().empty()) {
     return absl::InvalidArgumentError("a subscription needs a path");
@@ -44,10 +72,11 @@ absl::StatusOr<std::vector<Followed>> Parse(const SubscriptionList& list) {
     }
     Followed followed;
     ASSIGN_OR_RETURN(followed.xpath, ToXPath(list.prefix(), subscription.path()));
-    followed.sampled = subscription.mode() == ::gnmi::SAMPLE;
-    followed.suppress_redundant = subscription.suppress_redundant();
-    followed.interval =
-        std::max(absl::Nanoseconds(subscription.sample_interval()), kShortestSample);
+    if (list.mode() == SubscriptionList::STREAM) {
+      RETURN_IF_ERROR(SetMode(context, subscription, &followed));
+    } else {
+      followed.with_state = yang::CanSelect(context, followed.xpath, yang::Kind::kState);
+    }
     all.push_back(std::move(followed));
   }
   return all;
@@ -58,9 +87,15 @@ absl::StatusOr<std::vector<Followed>> Parse(const SubscriptionList& list) {
 // One call. Its reactor is gRPC's and is spoken to under the lock, as long as it is not finished.
 class GnmiStream : public std::enable_shared_from_this<GnmiStream> {
  public:
-  GnmiStream(GnmiStreams::Read read, GnmiStreams::After after, const Clock* clock,
+  GnmiStream(std::shared_ptr<const yang::Context> context, GnmiStreams::Read read,
+             GnmiStreams::After after, const Clock* clock, Caller caller,
              GnmiStreams::Reactor* reactor)
-      : read_(std::move(read)), after_(std::move(after)), clock_(clock), reactor_(reactor) {}
+      : context_(std::move(context)),
+        read_(std::move(read)),
+        after_(std::move(after)),
+        clock_(clock),
+        caller_(std::move(caller)),
+        reactor_(reactor) {}
 
   void Start() {
     absl::MutexLock lock(&mutex_);
@@ -111,41 +146,43 @@ class GnmiStream : public std::enable_shared_from_this<GnmiStream> {
       if (!list_.has_value() || list_->mode() != SubscriptionList::POLL) {
         return absl::InvalidArgumentError("a poll needs a subscription of the mode POLL");
       }
-      Ask([](GnmiStream* stream, const Configuration& configuration) {
-        stream->TellAll(configuration);
-      });
+      Ask(WithState(), [](GnmiStream* stream, const View& view) { stream->TellAll(view); });
       return absl::OkStatus();
     }
     if (request_.request_case() != SubscribeRequest::kSubscribe || list_.has_value()) {
       return absl::InvalidArgumentError("a call subscribes once, with its first message");
     }
     list_ = request_.subscribe();
-    ASSIGN_OR_RETURN(followed_, Parse(*list_));
-    Ask([](GnmiStream* stream, const Configuration& configuration) {
-      stream->Begin(configuration);
-    });
+    ASSIGN_OR_RETURN(followed_, Parse(*context_, *list_));
+    Ask(WithState(), [](GnmiStream* stream, const View& view) { stream->Begin(view); });
     return absl::OkStatus();
   }
 
+  bool WithState() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return std::any_of(followed_.begin(), followed_.end(),
+                       [](const Followed& followed) { return followed.with_state; });
+  }
+
   // Under the lock, with what runs.
-  void Ask(void (*job)(GnmiStream* stream, const Configuration& configuration))
+  void Ask(bool with_state, void (*job)(GnmiStream* stream, const View& view))
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     ++asked_;
-    read_([stream = shared_from_this(), job](const Configuration& configuration, uint64_t) {
+    read_(with_state, [stream = shared_from_this(), job](const Configuration& configuration,
+                                                         const yang::Tree* state) {
       absl::MutexLock lock(&stream->mutex_);
       if (stream->reactor_ == nullptr) return;
       --stream->asked_;
-      job(stream.get(), configuration);
+      job(stream.get(), {&configuration, state, &stream->caller_});
       stream->Pump();
     });
   }
 
-  void Begin(const Configuration& configuration) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void Begin(const View& view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (list_->updates_only()) {
-      for (Followed& followed : followed_) Differences(configuration, &followed);
+      for (Followed& followed : followed_) Differences(view, &followed);
       Push(Synced());
     } else {
-      TellAll(configuration);
+      TellAll(view);
     }
     if (list_->mode() == SubscriptionList::ONCE) finish_ = absl::OkStatus();
     if (list_->mode() != SubscriptionList::STREAM) return;
@@ -156,10 +193,10 @@ class GnmiStream : public std::enable_shared_from_this<GnmiStream> {
   }
 
   // Everything, and the mark.
-  void TellAll(const Configuration& configuration) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void TellAll(const View& view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     for (Followed& followed : followed_) {
       followed.told.clear();
-      Push(Differences(configuration, &followed));
+      Push(Differences(view, &followed));
     }
     Push(Synced());
   }
@@ -168,27 +205,39 @@ class GnmiStream : public std::enable_shared_from_this<GnmiStream> {
     after_(followed_[index].interval, [weak = weak_from_this(), index] {
       const std::shared_ptr<GnmiStream> stream = weak.lock();
       if (stream == nullptr) return;
-      stream->read_([stream, index](const Configuration& configuration, uint64_t) {
-        absl::MutexLock lock(&stream->mutex_);
-        if (stream->reactor_ == nullptr) return;
-        Followed& followed = stream->followed_[index];
-        if (stream->queue_.empty()) {
-          // What is gone is told even where everything else is told anew.
-          SubscribeResponse response = stream->Differences(configuration, &followed);
-          if (!followed.suppress_redundant) stream->AddAll(followed, &response);
-          stream->Push(std::move(response));
-          stream->Pump();
-        }
-        stream->Sample(index);
-      });
+      stream->TakeSample(index);
+    });
+  }
+
+  void TakeSample(size_t index) {
+    bool with_state = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      with_state = followed_[index].with_state;
+    }
+    read_(with_state, [stream = shared_from_this(), index](const Configuration& configuration,
+                                                           const yang::Tree* state) {
+      absl::MutexLock lock(&stream->mutex_);
+      if (stream->reactor_ == nullptr) return;
+      Followed& followed = stream->followed_[index];
+      if (stream->queue_.empty()) {
+        // What is gone is told even where everything else is told anew.
+        SubscribeResponse response =
+            stream->Differences({&configuration, state, &stream->caller_}, &followed);
+        if (!followed.suppress_redundant) stream->AddAll(followed, &response);
+        stream->Push(std::move(response));
+        stream->Pump();
+      }
+      stream->Sample(index);
     });
   }
 
   // What differs from what was told. A path that the modules do not have ends the call.
-  SubscribeResponse Differences(const Configuration& configuration, Followed* followed)
+  SubscribeResponse Differences(View view, Followed* followed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     SubscribeResponse response;
-    absl::StatusOr<std::vector<Instance>> leaves = LeavesOf(configuration, followed->xpath);
+    if (!followed->with_state) view.state = nullptr;
+    absl::StatusOr<std::vector<Instance>> leaves = LeavesOf(view, followed->xpath);
     if (!leaves.ok()) {
       finish_ = leaves.status();
       return response;
@@ -258,14 +307,12 @@ class GnmiStream : public std::enable_shared_from_this<GnmiStream> {
     if (finish_.has_value() && (failed || asked_ == 0)) return Finish(*finish_);
     if (!changed_ || asked_ > 0) return;
     changed_ = false;
-    Ask([](GnmiStream* stream, const Configuration& configuration) {
-      stream->TellChanges(configuration);
-    });
+    Ask(false, [](GnmiStream* stream, const View& view) { stream->TellChanges(view); });
   }
 
-  void TellChanges(const Configuration& configuration) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void TellChanges(const View& view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     for (Followed& followed : followed_) {
-      if (!followed.sampled) Push(Differences(configuration, &followed));
+      if (!followed.sampled) Push(Differences(view, &followed));
     }
   }
 
@@ -276,9 +323,11 @@ class GnmiStream : public std::enable_shared_from_this<GnmiStream> {
                               std::string(status.message())));
   }
 
+  const std::shared_ptr<const yang::Context> context_;
   const GnmiStreams::Read read_;
   const GnmiStreams::After after_;
   const Clock* const clock_;
+  const Caller caller_;
 
   absl::Mutex mutex_;
   GnmiStreams::Reactor* reactor_ ABSL_GUARDED_BY(mutex_);  // null once finished
@@ -297,8 +346,10 @@ namespace {
 
 class StreamReactor : public GnmiStreams::Reactor {
  public:
-  StreamReactor(GnmiStreams::Read read, GnmiStreams::After after, const Clock* clock)
-      : stream_(std::make_shared<GnmiStream>(std::move(read), std::move(after), clock, this)) {}
+  StreamReactor(std::shared_ptr<const yang::Context> context, GnmiStreams::Read read,
+                GnmiStreams::After after, const Clock* clock, Caller caller)
+      : stream_(std::make_shared<GnmiStream>(std::move(context), std::move(read), std::move(after),
+                                             clock, std::move(caller), this)) {}
   const std::shared_ptr<GnmiStream>& stream() const { return stream_; }
   // With a reference of their own: finishing may end in OnDone() before it returns.
   void OnReadDone(bool ok) override { std::shared_ptr<GnmiStream>(stream_)->OnRead(ok); }
@@ -312,8 +363,8 @@ class StreamReactor : public GnmiStreams::Reactor {
 
 }  // namespace
 
-GnmiStreams::Reactor* GnmiStreams::Begin() {
-  auto* reactor = new StreamReactor(read_, after_, clock_);
+GnmiStreams::Reactor* GnmiStreams::Begin(Caller caller) {
+  auto* reactor = new StreamReactor(context_, read_, after_, clock_, std::move(caller));
   {
     absl::MutexLock lock(&mutex_);
     streams_.erase(std::remove_if(streams_.begin(), streams_.end(),

@@ -1,5 +1,6 @@
 #include "services/config-service/shell/netconf/gate.h"
 
+#include "services/base/yang/filter.h"
 #include "services/config-service/shell/unix_user.h"
 
 namespace portolan::config {
@@ -36,6 +37,16 @@ RpcErrors Gate::CheckWrite(const netconf::SessionInfo& session, const Draft& bef
   if (subject.recovery) return {};
   const yang::Touched touched = after.ChangedFrom(before);
   return access_->CheckWrite(subject, before.Part(touched), after.Part(touched));
+}
+
+bool Gate::MayRead(const netconf::SessionInfo& session, const std::string& state) {
+  const Subject subject = SubjectOf(session);
+  if (state.empty() || subject.recovery) return true;
+  absl::StatusOr<yang::Tree> tree = yang::ParseState(context_, state, yang::Format::kJson);
+  if (!tree.ok()) return false;
+  const std::string all = tree->Print(yang::Format::kJson, yang::Defaults::kExplicit);
+  access_->FilterRead(subject, &*tree);
+  return tree->Print(yang::Format::kJson, yang::Defaults::kExplicit) == all;
 }
 
 bool Gate::MayReceive(const netconf::SessionInfo& session, absl::string_view module,

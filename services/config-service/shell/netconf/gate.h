@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "services/base/netconf/message.h"
@@ -29,6 +30,8 @@ class Gate {
   // Empty: the session may turn `before` into `after`.
   RpcErrors CheckWrite(const netconf::SessionInfo& session, const Draft& before,
                        const Draft& after);
+  // Every node of a text of operational state (RFC 7951); empty: yes.
+  bool MayRead(const netconf::SessionInfo& session, const std::string& state);
   bool MayReceive(const netconf::SessionInfo& session, absl::string_view module,
                   absl::string_view notification);
 

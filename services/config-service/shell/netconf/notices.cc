@@ -97,7 +97,10 @@ void Notices::OnClosed(uint32_t session) {
 }
 
 bool Notices::Wants(const Subscription& subscription, const Event& event) const {
-  if (!gate_->MayReceive(subscription.session, event.module, event.name)) return false;
+  if (!gate_->MayReceive(subscription.session, event.module, event.name) ||
+      !gate_->MayRead(subscription.session, event.place)) {
+    return false;
+  }
   if (!subscription.filter.has_value()) return true;
   const absl::StatusOr<yang::Tree> tree = yang::ParseNotification(context_, event.xml);
   if (!tree.ok()) return false;
@@ -120,12 +123,13 @@ void Notices::Replay(const Subscription& subscription) {
     if (Wants(subscription, event)) Send(subscription, event);
   }
   Send(subscription,
-       {clock_->WallNow(), "nc-notifications", "replayComplete", Of5277("replayComplete")});
+       {clock_->WallNow(), "nc-notifications", "replayComplete", Of5277("replayComplete"), ""});
 }
 
-void Notices::Tell(const std::string& module, const std::string& name, const std::string& xml) {
+void Notices::Tell(const std::string& module, const std::string& name, const std::string& xml,
+                   const std::string& place) {
   absl::MutexLock lock(&mutex_);
-  log_.push_back({clock_->WallNow(), module, name, xml});
+  log_.push_back({clock_->WallNow(), module, name, xml, place});
   if (log_.size() > kMaxEvents) log_.pop_front();
   if (server_ == nullptr) return;
   for (const auto& [session, subscription] : subscriptions_) {
@@ -148,7 +152,7 @@ void Notices::EndSubscriptions() {
       }
       if (server_ != nullptr) {
         Send(it->second,
-             {now, "nc-notifications", "notificationComplete", Of5277("notificationComplete")});
+             {now, "nc-notifications", "notificationComplete", Of5277("notificationComplete"), ""});
       }
       it = subscriptions_.erase(it);
     }

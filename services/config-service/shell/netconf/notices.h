@@ -1,5 +1,6 @@
 // Notifications over NETCONF (RFC 5277): one stream, NETCONF, with a log of the last 1,000 events
-// for replay. What it tells is RFC 6470: configuration changes, sessions, confirmed commits.
+// for replay. It tells RFC 6470 (configuration changes, sessions, confirmed commits) and what the
+// services report (event_source.h).
 //
 // Thread-safe; a thread of its own ends subscriptions whose stopTime has come.
 #pragma once
@@ -39,8 +40,11 @@ class Notices {
                                        const netconf::Request& request);
   void OnClosed(uint32_t session);
 
-  // `xml`: the notification's own element, of that module. Our bug when it does not fit.
-  void Tell(const std::string& module, const std::string& name, const std::string& xml);
+  // `xml`: the notification's own element, of that module. Our bug when it does not fit. `place`:
+  // what of the operational state it speaks of, as instance data (RFC 7951); who may not read that
+  // is not told. Empty: nothing.
+  void Tell(const std::string& module, const std::string& name, const std::string& xml,
+            const std::string& place = "");
 
  private:
   struct Event {
@@ -48,6 +52,7 @@ class Notices {
     std::string module;
     std::string name;
     std::string xml;
+    std::string place;
   };
   struct Subscription {
     netconf::SessionInfo session;

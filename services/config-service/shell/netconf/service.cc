@@ -9,6 +9,7 @@
 #include "services/base/netconf/host_key.h"
 #include "services/base/status/status_macros.h"
 #include "services/config-service/shell/netconf/events.h"
+#include "services/config-service/shell/netconf/notice_text.h"
 
 namespace portolan::config {
 namespace {
@@ -68,10 +69,12 @@ NetconfService::NetconfService(const process::Context& context, Options options,
 
 NetconfService::~NetconfService() {
   service_->Observe(nullptr);
+  if (service_->events() != nullptr) service_->events()->Listen(nullptr);
   // Sessions may wait for this thread.
   service_->EndWaits();
   actions_.End();
   worker_.reset();
+  teller_.reset();
   notices_.SetServer(nullptr);
   server_.reset();
 }
@@ -86,6 +89,8 @@ absl::Status NetconfService::Start(const process::Upstreams& upstreams) {
   state_.SetOperational(service_->operational());
   front_.SetServer(server_.get());
   notices_.SetServer(server_.get());
+  teller_ = std::make_unique<Worker>();
+  service_->events()->Listen([this](std::vector<Notice> notices) { Tell(std::move(notices)); });
   worker_ = std::make_unique<Worker>();
   worker_->Run([this] { Apply(); });
   return absl::OkStatus();
@@ -119,6 +124,14 @@ void NetconfService::OnCommit(const Edit& edit, const Answer&, const std::option
   if (worker_ != nullptr) worker_->Run([this] { Apply(); });
 }
 
+void NetconfService::Tell(std::vector<Notice> notices) {
+  teller_->Run([this, notices = std::move(notices)] {
+    for (const Notice& notice : notices) {
+      notices_.Tell(notice.module, notice.name, ToXml(notice), PlaceOf(notice));
+    }
+  });
+}
+
 // ---- endpoints ----
 
 void NetconfService::Apply() {
@@ -129,6 +142,7 @@ void NetconfService::Apply() {
   server_->SetLimits({.hello_timeout = wanted.hello_timeout,
                       .idle_timeout = wanted.idle_timeout,
                       .max_message = wanted.max_message});
+  service_->events()->Follow(wanted.IsServed());
   // Before the endpoints where they count.
   users_.Set(std::move(wanted.users), std::move(wanted.pam_service));
   ApplyUnix(wanted);

@@ -47,6 +47,8 @@ class NetconfService : public process::Service {
   // On the loop's thread.
   void OnCommit(const Edit& edit, const Answer& answer, const std::optional<Trial>& trial);
 
+  void Tell(std::vector<Notice> notices);
+
   // On the worker's, or in Start().
   void Apply();
   void ApplyUnix(const NetconfSettings& wanted);
@@ -82,7 +84,9 @@ class NetconfService : public process::Service {
   std::optional<std::string> unix_group_;            // while it is served
   std::map<std::string, netconf::TcpEndpoint> tcp_;  // that are served, by their keys
   std::set<std::string> reported_;                   // keys of those that have a status
-  std::unique_ptr<Worker> worker_;                   // last
+  // Last.
+  std::unique_ptr<Worker> teller_;  // tells what services report
+  std::unique_ptr<Worker> worker_;
 };
 
 // What main runs.

@@ -26,6 +26,8 @@ struct NetconfSettings {
   std::map<std::string, netconf::CallHomeClient> call_home;
   std::string pam_service;  // empty: none
   std::map<std::string, User> users;
+  // Somebody may come, or is called.
+  bool IsServed() const { return unix_socket || !listen.empty() || !call_home.empty(); }
 };
 
 // `tree` is valid.
