@@ -128,6 +128,7 @@ class Editor {
     config::v1alpha1::EditRequest request;
     request.set_operation(config::v1alpha1::EDIT_OPERATION_MERGE);
     request.set_format(config::v1alpha1::FORMAT_JSON);
+    request.set_take_over(true);  // from the file that the services were started with
     request.set_data(absl::StrCat(
         R"({"portolan-service:services": {"service": [{"namespace": "default", "name": "s)",
         service, R"(", "label": [{"key": "round", "value": "r)", round, R"("}]}]}})"));

@@ -5,12 +5,15 @@
     delete PATH [FLAGS]      commits a removal
     kept PATH WANT           the removal must be refused; every line of WANT must be in what is said
     plan WANT ARGUMENTS      `portolan plan` says every line of WANT; arguments that name a section are its file
+    warned VERB WHAT WANT    `config apply SECTION` or `config delete PATH` is accepted, and every line of WANT is in what is said
     refused SECTION WANT     the commit must be refused; every line of WANT must be in what is said
     want TABLE WANT          `portolan get TABLE` becomes exactly WANT (column widths and ages aside)
     explain SERVICE WANT     `portolan explain service` comes to say every line of WANT
     maps WANT                the kernel's frontends become exactly WANT: ADDRESS PROTOCOL PORT BACKENDS (root)
     curl URL WANT            the laboratory's client gets an answer that is one of the lines of WANT (root)
     crash                    kill -9 of every process, and a new start
+
+Edits take over what config.json wrote: scripts are about other things than owners.
 """
 
 import difflib
@@ -22,6 +25,7 @@ from integration.topology import CommandFailed, wait_until
 from integration.topology.process import run
 
 _PATIENCE_S = 15.0
+_TAKE_OVER = "--take-over"
 
 
 class ScriptFailed(AssertionError):
@@ -49,17 +53,17 @@ class Player:
 
     def _do_apply(self, section, *flags):
         path = self._world.write(section, self._script.section(section))
-        code, said = self._world.portolan("config", "apply", path, *flags)
-        if code != 0:
-            raise ScriptFailed(f"refused: {said}")
+        return self._accepted("apply", path, *flags)
 
     def _do_replace(self, section):
         self._do_apply(section, "--replace")
 
     def _do_delete(self, path, *flags):
-        code, said = self._world.portolan("config", "delete", path, *flags)
-        if code != 0:
-            raise ScriptFailed(f"refused: {said}")
+        return self._accepted("delete", path, *flags)
+
+    def _do_warned(self, verb, what, want):
+        said = self._do_apply(what) if verb == "apply" else self._do_delete(what)
+        self._all_lines_in(self._script.section(want), said)
 
     def _do_kept(self, path, want):
         self._refused_with(want, "delete", path)
@@ -108,8 +112,14 @@ class Player:
 
     # -- helpers of the above
 
+    def _accepted(self, *edit):
+        code, said = self._world.portolan("config", *edit, _TAKE_OVER)
+        if code != 0:
+            raise ScriptFailed(f"refused: {said}")
+        return said
+
     def _refused_with(self, want, *edit):
-        code, said = self._world.portolan("config", *edit)
+        code, said = self._world.portolan("config", *edit, _TAKE_OVER)
         if code != 1:
             raise ScriptFailed(f"exit code {code} instead of 1: {said}")
         self._all_lines_in(self._script.section(want), said)

@@ -2,7 +2,8 @@
 //
 // Settings are JSON text, parsed once, here, into const members of the stage; "" and "{}" mean the
 // defaults. Create() is INVALID_ARGUMENT when the settings do not fit and names the field. A
-// factory is immutable and may be used from any thread.
+// factory is immutable and may be used from any thread. A factory may bring a YANG module for its
+// settings: then they can be configured as nodes, and what does not fit is refused by the commit.
 #pragma once
 
 #include <functional>
@@ -21,6 +22,9 @@ class Factory {
   virtual ~Factory() = default;
   virtual const std::string& extension_point() const = 0;  // "address-picker"
   virtual const std::string& name() const = 0;             // "lowest-free"
+  // Text of a module that augments /portolan-system:system/plugins/plugin, as plugins/README.md
+  // says; empty: the settings are JSON that only Create() checks. Lives as long as the factory.
+  virtual absl::string_view yang_module() const { return ""; }
   // The stage is of the class that belongs to extension_point().
   virtual absl::StatusOr<std::unique_ptr<Stage>> Create(absl::string_view settings) const = 0;
 };
@@ -31,11 +35,16 @@ class FunctionFactory : public Factory {
  public:
   using Function = std::function<absl::StatusOr<std::unique_ptr<S>>(absl::string_view settings)>;
 
-  FunctionFactory(std::string name, Function create)
-      : extension_point_(S::kExtensionPoint), name_(std::move(name)), create_(std::move(create)) {}
+  // `yang_module` is constant text.
+  FunctionFactory(std::string name, Function create, absl::string_view yang_module = "")
+      : extension_point_(S::kExtensionPoint),
+        name_(std::move(name)),
+        create_(std::move(create)),
+        yang_module_(yang_module) {}
 
   const std::string& extension_point() const override { return extension_point_; }
   const std::string& name() const override { return name_; }
+  absl::string_view yang_module() const override { return yang_module_; }
   absl::StatusOr<std::unique_ptr<Stage>> Create(absl::string_view settings) const override {
     absl::StatusOr<std::unique_ptr<S>> stage = create_(settings);
     if (!stage.ok()) return stage.status();
@@ -46,6 +55,7 @@ class FunctionFactory : public Factory {
   const std::string extension_point_;
   const std::string name_;
   const Function create_;
+  const absl::string_view yang_module_;
 };
 
 // OK for "", "{}" and white space; else INVALID_ARGUMENT. For stages that have no settings.

@@ -28,6 +28,14 @@ std::vector<std::string> Registry::Names(absl::string_view extension_point) cons
   return names;
 }
 
+std::vector<std::string> Registry::YangModules() const {
+  std::vector<std::string> modules;
+  for (const auto& [id, factory] : factories_) {
+    if (!factory->yang_module().empty()) modules.emplace_back(factory->yang_module());
+  }
+  return modules;
+}
+
 absl::StatusOr<std::unique_ptr<Stage>> Registry::CreateAny(absl::string_view extension_point,
                                                            absl::string_view name,
                                                            absl::string_view settings) const {

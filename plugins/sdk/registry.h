@@ -34,6 +34,9 @@ class Registry {
   // Sorted.
   std::vector<std::string> Names(absl::string_view extension_point) const;
 
+  // Texts of the YANG modules that the factories bring, in their order.
+  std::vector<std::string> YangModules() const;
+
   // NOT_FOUND lists the names that exist; INVALID_ARGUMENT when the settings do not fit.
   template <typename S>
   absl::StatusOr<std::unique_ptr<S>> Create(absl::string_view name,

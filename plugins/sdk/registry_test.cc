@@ -37,6 +37,17 @@ TEST(Registry, MakesAStageOutOfSettings) {
   EXPECT_EQ((*stage)->word(), "good day");
 }
 
+TEST(Registry, KnowsTheModulesThatItsFactoriesBring) {
+  Registry registry;
+  ASSERT_TRUE(registry.Register(GreeterFactory("plain")).ok());
+  ASSERT_TRUE(registry
+                  .Register(std::make_unique<FunctionFactory<Greeter>>(
+                      "modelled", [](absl::string_view) { return std::make_unique<Greeter>("x"); },
+                      "module greeter {}"))
+                  .ok());
+  EXPECT_THAT(registry.YangModules(), ::testing::ElementsAre("module greeter {}"));
+}
+
 TEST(Registry, NamesAreSortedPerExtensionPoint) {
   Registry registry;
   ASSERT_TRUE(registry.Register(GreeterFactory("b")).ok());

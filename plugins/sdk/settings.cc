@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -13,13 +14,22 @@ namespace {
 
 using Json = nlohmann::json;
 
+// 64-bit numbers of YANG are text in JSON (RFC 7951, section 6.1).
+std::optional<uint64_t> NumberOf(const Json& json) {
+  uint64_t number = 0;
+  if (json.is_number_unsigned()) return json.get<uint64_t>();
+  if (!json.is_string() || !absl::SimpleAtoi(json.get<std::string>(), &number)) return std::nullopt;
+  return number;
+}
+
 absl::Status ReadNumber(const std::string& subject, const Json& json, const NumberSetting& known) {
-  if (!json.is_number_unsigned() || json.get<uint64_t>() > known.max) {
+  const std::optional<uint64_t> number = NumberOf(json);
+  if (!number.has_value() || *number > known.max) {
     return absl::InvalidArgumentError(
         absl::StrCat(subject, ": \"", known.name, "\" must be a whole number from 0 to ", known.max,
                      ", not ", json.dump(-1, ' ', true, Json::error_handler_t::replace)));
   }
-  *known.value = json.get<uint64_t>();
+  *known.value = *number;
   return absl::OkStatus();
 }
 

@@ -1,7 +1,8 @@
 // Reads the settings of built-in stages: a JSON object whose members are whole numbers.
 //
 // Strict, so that a slip of the pen is not silently a default: a member that the stage does not
-// know, or a number that does not fit, is INVALID_ARGUMENT and named. Pure; any thread.
+// know, or a number that does not fit, is INVALID_ARGUMENT and named. A number may be text, as
+// 64-bit numbers of YANG are in JSON (RFC 7951, section 6.1). Pure; any thread.
 #pragma once
 
 #include <cstdint>

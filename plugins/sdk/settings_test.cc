@@ -36,6 +36,12 @@ TEST(Settings, EveryNumberOf64BitsIsReadExactly) {
   EXPECT_EQ(read.wait, 100u);
 }
 
+TEST(Settings, ANumberMayBeTextAsYangWritesIt) {
+  const Read read = ReadText(R"({"seed": "18446744073709551615"})");
+  ASSERT_TRUE(read.status.ok()) << read.status;
+  EXPECT_EQ(read.seed, 18446744073709551615u);
+}
+
 TEST(Settings, WhatDoesNotFitIsNamed) {
   const struct {
     const char* text;
@@ -45,7 +51,8 @@ TEST(Settings, WhatDoesNotFitIsNamed) {
       {R"({"wait": 101})", R"("wait" must be a whole number from 0 to 100, not 101)"},
       {R"({"wait": -1})", R"("wait" must be a whole number from 0 to 100, not -1)"},
       {R"({"wait": 1.5})", R"("wait" must be a whole number from 0 to 100, not 1.5)"},
-      {R"({"seed": "7"})", R"("seed" must be a whole number)"},
+      {R"({"seed": "seven"})", R"("seed" must be a whole number)"},
+      {R"({"wait": "101"})", R"("wait" must be a whole number from 0 to 100, not "101")"},
       {R"({"seed": 18446744073709551616})", R"("seed" must be a whole number)"},
       {R"([1])", "not a JSON object"},
       {R"({"seed": 1)", "not a JSON object"},

@@ -56,7 +56,22 @@ TEST(SharedObject, ADeclineCarriesTheReason) {
 TEST(SharedObject, BadSettingsAreThePluginsOwnWords) {
   auto stage = LoadAddressPicker("top", HighestFree()).value()->Create("{\"x\":1}");
   EXPECT_EQ(stage.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(stage.status().message()), HasSubstr("highest-free has none"));
+  EXPECT_THAT(std::string(stage.status().message()), HasSubstr("highest-free has only skip"));
+  for (const char* bad :
+       {"{\"skip\": 65536}", "{\"skip\": -1}", "{\"skip\": 1} x", "{\"skip\": 1"}) {
+    EXPECT_FALSE(LoadAddressPicker("top", HighestFree()).value()->Create(bad).ok()) << bad;
+  }
+}
+
+TEST(SharedObject, SettingsReachThePlugin) {
+  std::unique_ptr<Stage> stage = Load(R"({"skip":300})");
+  const auto& picker = dynamic_cast<AddressPicker&>(*stage);
+  ListFreeSpace v4({TestRange("10.0.0.0", "10.0.2.5")}, {TestRange("10.0.0.0", "10.0.2.5")});
+  EXPECT_EQ(picker.Pick({.service = "a/b", .pool = "p", .free = &v4}).address,
+            TestAddress("10.0.0.217"));
+  ListFreeSpace small({TestRange("0.0.0.0", "0.0.0.9")}, {TestRange("0.0.0.0", "0.0.0.9")});
+  EXPECT_EQ(picker.Pick({.service = "a/b", .pool = "p", .free = &small}).verdict,
+            PickResult::Verdict::kDeclined);
 }
 
 TEST(SharedObject, AMissingFileIsNamed) {

@@ -3,10 +3,12 @@
 
 #include <CLI/CLI.hpp>
 
+#include "plugins/builtin/builtin.h"
 #include "services/config-service/shell/netconf/service.h"
 
 int main(int argc, char** argv) {
   portolan::config::Options options;
+  options.plugin_modules = portolan::plugin::NewBuiltinRegistry().YangModules();
   return portolan::process::Main(
       argc, argv, "config-service",
       [&](const portolan::process::Context& context) {
@@ -14,5 +16,7 @@ int main(int argc, char** argv) {
       },
       [&](CLI::App& app) {
         app.add_option("--config", options.file, "YANG instance data, JSON or XML");
+        app.add_option("--yang-dir", options.yang_dir, "YANG modules of plugins")
+            ->capture_default_str();
       });
 }

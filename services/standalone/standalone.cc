@@ -68,14 +68,16 @@ absl::Status RunUntilStopped(const Options& options) {
       });
   wire::Hub hub;
   metrics::Exporter exporter(&SystemClock());
+  process::ReviewBoard reviews;
   const Context base{
       options.node, options.state_dir, options.run_dir, loop.get(), &hub, &SystemClock(),
-      &log,         &exporter};
+      &log,         &exporter,         &reviews};
   std::optional<process::MetricsEndpoint> endpoint(std::in_place, base, "portolan");
 
   const auto datapath_control = std::make_shared<datapath::ControlRpc>();
   const auto bgp_control = std::make_shared<bgp::ControlRpc>();
-  std::vector<grpc::Service*> rpcs = {hub.service(), datapath_control.get(), bgp_control.get()};
+  std::vector<grpc::Service*> rpcs = {hub.service(), &reviews, datapath_control.get(),
+                                      bgp_control.get()};
   std::unique_ptr<Stage> config_stage;
   std::shared_ptr<ipam::IpamRpc> ipam_rpc;
   if (options.join.empty()) {
@@ -83,7 +85,9 @@ absl::Status RunUntilStopped(const Options& options) {
     rpcs.push_back(ipam_rpc.get());
     config_stage = std::make_unique<Stage>("config", base);
     RETURN_IF_ERROR(config_stage->Create([&](const Context& context) {
-      return config::NewNetconfService(context, {.file = options.config_file});
+      return config::NewNetconfService(context, {.file = options.config_file,
+                                                 .plugin_modules = registry.YangModules(),
+                                                 .yang_dir = options.yang_dir});
     }));
     for (grpc::Service* rpc : config_stage->service()->rpcs()) rpcs.push_back(rpc);
   }

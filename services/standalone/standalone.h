@@ -9,6 +9,7 @@ namespace portolan::standalone {
 
 struct Options {
   std::string config_file;  // empty: what was committed before, else nothing
+  std::string yang_dir;     // YANG modules of plugins that are not linked in
   std::string node;
   std::string run_dir = "/run/portolan";
   std::string state_dir = "/var/lib/portolan";

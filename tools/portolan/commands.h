@@ -83,21 +83,26 @@ int Trace(const Places& places, const TraceOptions& options, Output output);
 struct EditOptions {
   bool dry_run = false;
   bool allow_renumber = false;  // otherwise an edit that takes an address from a Service is refused
+  bool take_over = false;       // otherwise an edit of what another kind of writer wrote is refused
   std::string comment;          // for the history
   uint32_t confirm_within_s = 0;  // not 0: taken back unless it is confirmed by then
   std::string persist_id;         // then needed to confirm
 };
 
-int ConfigCheck(const std::string& file);
+// `yang_dir`: modules of plugins that are not linked in.
+int ConfigCheck(const std::string& file, const std::string& yang_dir);
 // With `state`, what the services report.
 int ConfigShow(const Places& places, const std::string& path, bool xml, bool secrets, bool state);
+// Who wrote which entry, and so has it.
+int ConfigOwners(const Places& places, Output output);
 // Merges the file into the running configuration, or replaces it whole.
 int ConfigApply(const Places& places, const std::string& file, bool replace,
                 const EditOptions& options);
 // Removes what the YANG path selects.
 int ConfigDelete(const Places& places, const std::string& path, const EditOptions& options);
 // Prints what ConfigApply() would change.
-int ConfigDiff(const Places& places, const std::string& file, bool replace, bool allow_renumber);
+int ConfigDiff(const Places& places, const std::string& file, bool replace,
+               const EditOptions& options);
 // Opens $VISUAL, $EDITOR or vi on the running configuration, shows the difference, asks, applies.
 int ConfigEdit(const Places& places, const EditOptions& options);
 // The commits that are kept; of one (`revision` is not 0) what it changed, too.

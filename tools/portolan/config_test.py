@@ -118,6 +118,22 @@ class ConfigTest(unittest.TestCase):
         self.assertEqual(self.run_cli("diff", "-", said='{"a:b": 1}')[0], 1)
         self.assertEqual(self.priority(), {"a": 1})
 
+    def test_owners_lists_who_wrote_what(self):
+        self.apply(_pool("a", 1))
+        code, said = self.run_cli("owners", "-o", "json")
+        self.assertEqual(code, 0)
+        self.assertEqual(
+            json.loads(said), [{"owner": "operator", "entry": "/portolan-ipam:ipam/pools/pool[name='a']"}]
+        )
+
+    def test_settings_of_a_plugin_are_checked_by_the_module_that_it_brings(self):
+        entry = {"extension-point": "address-picker", "name": "longest-unused"}
+        for cool_down, wanted in ((300, 0), (31536001, 1)):
+            settings = {"portolan-picker-longest-unused:longest-unused": {"cool-down": cool_down}}
+            code, said = self.apply({"portolan-system:system": {"plugins": {"plugin": [entry | settings]}}})
+            self.assertEqual(code, wanted, said)
+        self.assertIn("/portolan-picker-longest-unused:longest-unused/cool-down: the cool-down is 0 to", said)
+
     def test_rollback_brings_back_what_was(self):
         self.apply(_pool("a", 1))
         self.apply(_pool("a", 2))

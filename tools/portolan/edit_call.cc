@@ -81,6 +81,7 @@ void PrintRemarks(const EditResponse& response) {
 
 int SendEdit(const Places& places, EditRequest request, const EditOptions& options) {
   request.set_allow_renumber(options.allow_renumber);
+  request.set_take_over(options.take_over);
   request.set_confirm_within_s(options.confirm_within_s);
   request.set_persist_id(options.persist_id);
   *request.mutable_author() = Myself(options.comment);

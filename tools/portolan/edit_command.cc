@@ -101,6 +101,7 @@ int EditText(const Places& places, const std::string& path, const GetResponse& r
   request.set_source_name(path);
   request.set_base_revision(running.revision());
   request.set_allow_renumber(options.allow_renumber);
+  request.set_take_over(options.take_over);
   bool changes = false;
   const int shown = ShowDifference(places, request, &changes);
   if (shown != kOk || !changes) return shown;
@@ -113,10 +114,12 @@ int EditText(const Places& places, const std::string& path, const GetResponse& r
 
 }  // namespace
 
-int ConfigDiff(const Places& places, const std::string& file, bool replace, bool allow_renumber) {
+int ConfigDiff(const Places& places, const std::string& file, bool replace,
+               const EditOptions& options) {
   absl::StatusOr<EditRequest> request = EditOfFile(file, replace);
   if (!request.ok()) return Fail(request.status());
-  request->set_allow_renumber(allow_renumber);
+  request->set_allow_renumber(options.allow_renumber);
+  request->set_take_over(options.take_over);
   bool changes = false;
   return ShowDifference(places, *request, &changes);
 }

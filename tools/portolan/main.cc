@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "services/config-service/shell/plugin_modules.h"
 #include "services/standalone/standalone.h"
 #include "tools/portolan/commands.h"
 #include "tools/portolan/exit_code.h"
@@ -47,6 +48,8 @@ class CommandLine {
     CLI::App* run = app_.add_subcommand("run", "run all services in this process");
     options_.node = process::HostName();
     run->add_option("--config", options_.config_file, "YANG instance data, JSON or XML");
+    options_.yang_dir = config::kYangDir;
+    AddYangDir(run);
     run->add_option("--node", options_.node, "this machine's name in the configuration")
         ->capture_default_str();
     run->add_option("--run-dir", options_.run_dir, "directory of the socket")
@@ -263,10 +266,17 @@ class CommandLine {
     });
   }
 
+  void AddYangDir(CLI::App* command) {
+    command->add_option("--yang-dir", options_.yang_dir, "YANG modules of plugins")
+        ->capture_default_str();
+  }
+
   void AddEditOptions(CLI::App* edit) {
     edit->add_flag("--dry-run", edit_.dry_run, "only say what would be refused");
     edit->add_flag("--allow-renumber", edit_.allow_renumber,
                    "even when Services lose or change addresses; see `portolan plan`");
+    edit->add_flag("--take-over", edit_.take_over,
+                   "even entries that others wrote; see `portolan config owners`");
     edit->add_option("--comment", edit_.comment, "why, for the history");
     edit->add_option("--confirm-within", edit_.confirm_within_s,
                      "seconds; taken back unless it is confirmed by then")
@@ -280,7 +290,9 @@ class CommandLine {
     config->require_subcommand(1);
     CLI::App* check = config->add_subcommand("check", "validate a file; nothing needs to run");
     check->add_option("FILE", argument_)->required();
-    check->callback([this] { action_ = [this] { return ConfigCheck(argument_); }; });
+    AddYangDir(check);
+    check->callback(
+        [this] { action_ = [this] { return ConfigCheck(argument_, options_.yang_dir); }; });
 
     CLI::App* show = config->add_subcommand("show", "print the running configuration");
     show->add_option("PATH", argument_, "XPath of a part");
@@ -290,6 +302,10 @@ class CommandLine {
     show->callback([this] {
       action_ = [this] { return ConfigShow(places_, argument_, xml_, secrets_, state_); };
     });
+
+    CLI::App* owners = config->add_subcommand("owners", "list who wrote which entry, and has it");
+    AddOutput(owners);
+    owners->callback([this] { action_ = [this] { return ConfigOwners(places_, Format()); }; });
 
     CLI::App* apply =
         config->add_subcommand("apply", "merge a file into the running configuration");
@@ -318,9 +334,9 @@ class CommandLine {
     diff->add_option("FILE", argument_, "JSON or XML; - for standard input")->required();
     diff->add_flag("--replace", replace_, "as apply --replace");
     diff->add_flag("--allow-renumber", edit_.allow_renumber, "as apply --allow-renumber");
-    diff->callback([this] {
-      action_ = [this] { return ConfigDiff(places_, argument_, replace_, edit_.allow_renumber); };
-    });
+    diff->add_flag("--take-over", edit_.take_over, "as apply --take-over");
+    diff->callback(
+        [this] { action_ = [this] { return ConfigDiff(places_, argument_, replace_, edit_); }; });
   }
 
   void AddHistory(CLI::App* config) {

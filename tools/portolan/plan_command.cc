@@ -43,8 +43,9 @@ void PrintSummary(const EditResponse& response) {
 }
 
 int Plan(const Places& places, EditRequest request, Output output) {
-  // With the permission, moves are an answer instead of a refusal.
+  // With the permissions, moves are an answer instead of a refusal, whoever has the entries.
   request.set_allow_renumber(true);
+  request.set_take_over(true);
   const absl::StatusOr<EditResponse> response = CallEdit(places, request, /*dry_run=*/true);
   if (!response.ok()) return Fail(response.status());
   PrintRemarks(*response);

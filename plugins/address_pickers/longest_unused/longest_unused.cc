@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "plugins/address_pickers/longest_unused/longest_unused_module.h"
 #include "plugins/sdk/address_picker.h"
 #include "plugins/sdk/settings.h"
 #include "services/base/status/status_macros.h"
@@ -39,7 +40,8 @@ std::unique_ptr<Factory> NewLongestUnusedFactory() {
         RETURN_IF_ERROR(
             ReadSettings("longest-unused", settings, {{"cool-down", &cool_down_s, kMaxCoolDownS}}));
         return std::make_unique<LongestUnused>(absl::Seconds(cool_down_s.value_or(0)));
-      });
+      },
+      kLongestUnusedModule);
 }
 
 }  // namespace portolan::plugin

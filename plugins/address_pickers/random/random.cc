@@ -5,6 +5,7 @@
 
 #include "absl/numeric/bits.h"
 #include "absl/numeric/int128.h"
+#include "plugins/address_pickers/random/random_module.h"
 #include "plugins/sdk/address_picker.h"
 #include "plugins/sdk/key_hash.h"
 #include "plugins/sdk/settings.h"
@@ -89,11 +90,13 @@ class Random : public AddressPicker {
 
 std::unique_ptr<Factory> NewRandomFactory() {
   return std::make_unique<FunctionFactory<AddressPicker>>(
-      "random", [](absl::string_view settings) -> absl::StatusOr<std::unique_ptr<AddressPicker>> {
+      "random",
+      [](absl::string_view settings) -> absl::StatusOr<std::unique_ptr<AddressPicker>> {
         std::optional<uint64_t> seed;
         RETURN_IF_ERROR(ReadSettings("random", settings, {{"seed", &seed}}));
         return std::make_unique<Random>(seed);
-      });
+      },
+      kRandomModule);
 }
 
 }  // namespace portolan::plugin

@@ -33,6 +33,7 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
   const std::unique_ptr<Loop> loop = NewLoop();
   wire::Hub hub;
   metrics::Exporter exporter(&SystemClock());
+  ReviewBoard reviews;
   std::unique_ptr<Service> service;
   const Signals signals(
       loop.get(), [&] { loop->Stop(); },
@@ -40,13 +41,15 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
         if (service != nullptr) service->Reload();
       });
   const Context context{flags.node, flags.state_dir, flags.run_dir, loop.get(),
-                        &hub,       &SystemClock(),  &log,          &exporter};
+                        &hub,       &SystemClock(),  &log,          &exporter,
+                        &reviews};
   ASSIGN_OR_RETURN(service, factory(context));
   std::optional<MetricsEndpoint> endpoint(std::in_place, context, std::string(name));
   const auto figures = exporter.Add(std::string(name), loop.get(),
                                     [&](metrics::Page& page) { service->Collect(page); });
   std::vector<grpc::Service*> rpcs = service->rpcs();
   rpcs.push_back(hub.service());
+  rpcs.push_back(&reviews);
   ASSIGN_OR_RETURN(
       std::unique_ptr<wire::Server> server,
       wire::Server::Start(absl::StrCat("unix:", flags.run_dir, "/", name, ".sock"), rpcs));
@@ -61,8 +64,8 @@ absl::Status Run(const Flags& flags, absl::string_view name, const Factory& fact
     allocators.push_back(channel(directory, "ipam-service"));
   }
   std::vector<Peer> peers;
-  for (const char* peer : {"config-service", "ipam-service", "l2-announcer", "bgp-exporter",
-                           "datapath-loader"}) {
+  for (const char* peer :
+       {"config-service", "ipam-service", "l2-announcer", "bgp-exporter", "datapath-loader"}) {
     peers.push_back({peer, channel(flags.run_dir, peer)});
   }
   RETURN_IF_ERROR(service->Start(Upstreams{

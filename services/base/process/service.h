@@ -14,6 +14,7 @@
 #include "services/base/log/log.h"
 #include "services/base/loop/loop.h"
 #include "services/base/metrics/exporter.h"
+#include "services/base/process/review_board.h"
 #include "services/base/wire/hub.h"
 #include "services/base/wire/reader.h"
 
@@ -34,6 +35,7 @@ struct Context {
   const Clock* clock = nullptr;
   const Log* log = nullptr;
   metrics::Exporter* metrics = nullptr;  // null: nobody scrapes
+  ReviewBoard* reviews = nullptr;        // null: nobody asks
 };
 
 // A process that can be asked what its services report.

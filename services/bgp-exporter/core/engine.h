@@ -30,6 +30,7 @@
 #include "services/base/rng/rng.h"
 #include "services/bgp-exporter/core/events.h"
 #include "services/bgp-exporter/core/peer.h"
+#include "services/bgp-exporter/core/review.h"
 #include "services/bgp-exporter/core/rib.h"
 
 namespace portolan::bgp {
@@ -48,6 +49,11 @@ class Engine {
   Engine(Options options, absl::Time now);
 
   std::vector<Effect> Handle(const Event& event, absl::Time now);
+
+  // What the edit would do to sessions that are established and routes that were sent. Nothing:
+  // not all inputs are known yet. Looks at each peer, and at each route of those peers whose
+  // advertisements the edit changes.
+  std::optional<std::vector<ReviewFinding>> Review(const ProposedConfig& proposed) const;
 
  private:
   struct Entry {
@@ -131,6 +137,12 @@ class Engine {
   void ChangeDrain(std::optional<absl::Time> withdraw_at);
   void Withdraw();
   size_t RoutesSent() const;
+
+  // engine_review.cc: what an edit would do.
+  std::optional<ReviewFinding> ReviewSession(const Entry& entry,
+                                             const ProposedConfig& proposed) const;
+  std::optional<ReviewFinding> ReviewRoutes(const Entry& entry,
+                                            const ProposedConfig& proposed) const;
 
   // engine_status.cc: what people are told.
   void PublishStatuses();

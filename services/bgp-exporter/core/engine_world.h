@@ -89,6 +89,10 @@ class World {
     Do(DatapathChanged{datapath});
   }
 
+  std::optional<std::vector<ReviewFinding>> Review(const ProposedConfig& proposed) const {
+    return engine_.Review(proposed);
+  }
+
   // The router answers the last dial, or connects itself, and completes the handshake.
   void Up(const Open& open = RouterOpen(),
           std::vector<absl::string_view> same_interface = {"fe80::1", "2001:db8::1"}) {

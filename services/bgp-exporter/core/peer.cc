@@ -28,11 +28,15 @@ Peer::Peer(PeerConfig config, SessionParameters parameters, absl::Time now)
       established_at_(now),
       since_(now) {}
 
-bool Peer::Adopt(const PeerConfig& config, const SessionParameters& parameters) {
+bool Peer::Fits(const PeerConfig& config, const SessionParameters& parameters) const {
   const auto transport = [](const PeerConfig& c) {
     return std::tie(c.address, c.port, c.password, c.ebgp_multihop, c.local_address);
   };
-  if (parameters != parameters_ || transport(config) != transport(config_)) return false;
+  return parameters == parameters_ && transport(config) == transport(config_);
+}
+
+bool Peer::Adopt(const PeerConfig& config, const SessionParameters& parameters) {
+  if (!Fits(config, parameters)) return false;
   config_ = config;
   backoff_ = std::min(backoff_, RetryTime(config_));
   return true;

@@ -32,6 +32,8 @@ class Peer {
  public:
   Peer(PeerConfig config, SessionParameters parameters, absl::Time now);
 
+  // The session that is there can go on with these; otherwise they need a new one.
+  bool Fits(const PeerConfig& config, const SessionParameters& parameters) const;
   // Takes over what needs no new session. False, and nothing done: this edit needs one.
   bool Adopt(const PeerConfig& config, const SessionParameters& parameters);
 

@@ -13,6 +13,7 @@
 #include "services/bgp-exporter/shell/control_rpc.h"
 #include "services/bgp-exporter/shell/convert.h"
 #include "services/bgp-exporter/shell/drain_file.h"
+#include "services/bgp-exporter/shell/review.h"
 #include "services/bgp-exporter/shell/run_marker.h"
 #include "services/bgp-exporter/shell/transport.h"
 
@@ -36,6 +37,7 @@ class BgpService : public process::Service {
 
   ~BgpService() override {
     rpc_->Leave();
+    seat_.reset();
     readers_.clear();
     context_.loop->Cancel(timer_);
     if (engine_ == nullptr) return;
@@ -78,6 +80,7 @@ class BgpService : public process::Service {
   void Do(const OrderDone& effect);
   void Do(const MarkSynced&);
   void LogPeer(const PeerView& view);
+  void TakeSeat();
 
   const process::Context context_;
   const std::shared_ptr<ControlRpc> rpc_;
@@ -102,6 +105,7 @@ class BgpService : public process::Service {
   Loop::TimerId timer_ = 0;
   std::vector<std::shared_ptr<void>> readers_;  // TypedReader of various types
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::unique_ptr<process::ReviewBoard::Seat> seat_;
 };
 
 // Upstream changes become events; absent ones are not for us.
@@ -150,6 +154,7 @@ absl::Status BgpService::Start(const process::Upstreams& upstreams) {
       [](const std::string& key) -> std::optional<Event> { return AllocationRemoved{key}; });
   ReadDatapath(upstreams.datapath);
   TakeOrders();
+  TakeSeat();
   return absl::OkStatus();
 }
 
@@ -197,6 +202,19 @@ void BgpService::Do(const OrderDone& effect) {
   }
   const auto answer = orders_.extract(effect.order);
   if (!answer.empty()) answer.mapped()(effect.status, effect.message);
+}
+
+// From then on config-service may ask what an edit would do.
+void BgpService::TakeSeat() {
+  if (context_.reviews == nullptr) return;
+  using review::v1alpha1::ReviewRequest;
+  using review::v1alpha1::ReviewResponse;
+  seat_ = context_.reviews->Take(
+      "bgp", context_.loop, [this](const ReviewRequest& request) -> absl::StatusOr<ReviewResponse> {
+        const auto findings = engine_->Review(FromProto(request));
+        if (!findings.has_value()) return absl::UnavailableError("it is starting");
+        return ToProto(*findings);
+      });
 }
 
 void BgpService::ReadConfiguration(const wire::Channels& channels) {

@@ -52,6 +52,7 @@ std::vector<Effect> Engine::On(Restored restored) {
   AllowRenumber(restored.allow_renumber, &running_);
   revision_ = restored.revision;
   generations_ = std::move(restored.generations);
+  owners_ = std::move(restored.owners);
   trial_ = std::move(restored.trial);
   trial_is_over_ = restored.trial_is_over;
   return {};
@@ -176,12 +177,14 @@ std::vector<Effect> Engine::On(EditProposed edit) {
   if (!refusal.has_value()) refusal = RefusalOfTrial(edit);
   if (refusal.has_value()) return {Answer{edit.id, revision_, {*std::move(refusal)}}};
   std::vector<Problem> problems = Validate(edit.candidate);
+  if (problems.empty() && !edit.take_over && !edit.owners_back.has_value()) {
+    problems = RefusalOf(owners_, edit.touched, edit.writer);
+  }
   if (!problems.empty()) return {Answer{edit.id, revision_, std::move(problems)}};
   if (edit.purpose == Purpose::kConfirm) edit.allow_renumber = AllowsRenumber(running_);
   const bool goes_back = edit.purpose == Purpose::kCancel || edit.purpose == Purpose::kGoBack;
   if (goes_back) edit.allow_renumber = trial_->allow_renumber;
-  const bool ask = started_ && edit.purpose != Purpose::kConfirm &&
-                   (edit.allow_renumber || TouchesAddresses(edit.candidate));
+  std::vector<Effect> questions = QuestionsAbout(edit);
   AllowRenumber(edit.allow_renumber, &edit.candidate);
   committing_ = committing_ || !edit.dry_run;
   Proposal proposal;
@@ -190,33 +193,79 @@ std::vector<Effect> Engine::On(EditProposed edit) {
   proposal.allow_renumber = edit.allow_renumber;
   proposal.refusable = !goes_back;
   proposal.trial = TrialAfter(edit);
+  proposal.owners = edit.owners_back.has_value() ? *std::move(edit.owners_back)
+                                                 : OwnersAfter(owners_, edit.touched, edit.writer);
   proposal.candidate = std::move(edit.candidate);
-  proposal.warnings = Warnings(proposal.candidate);
-  if (!ask) return Decide(std::move(proposal));
-  AskPlan question{proposal.id, proposal.candidate.pools, {}, proposal.candidate.quotas};
-  for (const auto& [key, settings] : proposal.candidate.ipam_settings) question.settings = settings;
+  proposal.warnings = std::move(edit.remarks);
+  for (std::string& warning : Warnings(proposal.candidate)) {
+    proposal.warnings.push_back(std::move(warning));
+  }
+  if (questions.empty()) return Decide(std::move(proposal));
+  proposal.unanswered = questions.size();
   if (proposal.dry_run) proposal.candidate = {};  // checked, and not needed any more
   asked_.emplace(proposal.id, std::move(proposal));
-  return {std::move(question)};
+  return questions;
+}
+
+// `edit.candidate` is as YANG has it.
+std::vector<Effect> Engine::QuestionsAbout(const EditProposed& edit) const {
+  if (!started_ || edit.purpose == Purpose::kConfirm) return {};
+  std::vector<Effect> questions;
+  if (edit.allow_renumber || TouchesAddresses(edit.candidate)) {
+    AskPlan plan{edit.id, edit.candidate.pools, {}, edit.candidate.quotas};
+    for (const auto& [key, settings] : edit.candidate.ipam_settings) plan.settings = settings;
+    plan.settings.allow_renumber = edit.allow_renumber;
+    questions.push_back(std::move(plan));
+  }
+  for (ReviewQuestion& question : QuestionsOf(running_, edit.candidate)) {
+    questions.push_back(AskReview{edit.id, std::move(question)});
+  }
+  return questions;
 }
 
 std::vector<Effect> Engine::On(Planned planned) {
-  auto asked = asked_.extract(planned.id);
-  if (asked.empty()) return {};
-  Proposal& proposal = asked.mapped();
+  const auto asked = asked_.find(planned.id);
+  if (asked == asked_.end()) return {};
+  Proposal& proposal = asked->second;
   proposal.moves = std::move(planned.moves);
   proposal.gains = std::move(planned.gains);
   if (!planned.unasked.empty()) {
     proposal.moves_unknown = true;
     proposal.warnings.push_back(Unasked(planned.unasked, proposal.allow_renumber));
   }
-  return Decide(std::move(proposal));
+  return DecideWhenAnswered(planned.id);
+}
+
+std::vector<Effect> Engine::On(Reviewed reviewed) {
+  const uint64_t id = reviewed.id;
+  const auto asked = asked_.find(id);
+  if (asked == asked_.end()) return {};
+  std::string component = reviewed.component;
+  asked->second.reviews[std::move(component)] = std::move(reviewed);
+  return DecideWhenAnswered(id);
+}
+
+std::vector<Effect> Engine::DecideWhenAnswered(uint64_t id) {
+  if (--asked_.at(id).unanswered > 0) return {};
+  return Decide(std::move(asked_.extract(id).mapped()));
 }
 
 // Everything is known that speaks for or against it.
 std::vector<Effect> Engine::Decide(Proposal proposal) {
   std::vector<Problem> problems;
   if (!proposal.allow_renumber && proposal.refusable) problems = RefusalOf(proposal.moves);
+  for (auto& [component, review] : proposal.reviews) {
+    if (!review.unasked.empty()) {
+      proposal.warnings.push_back(UnaskedWarning(component, review.unasked));
+    }
+    for (ReviewFinding& finding : review.findings) {
+      if (finding.refuse && proposal.refusable) {
+        problems.push_back(std::move(finding.problem));
+      } else {
+        proposal.warnings.push_back(WarningOf(finding.problem));
+      }
+    }
+  }
   if (!problems.empty() || proposal.dry_run) {
     if (!proposal.dry_run) committing_ = false;
     return {Answer{proposal.id, revision_, std::move(problems), std::move(proposal.moves),
@@ -240,8 +289,9 @@ std::vector<Effect> Engine::Decide(Proposal proposal) {
     trial->revision = revision;
     trial->deadline = now_ + trial->timeout;
   }
-  WriteJournal write{written.proposal.id, revision, written.generations,
-                     written.proposal.allow_renumber, trial};
+  WriteJournal write{
+      written.proposal.id,    revision, written.generations, written.proposal.allow_renumber, trial,
+      written.proposal.owners};
   written_ = std::move(written);
   return {std::move(write)};
 }
@@ -263,6 +313,7 @@ std::vector<Effect> Engine::On(JournalWritten result) {
   }
   running_ = std::move(written.proposal.candidate);
   generations_ = std::move(written.generations);
+  owners_ = std::move(written.proposal.owners);
   ++revision_;
   trial_ = std::move(written.proposal.trial);
   trial_is_over_ = false;

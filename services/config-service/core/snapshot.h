@@ -309,6 +309,8 @@ struct Snapshot {
   std::map<std::string, MetricsEndpoint> metrics_endpoints;
   std::map<std::string, Namespace> namespaces;
   std::map<std::string, Shared<Service>> services;
+  // Paths of nodes that are configured and that no service reads yet, in the order of the data.
+  std::vector<std::string> not_in_force;
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 

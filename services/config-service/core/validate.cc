@@ -391,6 +391,21 @@ void ValidateBgp(const Snapshot& snapshot, std::vector<Problem>* problems) {
   }
 }
 
+// Not in YANG, which cannot tell the nodes of the module that a plugin brings from others.
+void ValidatePlugins(const Snapshot& snapshot, std::vector<Problem>* problems) {
+  for (const auto& [key, plugin] : snapshot.plugins) {
+    if (!plugin.path.empty() || !plugin.endpoint.empty() || !plugin.settings.empty()) continue;
+    problems->push_back(
+        {.path = absl::StrCat("/portolan-system:system/plugins/plugin[extension-point=",
+                              Quote(plugin.extension_point), "][name=", Quote(plugin.name), "]"),
+         .rule = "plugin-location",
+         .message =
+             "a plugin has a path or an endpoint; one that is built in has settings, as text "
+             "or as nodes of its module",
+         .remedy = "say where the plugin is, or give its settings"});
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<net::Range> ResolveBlock(const Block& block) {
@@ -412,6 +427,7 @@ std::vector<Problem> Validate(const Snapshot& snapshot) {
   ValidateServices(snapshot, &problems);
   ValidateDatapath(snapshot, &problems);
   ValidateBgp(snapshot, &problems);
+  ValidatePlugins(snapshot, &problems);
   if (problems.size() > kMaxProblems) problems.resize(kMaxProblems);
   return problems;
 }
@@ -423,6 +439,12 @@ std::vector<std::string> Warnings(const Snapshot& snapshot) {
     warnings.push_back(absl::StrCat("pool ", name, " has no address to give: all that its blocks ",
                                     "hold is excluded, an edge or avoided; shrink an excluded ",
                                     "block, or add a block"));
+  }
+  if (const size_t count = snapshot.not_in_force.size(); count > 0) {
+    warnings.push_back(absl::StrCat(
+        snapshot.not_in_force.front(),
+        count == 1 ? " is" : absl::StrCat(" and ", count - 1, " more are"),
+        " not-in-force: kept as configured, and nothing of this Portolan acts on it yet"));
   }
   return warnings;
 }

@@ -18,12 +18,12 @@ absl::StatusOr<net::Range> ResolveBlock(const Block& block);
 
 // Rules: cidr, block-family, block-order, block-reserved, block-overlap (in one pool),
 // pool-overlap, excluded-outside, avoid-buggy-ips, duplicate-frontend, address-reserved,
-// backend-address, peer-address, duplicate-peer, duplicate-listen-port. Empty: all hold. At most a
-// hundred are reported.
+// backend-address, peer-address, duplicate-peer, duplicate-listen-port, plugin-location. Empty: all
+// hold. At most a hundred are reported.
 std::vector<Problem> Validate(const Snapshot& snapshot);
 
 // What is allowed and yet hardly meant, one sentence each, of a configuration that passed
-// Validate(): a pool that has blocks and no address to give.
+// Validate(): a pool that has blocks and no address to give; nodes that nothing reads yet.
 std::vector<std::string> Warnings(const Snapshot& snapshot);
 
 }  // namespace portolan::config

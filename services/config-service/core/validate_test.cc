@@ -226,6 +226,29 @@ TEST(Warnings, APoolWithBlocksAndNoAddressToGive) {
   }
 }
 
+TEST(Validate, APluginHasAPlaceOrSettings) {
+  Snapshot snapshot;
+  snapshot.plugins["address-picker/x"] = {.extension_point = "address-picker", .name = "x"};
+  const std::vector<Problem> problems = Validate(snapshot);
+  ASSERT_THAT(problems, SizeIs(1));
+  EXPECT_EQ(problems[0].rule, "plugin-location");
+  EXPECT_EQ(problems[0].path,
+            "/portolan-system:system/plugins/plugin[extension-point='address-picker'][name='x']");
+  snapshot.plugins["address-picker/x"].settings = "{}";
+  EXPECT_THAT(Validate(snapshot), IsEmpty());
+  snapshot.plugins["address-picker/x"] = {.path = "/x.so"};
+  EXPECT_THAT(Validate(snapshot), IsEmpty());
+}
+
+TEST(Warnings, WhatNothingReadsYetIsNamedAsNotInForce) {
+  Snapshot snapshot;
+  snapshot.not_in_force = {"/a/b"};
+  EXPECT_THAT(Warnings(snapshot).at(0), HasSubstr("/a/b is not-in-force"));
+  snapshot.not_in_force = {"/a/b", "/c", "/d"};
+  ASSERT_THAT(Warnings(snapshot), SizeIs(1));
+  EXPECT_THAT(Warnings(snapshot)[0], HasSubstr("/a/b and 2 more are not-in-force"));
+}
+
 Service Requesting(const std::string& name, const std::string& address, uint32_t port,
                    Protocol protocol = Protocol::kTcp) {
   return Service{.name_space = "default",

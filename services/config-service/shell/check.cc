@@ -11,14 +11,17 @@
 
 namespace portolan::config {
 
-absl::StatusOr<FileCheck> CheckFile(const std::string& path) {
+absl::StatusOr<FileCheck> CheckFile(const std::string& path,
+                                    const std::vector<PluginModule>& plugins) {
   ASSIGN_OR_RETURN(const std::string text, SystemFiles()->Read(path));
-  ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model, Model::Create());
-  Prepared prepared = model->Replace(text, yang::Format::kGuess, path);
   FileCheck check;
+  std::vector<std::string> refused;
+  ASSIGN_OR_RETURN(const std::shared_ptr<const Model> model, Model::Create(plugins, &refused));
+  Prepared prepared = model->Replace(text, yang::Format::kGuess, path);
   check.problems = prepared.candidate.has_value() ? Validate(prepared.candidate->snapshot())
                                                   : std::move(prepared.problems);
   if (check.problems.empty()) check.warnings = Warnings(prepared.candidate->snapshot());
+  check.warnings.insert(check.warnings.begin(), refused.begin(), refused.end());
   AddLines(text, path, &check.problems);
   for (Problem& problem : check.problems) {
     if (problem.source.empty()) problem.source = path;

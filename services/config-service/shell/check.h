@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "services/config-service/core/problem.h"
+#include "services/config-service/shell/plugin_modules.h"
 
 namespace portolan::config {
 
@@ -18,8 +19,10 @@ struct FileCheck {
   std::vector<std::string> warnings;
 };
 
-// An error: the file could not be read. What an edit does to addresses in use only a running
+// `plugins`: modules beside ours; what is wrong with one is a warning. An error: the file could not
+// be read. What an edit does to addresses in use only a running
 // service can tell.
-absl::StatusOr<FileCheck> CheckFile(const std::string& path);
+absl::StatusOr<FileCheck> CheckFile(const std::string& path,
+                                    const std::vector<PluginModule>& plugins = {});
 
 }  // namespace portolan::config

@@ -28,7 +28,11 @@ TEST_P(Examples, AreValid) {
   const auto check = CheckFile(std::string("services/config-service/testdata/") + GetParam());
   ASSERT_TRUE(check.ok()) << check.status();
   EXPECT_THAT(check->problems, IsEmpty()) << ToText(check->problems);
-  EXPECT_THAT(check->warnings, IsEmpty());
+  // The one with every leaf has those, too, that no service reads yet.
+  for (const std::string& warning : check->warnings) {
+    EXPECT_EQ(std::string(GetParam()), "every-leaf.json");
+    EXPECT_THAT(warning, HasSubstr("not-in-force"));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Examples,
@@ -146,7 +150,7 @@ std::vector<Bad> BadPools() {
        "\n"
        R"({"extension-point": "address-picker", "name": "mine"}]}}})",
        2, "/portolan-system:system/plugins/plugin[extension-point='address-picker'][name='mine']",
-       "plugin-location", "a plugin has a path or an endpoint", ""},
+       "plugin-location", "a plugin has a path or an endpoint", "say where the plugin is"},
       {"TwoProcessesOnOnePort",
        R"({"portolan-system:system": {"metrics": {"endpoint": [{"process": "portolan"},)"
        "\n"

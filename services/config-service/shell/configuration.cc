@@ -114,6 +114,25 @@ std::vector<std::string> Configuration::ServiceKeys() const {
   return keys;
 }
 
+std::map<std::string, bool> Configuration::ServicesOtherThan(const Configuration& before) const {
+  std::map<std::string, bool> others;
+  if (services_ == before.services_) return others;
+  auto old_entry = before.services_->begin();
+  for (const auto& [key, entry] : *services_) {
+    for (; old_entry != before.services_->end() && old_entry->first < key; ++old_entry) {
+      others[old_entry->first] = false;
+    }
+    if (old_entry == before.services_->end() || old_entry->first != key) {
+      others[key] = true;
+      continue;
+    }
+    if (old_entry->second != entry && old_entry->second->json != entry->json) others[key] = true;
+    ++old_entry;
+  }
+  for (; old_entry != before.services_->end(); ++old_entry) others[old_entry->first] = false;
+  return others;
+}
+
 yang::Tree Configuration::ToTree() const {
   yang::Tree tree = rest_->tree.Duplicate();
   std::vector<const yang::Tree*> entries;

@@ -42,6 +42,8 @@ class Configuration {
   // Of one service, by "NAMESPACE/NAME"; null: there is none.
   const yang::Tree* service(const std::string& key) const;
   std::vector<std::string> ServiceKeys() const;
+  // Keys of the services that differ from those of `before`, or are not in both: is it in this one?
+  std::map<std::string, bool> ServicesOtherThan(const Configuration& before) const;
   // Of each reference from a service outside `except` to anything, one that has it.
   template <typename Map>
   std::vector<const yang::Tree*> Referrers(const Map& except) const;

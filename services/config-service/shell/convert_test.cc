@@ -22,6 +22,7 @@
 namespace portolan::config {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr char kTestData[] = "services/config-service/testdata/";
@@ -193,6 +194,27 @@ TEST(FromYang, DefaultsComeFromTheModel) {
   EXPECT_EQ(service.ports[0].target_port, 80u);
   EXPECT_EQ(service.backends[0].weight, 1u);
   EXPECT_TRUE(snapshot.pipeline_stages.at("l2").enabled);
+}
+
+TEST(FromYang, WhatNoServiceReadsYetIsNamedAsSuch) {
+  EXPECT_THAT(
+      EveryLeaf().snapshot().not_in_force,
+      ElementsAre("/portolan-bgp:bgp/instances/instance[name='main']/peers/peer[name='tor']/"
+                  "bfd-profile",
+                  "/portolan-bfd:bfd/profiles/profile[name='fast']",
+                  "/portolan-router:router-integration"));
+  EXPECT_THAT(TheModel().Empty().snapshot().not_in_force, IsEmpty());
+}
+
+TEST(FromYang, AReferenceToABfdProfileThatIsNotThereIsRefused) {
+  const Prepared prepared = TheModel().Merge(
+      TheModel().Empty(), R"({"portolan-bgp:bgp": {"instances": {"instance": [{"name": "i",
+          "local-as": 1, "peers": {"peer": [{"name": "x", "address": "10.0.0.1", "remote-as": 2,
+          "bfd-profile": "none"}]}}]}}})",
+      yang::Format::kJson, "");
+  ASSERT_FALSE(prepared.candidate.has_value());
+  EXPECT_EQ(prepared.problems.at(0).path,
+            "/portolan-bgp:bgp/instances/instance[name='i']/peers/peer[name='x']/bfd-profile");
 }
 
 TEST(FromYang, NothingConfiguredStillHasSettings) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "services/base/yang/compare.h"
 #include "services/config-service/core/engine.h"
@@ -42,6 +43,8 @@ struct Edit {
   std::optional<TrialRequest> trial;
   uint64_t trial_revision = 0;  // with Purpose::kGoBack
   std::optional<uint64_t> base_revision;
+  Writer writer = Writer::kOperator;
+  bool take_over = false;  // what others own of what it changes
   Author author;
   std::function<void(const Edit&, const Answer&)> done;
 
@@ -49,6 +52,9 @@ struct Edit {
   std::string fingerprint;                 // of the file
   std::optional<Configuration> candidate;  // of a commit
   yang::Comparison comparison;             // against running
+  std::vector<TouchedEntry> touched;       // against running
+  std::optional<Owners> owners_back;       // of the revision that it goes back to
+  std::vector<std::string> remarks;        // warnings
 };
 
 // "merge", "rollback to 3": what history and log call it.

@@ -63,8 +63,29 @@ Author FromProto(const v1alpha1::Author& proto) {
           Line(proto.comment(), kMaxComment)};
 }
 
+v1alpha1::Writer ToProto(Writer writer) {
+  switch (writer) {
+    case Writer::kOperator:
+      return v1alpha1::WRITER_OPERATOR;
+    case Writer::kFile:
+      return v1alpha1::WRITER_FILE;
+    case Writer::kKube:
+      break;
+  }
+  return v1alpha1::WRITER_KUBE;
+}
+
 absl::StatusOr<Edit> FromProto(const v1alpha1::EditRequest& request) {
+  if (request.writer() == v1alpha1::WRITER_FILE) {
+    return absl::InvalidArgumentError("the writer of an edit is OPERATOR or KUBE");
+  }
+  const bool kube = request.writer() == v1alpha1::WRITER_KUBE;
+  if (kube && request.operation() == v1alpha1::EDIT_OPERATION_ROLLBACK) {
+    return absl::InvalidArgumentError("a rollback is of everything, and operators alone do it");
+  }
   Edit edit;
+  if (kube) edit.writer = Writer::kKube;
+  edit.take_over = request.take_over();
   switch (request.operation()) {
     case v1alpha1::EDIT_OPERATION_MERGE:
       edit.kind = Edit::Kind::kMerge;

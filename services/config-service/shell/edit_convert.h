@@ -15,9 +15,11 @@ namespace portolan::config {
 // Not authenticated; without line breaks, and cut to the lengths that config.proto says.
 Author FromProto(const v1alpha1::Author& proto);
 
-// INVALID_ARGUMENT: there is no such operation, or a rollback does not say where to.
+// INVALID_ARGUMENT: there is no such operation, a rollback does not say where to, or the writer is
+// not one that comes over RPC or may do this.
 absl::StatusOr<Edit> FromProto(const v1alpha1::EditRequest& request);
 
+v1alpha1::Writer ToProto(Writer writer);
 v1alpha1::Commit ToProto(const Commit& commit);
 v1alpha1::EditResponse ToProto(const Edit& edit, const Answer& answer);
 

@@ -1,6 +1,7 @@
 #include "services/config-service/shell/from_yang.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -16,6 +17,7 @@ namespace portolan::config {
 namespace {
 
 using Data = yang::Node;
+using Json = nlohmann::json;
 
 // The key of the streams that hold one message.
 constexpr char kSettings[] = "settings";
@@ -98,6 +100,18 @@ net::Family ReadFamily(const std::string& text) {
   return text == "ipv6" ? net::Family::kIpv6 : net::Family::kIpv4;
 }
 
+// What a plugin is given of a module that it brought: the nodes of its container, as JSON (RFC
+// 7951) with what holds by default. Such a module augments the entry, so its nodes are of another
+// one.
+std::string SettingsOf(const Data& plugin) {
+  for (Data child = plugin.first_child(); child; child = child.next_sibling()) {
+    if (child.module() == plugin.module()) continue;
+    const Json whole = Json::parse(child.ToJson(), nullptr, /*allow_exceptions=*/false);
+    if (whole.is_object() && !whole.empty()) return whole.begin()->dump();
+  }
+  return "";
+}
+
 void ReadSystem(const Data& system, Snapshot* snapshot) {
   for (const Data& data : system.Child("nodes").Children("node")) {
     Node node;
@@ -120,6 +134,7 @@ void ReadSystem(const Data& system, Snapshot* snapshot) {
     plugin.deadline_ms = Number(data, "deadline");
     plugin.fail_open = Text(data, "fail-policy") == "open";
     plugin.settings = Text(data, "settings");
+    if (plugin.settings.empty()) plugin.settings = SettingsOf(data);
     snapshot->plugins[absl::StrCat(plugin.extension_point, "/", plugin.name)] = std::move(plugin);
   }
 }
@@ -358,6 +373,9 @@ void ReadBgp(const Data& bgp, Snapshot* snapshot) {
     instance.graceful_restart_time_s = Number(data, "graceful-restart-time");
     for (const Data& entry : data.Child("peers").Children("peer")) {
       BgpPeer peer = ReadPeer(instance.name, entry);
+      if (const Data profile = entry.Child("bfd-profile")) {
+        snapshot->not_in_force.push_back(profile.path());
+      }
       snapshot->bgp_peers[absl::StrCat(instance.name, "/", peer.name)] = std::move(peer);
     }
     for (const Data& entry : data.Child("advertisements").Children("advertisement")) {
@@ -413,6 +431,19 @@ void ReadPipeline(const Data& pipeline, Snapshot* snapshot) {
 
 }  // namespace
 
+// Of modules that no service reads yet.
+void ReadNotInForce(const yang::Tree& tree, Snapshot* snapshot) {
+  const Data bfd = tree.Top("portolan-bfd", "bfd");
+  if (bfd) {
+    for (const Data& profile : bfd.Child("profiles").Children("profile")) {
+      snapshot->not_in_force.push_back(profile.path());
+    }
+  }
+  if (const Data router = tree.Top("portolan-router", "router-integration")) {
+    snapshot->not_in_force.push_back(router.path());
+  }
+}
+
 Snapshot RestFromYang(const yang::Tree& tree) {
   Snapshot snapshot;
   ReadSystem(tree.Top("portolan-system", "system"), &snapshot);
@@ -422,6 +453,7 @@ Snapshot RestFromYang(const yang::Tree& tree) {
   ReadBgp(tree.Top("portolan-bgp", "bgp"), &snapshot);
   ReadDatapath(tree.Top("portolan-datapath", "datapath"), &snapshot);
   ReadPipeline(tree.Top("portolan-pipeline", "pipeline"), &snapshot);
+  ReadNotInForce(tree, &snapshot);
   return snapshot;
 }
 

@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "services/config-service/core/owners.h"
 #include "services/config-service/core/trial.h"
 #include "services/config-service/shell/commit.h"
 #include "services/config-service/shell/files.h"
@@ -32,6 +33,7 @@ struct JournalEntry {
   // Fingerprint() of the file that was loaded last; empty: none was.
   std::string loaded_file;
   bool allow_renumber = false;  // the commit of this revision was allowed to move addresses
+  Owners owners;                // of entries, by path
   Commit commit;
   std::optional<Trial> trial;  // its deadline by the clock on the wall
   std::string boot_id;         // of the kernel that ran

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,6 +36,9 @@ JournalEntry Entry(uint64_t revision) {
           .generations = {{"default/web", revision}},
           .loaded_file = "0123-4",
           .allow_renumber = revision % 2 == 0,
+          .owners =
+              std::map<std::string, Writer>{
+                  {"/a", Writer::kOperator}, {"/b", Writer::kFile}, {"/c['d']", Writer::kKube}},
           .commit = CommitOf(revision),
           .trial = revision % 3 != 0
                        ? std::nullopt
@@ -85,7 +89,7 @@ TEST(Journal, KeepsEverythingThatWasWritten) {
   EXPECT_EQ(FoundRevision(files.AfterPowerCut()), 2u);
 }
 
-TEST(Journal, OfBeforeThePermissionToRenumberHasNone) {
+TEST(Journal, OfBeforeThereWerePermissionsAndOwnersHasNone) {
   FakeFiles files;
   files.visible["/state/running.json"] =
       R"({"version": 1, "revision": 3, "loaded-file": "", "generations": {}, "configuration": {}})";
@@ -93,6 +97,7 @@ TEST(Journal, OfBeforeThePermissionToRenumberHasNone) {
   ASSERT_TRUE(entry.ok()) << entry.status();
   EXPECT_EQ((*entry)->revision, 3u);
   EXPECT_FALSE((*entry)->allow_renumber);
+  EXPECT_TRUE((*entry)->owners->empty());
   EXPECT_FALSE((*entry)->trial.has_value());
   EXPECT_EQ((*entry)->commit, Commit{.revision = 3});
 }

@@ -81,6 +81,22 @@ Trial TrialFromJson(const Json& json, uint64_t revision) {
   return trial;
 }
 
+// Paths by the name of their owner.
+Json ToJson(const Owners& owners) {
+  Json json = Json::object();
+  for (const auto& [path, writer] : *owners) json[NameOf(writer)].push_back(path);
+  return json;
+}
+
+Owners OwnersFromJson(const Json& json) {
+  std::map<std::string, Writer> owners;
+  for (const Writer writer : {Writer::kOperator, Writer::kFile, Writer::kKube}) {
+    if (!json.contains(NameOf(writer))) continue;
+    for (const Json& path : json.at(NameOf(writer))) owners[path.get<std::string>()] = writer;
+  }
+  return owners;
+}
+
 // Throws what nlohmann throws when the text is something else.
 JournalEntry EntryFromJson(const Json& json) {
   JournalEntry entry;
@@ -91,6 +107,8 @@ JournalEntry EntryFromJson(const Json& json) {
   }
   // Journals from before there was such a permission do not have it.
   entry.allow_renumber = json.value("allow-renumber", false);
+  // Journals from before entries had owners: all are nobody's.
+  if (json.contains("owners")) entry.owners = OwnersFromJson(json.at("owners"));
   entry.boot_id = json.value("boot-id", "");
   entry.commit = CommitFromJson(json);
   if (json.contains("trial")) entry.trial = TrialFromJson(json.at("trial"), entry.revision);
@@ -124,6 +142,7 @@ std::string ToText(const JournalEntry& entry) {
   json["commit"] = ToJson(entry.commit);
   if (entry.trial.has_value()) json["trial"] = ToJson(*entry.trial);
   json["generations"] = entry.generations;
+  json["owners"] = ToJson(entry.owners);
   std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace);
   text.resize(text.size() - 2);  // the line break and the last bracket
   absl::StrAppend(&text, ",", kConfigurationMember, entry.configuration, "\n}\n");

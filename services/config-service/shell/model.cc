@@ -1,14 +1,17 @@
 #include "services/config-service/shell/model.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "api/yang/modules.h"
 #include "services/base/status/status_macros.h"
 #include "services/config-service/shell/problems.h"
 
 namespace portolan::config {
+namespace {
 
-absl::StatusOr<std::shared_ptr<const Model>> Model::Create() {
+std::vector<yang::ModuleText> OwnModules() {
   std::vector<yang::ModuleText> modules;
   for (size_t i = 0; i < api::kYangModuleCount; ++i) {
     yang::ModuleText module{api::kYangModules[i].name, api::kYangModules[i].text};
@@ -20,9 +23,54 @@ absl::StatusOr<std::shared_ptr<const Model>> Model::Create() {
     if (module.name == "ietf-netconf-nmda") module.features = {"with-defaults"};
     modules.push_back(std::move(module));
   }
-  ASSIGN_OR_RETURN(std::shared_ptr<const yang::Context> context,
-                   yang::Context::FromTexts(std::move(modules)));
-  return std::shared_ptr<const Model>(new Model(std::move(context)));
+  return modules;
+}
+
+// Why it cannot stand beside `modules`; empty: nothing is known against it.
+std::string WhyNot(const std::string& name, const std::vector<yang::ModuleText>& modules) {
+  if (name.empty()) return "it is not a YANG module";
+  const bool taken =
+      std::any_of(modules.begin(), modules.end(),
+                  [&](const yang::ModuleText& module) { return module.name == name; });
+  return taken ? absl::StrCat("there is a module ", name, " already") : "";
+}
+
+std::string LeftOut(const PluginModule& plugin, absl::string_view why) {
+  return absl::StrCat("the module of a plugin is left out: ", plugin.source, ": ", why);
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Model>> Model::Create(const std::vector<PluginModule>& plugins,
+                                                           std::vector<std::string>* refused) {
+  const std::vector<yang::ModuleText> ours = OwnModules();
+  std::vector<yang::ModuleText> modules = ours;
+  std::vector<const PluginModule*> beside;
+  for (const PluginModule& plugin : plugins) {
+    const std::string name = ModuleNameOf(plugin.text);
+    const std::string why = WhyNot(name, modules);
+    if (why.empty()) {
+      modules.push_back({name, plugin.text});
+      beside.push_back(&plugin);
+    } else {
+      refused->push_back(LeftOut(plugin, why));
+    }
+  }
+  absl::StatusOr<std::shared_ptr<const yang::Context>> context = yang::Context::FromTexts(modules);
+  if (!context.ok() && !beside.empty()) {
+    // Which of them it is shows when each is added to those that are good.
+    modules = ours;
+    for (const PluginModule* plugin : beside) {
+      modules.push_back({ModuleNameOf(plugin->text), plugin->text});
+      context = yang::Context::FromTexts(modules);
+      if (context.ok()) continue;
+      modules.pop_back();
+      refused->push_back(LeftOut(*plugin, context.status().message()));
+    }
+    context = yang::Context::FromTexts(modules);
+  }
+  RETURN_IF_ERROR(context.status());
+  return std::shared_ptr<const Model>(new Model(*std::move(context)));
 }
 
 Configuration Model::Empty() const {

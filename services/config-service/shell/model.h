@@ -12,6 +12,7 @@
 #include "services/base/yang/tree.h"
 #include "services/config-service/core/problem.h"
 #include "services/config-service/shell/configuration.h"
+#include "services/config-service/shell/plugin_modules.h"
 
 namespace portolan::config {
 
@@ -30,7 +31,11 @@ struct Edited {
 class Model {
  public:
   // Compiles the modules that are inside the binary. An error is a bug of the build.
-  static absl::StatusOr<std::shared_ptr<const Model>> Create();
+  static absl::StatusOr<std::shared_ptr<const Model>> Create() { return Create({}, nullptr); }
+  // And those of plugins. One that does not compile with the others, or has a name that is taken,
+  // is left out; `refused` gets a sentence for each.
+  static absl::StatusOr<std::shared_ptr<const Model>> Create(
+      const std::vector<PluginModule>& plugins, std::vector<std::string>* refused);
 
   // What all its trees are of.
   const std::shared_ptr<const yang::Context>& context() const { return context_; }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
+#include "services/config-service/shell/entries.h"
 #include "services/config-service/shell/problems.h"
 
 namespace portolan::config {
@@ -44,7 +45,9 @@ absl::StatusOr<std::optional<Restored>> Running::TakeOver(JournalEntry entry,
   configuration_ = std::move(configuration);
   revision_ = entry.revision;
   loaded_file_ = std::move(entry.loaded_file);
+  owners_ = entry.owners;
   Restored restored;
+  restored.owners = std::move(entry.owners);
   restored.running = configuration_.snapshot();
   restored.revision = entry.revision;
   restored.generations = std::move(entry.generations);
@@ -64,6 +67,7 @@ Prepared Running::Prepare(Edit* edit) const {
   Prepared prepared = Apply(edit);
   if (prepared.candidate.has_value()) {
     edit->comparison = Compare(configuration_, *prepared.candidate, kMaxDifferences);
+    edit->touched = TouchedEntries(configuration_, *prepared.candidate);
   }
   return prepared;
 }
@@ -73,11 +77,11 @@ Prepared Running::Apply(Edit* edit) const {
     case Edit::Kind::kMerge:
       return model_->Merge(configuration_, edit->data, edit->format, edit->source);
     case Edit::Kind::kReplace:
-      return model_->Replace(edit->data, edit->format, edit->source);
+      return Kept(model_->Replace(edit->data, edit->format, edit->source), edit);
     case Edit::Kind::kDelete:
       return model_->Delete(configuration_, edit->path);
     case Edit::Kind::kRollback:
-      return Recalled(edit->revision);
+      return Recalled(edit);
     case Edit::Kind::kDraft:
       return model_->Validate(*edit->draft);
     case Edit::Kind::kMake: {
@@ -100,10 +104,25 @@ Prepared Running::Apply(Edit* edit) const {
   }
   edit->data = *std::move(text);
   edit->fingerprint = Fingerprint(edit->data);
-  return model_->Replace(edit->data, yang::Format::kGuess, edit->source);
+  return Kept(model_->Replace(edit->data, yang::Format::kGuess, edit->source), edit);
 }
 
-Prepared Running::Recalled(uint64_t revision) const {
+Prepared Running::Kept(Prepared prepared, Edit* edit) const {
+  if (!prepared.candidate.has_value() || edit->take_over) return prepared;
+  std::vector<std::string> kept;
+  const std::optional<Draft> draft =
+      WithEntriesOfOthers(configuration_, *prepared.candidate, owners_, edit->writer, &kept);
+  if (!draft.has_value()) return prepared;
+  edit->remarks.push_back(
+      absl::StrCat(kept.size(), kept.size() == 1 ? " entry" : " entries", " of other writers ",
+                   kept.size() == 1 ? "stays: " : "stay, the first is ", kept.front(), " (of ",
+                   NameOf(owners_->at(kept.front())), "); see portolan config owners"));
+  return model_->Validate(*draft);
+}
+
+Prepared Running::Recalled(Edit* edit) const {
+  const uint64_t revision = edit->revision;
+  edit->owners_back = Owners();
   // Before the first commit the defaults ran.
   if (revision == 0) return {model_->Empty(), {}};
   absl::StatusOr<JournalEntry> entry = journal_.Recall(revision);
@@ -113,6 +132,7 @@ Prepared Running::Recalled(uint64_t revision) const {
               .message = std::string(entry.status().message()),
               .remedy = "choose one that \"portolan config history\" shows"}}};
   }
+  edit->owners_back = std::move(entry->owners);
   return model_->Replace(entry->configuration, yang::Format::kJson,
                          absl::StrCat("revision ", revision));
 }
@@ -131,11 +151,13 @@ absl::Status Running::Persist(Edit* edit, const WriteJournal& write) {
     entry.trial->deadline =
         WholeMilliseconds(clock_->WallNow() + (write.trial->deadline - clock_->Now()));
   }
+  entry.owners = write.owners;
   entry.configuration = edit->candidate->ToJson();
   RETURN_IF_ERROR(journal_.Write(entry));
   std::swap(configuration_, *edit->candidate);  // what was goes with the edit
   revision_ = entry.revision;
   loaded_file_ = std::move(entry.loaded_file);
+  owners_ = std::move(entry.owners);
   return absl::OkStatus();
 }
 

@@ -53,12 +53,15 @@ class Running {
   std::vector<Commit> History() const { return journal_.History(); }
 
   uint64_t revision() const { return revision_; }
+  const Owners& owners() const { return owners_; }
   const std::string& loaded_file() const { return loaded_file_; }
   const Journal& journal() const { return journal_; }
 
  private:
   Prepared Apply(Edit* edit) const;
-  Prepared Recalled(uint64_t revision) const;
+  Prepared Recalled(Edit* edit) const;
+  // What replaces everything, without what others own: that stays, and a remark says so.
+  Prepared Kept(Prepared prepared, Edit* edit) const;
   absl::StatusOr<std::optional<Restored>> TakeOver(JournalEntry entry, Configuration configuration);
 
   const std::shared_ptr<const Model> model_;
@@ -69,6 +72,7 @@ class Running {
   Configuration configuration_;
   uint64_t revision_ = 0;
   std::string loaded_file_;
+  Owners owners_;
 };
 
 // Of the kernel that runs; empty when it does not say.

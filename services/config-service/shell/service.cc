@@ -14,7 +14,7 @@
 namespace portolan::config {
 namespace {
 
-// An edit waits for ipam-service no longer than this.
+// An edit waits for the services that it concerns no longer than this.
 constexpr absl::Duration kPlanDeadline = absl::Seconds(5);
 // What a service has not reported by then is missing from the operational state.
 constexpr absl::Duration kStateDeadline = absl::Seconds(2);
@@ -86,6 +86,7 @@ ConfigService::ConfigService(const process::Context& context, Options options,
 ConfigService::~ConfigService() {
   context_.loop->Cancel(wake_up_);
   planner_.reset();
+  reviewers_.reset();
   state_worker_.reset();
   worker_.reset();
 }
@@ -190,7 +191,11 @@ std::vector<Problem> ConfigService::CommitAtStart(Edit* edit, Prepared prepared)
   if (!prepared.candidate.has_value()) return std::move(prepared.problems);
   edit->candidate = std::move(prepared.candidate);
   std::vector<Effect> effects =
-      engine_.Handle(EditProposed{.id = edit->id, .candidate = edit->candidate->snapshot()},
+      engine_.Handle(EditProposed{.id = edit->id,
+                                  .candidate = edit->candidate->snapshot(),
+                                  .writer = edit->writer,
+                                  .touched = edit->touched,
+                                  .remarks = edit->remarks},
                      context_.clock->Now());
   if (const auto* write = std::get_if<WriteJournal>(&effects.front()); write != nullptr) {
     const absl::Status status = running_.Persist(edit, *write);
@@ -241,6 +246,7 @@ absl::Status ConfigService::LoadFileAtStart(bool restored) {
 
 absl::Status ConfigService::Start(const process::Upstreams& upstreams) {
   planner_ = std::make_unique<Planner>(upstreams.allocation, kPlanDeadline);
+  reviewers_ = std::make_unique<Reviewers>(upstreams.peers, kPlanDeadline);
   operational_ = std::make_unique<Operational>(yang_context_, upstreams.peers, kStateDeadline);
   events_ = std::make_unique<EventSource>(context_, upstreams);
   ASSIGN_OR_RETURN(lock_, DirectoryLock::Take(context_.state_dir));
@@ -299,10 +305,12 @@ void ConfigService::OnPrepared(Edit* edit, Prepared prepared) {
     return FinishEdit({edit->id, engine_.revision(), std::move(prepared.problems)});
   }
   edit->candidate = std::move(prepared.candidate);
-  Execute(engine_.Handle(EditProposed{edit->id, edit->candidate->snapshot(), edit->dry_run,
-                                      edit->allow_renumber, edit->purpose, edit->claim, edit->trial,
-                                      edit->trial_revision, edit->base_revision},
-                         context_.clock->Now()));
+  Execute(
+      engine_.Handle(EditProposed{edit->id, edit->candidate->snapshot(), edit->dry_run,
+                                  edit->allow_renumber, edit->purpose, edit->claim, edit->trial,
+                                  edit->trial_revision, edit->base_revision, edit->writer,
+                                  edit->touched, edit->take_over, edit->owners_back, edit->remarks},
+                     context_.clock->Now()));
 }
 
 void ConfigService::Execute(std::vector<Effect> effects) {
@@ -322,6 +330,8 @@ void ConfigService::Execute(std::vector<Effect> effects) {
                           {"changes", absl::StrCat(publish->changes.size())}});
     } else if (const auto* ask = std::get_if<AskPlan>(&effect); ask != nullptr) {
       Ask(*ask);
+    } else if (const auto* review = std::get_if<AskReview>(&effect); review != nullptr) {
+      Ask(*review);
     } else if (const auto* wake = std::get_if<WakeAt>(&effect); wake != nullptr) {
       WakeUpAt(wake->time);
     } else if (const auto* back = std::get_if<GoBack>(&effect); back != nullptr) {
@@ -341,6 +351,14 @@ void ConfigService::Ask(const AskPlan& ask) {
     }
     PostToLoop([this, planned = std::move(planned)] {
       Execute(engine_.Handle(planned, context_.clock->Now()));
+    });
+  });
+}
+
+void ConfigService::Ask(const AskReview& ask) {
+  reviewers_->Ask(ask, [this](Reviewed reviewed) {
+    PostToLoop([this, reviewed = std::move(reviewed)] {
+      Execute(engine_.Handle(reviewed, context_.clock->Now()));
     });
   });
 }
@@ -404,6 +422,7 @@ Edit ConfigService::FileEdit() const {
   Edit edit;
   edit.kind = Edit::Kind::kLoadFile;
   edit.source = options_.file;
+  edit.writer = Writer::kFile;
   edit.author.origin = absl::StrCat("file ", options_.file);
   return edit;
 }
@@ -487,9 +506,22 @@ void ConfigService::EndSession(uint64_t session) {
       [this, session] { Execute(engine_.Handle(SessionEnded{session}, context_.clock->Now())); });
 }
 
+absl::StatusOr<std::shared_ptr<const Model>> LoadModel(const Options& options, const Log& log) {
+  std::vector<std::string> problems;
+  std::vector<PluginModule> modules = BuiltinModules(options.plugin_modules);
+  for (PluginModule& module : ReadPluginModules(options.yang_dir, &problems)) {
+    modules.push_back(std::move(module));
+  }
+  absl::StatusOr<std::shared_ptr<const Model>> model = Model::Create(modules, &problems);
+  for (const std::string& problem : problems) {
+    log.Warning("a module of a plugin is left out", {{"reason", problem}});
+  }
+  return model;
+}
+
 absl::StatusOr<std::unique_ptr<process::Service>> NewConfigService(const process::Context& context,
                                                                    Options options) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Create());
+  ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, LoadModel(options, *context.log));
   return std::unique_ptr<process::Service>(std::make_unique<ConfigService>(
       context, std::move(options), std::move(model), SystemFiles()));
 }

@@ -4,8 +4,8 @@
 // The loop owns the engine and the queue of edits; a worker thread owns the running tree, journal
 // and history (running.h), because parsing, validating and syncing block. One commit is under way
 // at a time:
-//   queued -> prepared (worker: YANG) -> proposed (engine) -> planned (ipam-service is asked, five
-//   seconds at most) -> written (worker) -> published.
+//   queued -> prepared (worker: YANG) -> proposed (engine) -> planned (the services concerned are
+//   asked, five seconds at most) -> written (worker) -> published.
 // Checks take the same way as far as planned, beside the commits, so none waits for another's plan.
 #pragma once
 
@@ -37,6 +37,7 @@
 #include "services/config-service/shell/operational.h"
 #include "services/config-service/shell/planner.h"
 #include "services/config-service/shell/publisher.h"
+#include "services/config-service/shell/reviewers.h"
 #include "services/config-service/shell/rpc.h"
 #include "services/config-service/shell/running.h"
 #include "services/config-service/shell/startup.h"
@@ -48,7 +49,14 @@ struct Options {
   // YANG instance data, JSON or XML, loaded when it is not the one that was loaded last; empty:
   // only the journal and the RPCs decide.
   std::string file;
+  // YANG modules of the plugins that are linked in.
+  std::vector<std::string> plugin_modules = {};
+  // Where those of the others are, NAME.yang each; need not be there.
+  std::string yang_dir = kYangDir;
 };
+
+// The model with the modules of plugins. What is left out is logged.
+absl::StatusOr<std::shared_ptr<const Model>> LoadModel(const Options& options, const Log& log);
 
 class ConfigService : public process::Service, private RunningStore {
  public:
@@ -105,6 +113,7 @@ class ConfigService : public process::Service, private RunningStore {
   void OnPrepared(Edit* edit, Prepared prepared);
   void Execute(std::vector<Effect> effects);
   void Ask(const AskPlan& ask);
+  void Ask(const AskReview& ask);
   void FinishEdit(Answer answer);
   void LogEdit(const Edit& edit, const Answer& answer);
   void LogWarnings(const Edit& edit, const Answer& answer);
@@ -162,6 +171,7 @@ class ConfigService : public process::Service, private RunningStore {
   // Last: their threads use what stands above.
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<Planner> planner_;          // from Start() on
+  std::unique_ptr<Reviewers> reviewers_;      // from Start() on
   std::unique_ptr<Operational> operational_;  // from Start() on
   std::unique_ptr<Worker> state_worker_;      // asks it, and waits
 };

@@ -58,7 +58,9 @@ class LentFiles : public Files {
 // One life of a config-service process: its own loop thread, hub, server and socket.
 class Process {
  public:
-  Process(const std::string& directory, const std::string& file, FakeFiles* files)
+  // `peers`: processes of the node that can be asked about edits.
+  Process(const std::string& directory, const std::string& file, FakeFiles* files,
+          std::vector<process::Peer> peers = {})
       : loop_(NewLoop()), log_("config", Log::Level::kError) {
     const process::Context context{"a",   directory,      directory, loop_.get(),
                                    &hub_, &SystemClock(), &log_};
@@ -71,8 +73,9 @@ class Process {
     auto server = wire::Server::Start(address, rpcs);
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
-    started = service_->Start({.allocation = wire::Connect("unix:" + directory + "/i.sock"),
-                               .peers = {{"config-service", wire::Connect(address)}}});
+    peers.push_back({"config-service", wire::Connect(address)});
+    started = service_->Start(
+        {.allocation = wire::Connect("unix:" + directory + "/i.sock"), .peers = std::move(peers)});
     thread_ = std::thread([this] { loop_->Run(); });
     channel = wire::Connect(address);
     stub = v1alpha1::Config::NewStub(channel);

@@ -14,6 +14,17 @@ yang::Format FormatOf(const v1alpha1::GetRequest& request) {
   return request.format() == v1alpha1::FORMAT_XML ? yang::Format::kXml : yang::Format::kJson;
 }
 
+v1alpha1::GetResponse OwnersOf(const Running& running) {
+  v1alpha1::GetResponse response;
+  response.set_revision(running.revision());
+  for (const auto& [path, owner] : *running.owners()) {
+    v1alpha1::EntryOwner* entry = response.add_owners();
+    entry->set_path(path);
+    entry->set_owner(ToProto(owner));
+  }
+  return response;
+}
+
 }  // namespace
 
 void ConfigService::OnGetState(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply) {
@@ -30,6 +41,7 @@ void ConfigService::OnGetState(const v1alpha1::GetRequest& request, ConfigRpc::G
 void ConfigService::OnGet(const v1alpha1::GetRequest& request, ConfigRpc::GetReply reply) {
   if (request.state()) return OnGetState(request, std::move(reply));
   worker_->Run([this, request, reply] {
+    if (request.owners()) return reply->Send(absl::OkStatus(), OwnersOf(running_));
     absl::StatusOr<std::string> data =
         PartOf(running_.configuration(), request.path(), FormatOf(request), request.secrets());
     if (!data.ok()) return reply->Send(data.status(), {});

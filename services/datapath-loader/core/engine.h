@@ -192,6 +192,13 @@ class Engine {
 
   std::vector<Effect> Handle(const Event& event, absl::Time now);
 
+  // Frontends in force, and backends with an entry in the kernel.
+  struct Usage {
+    size_t frontends = 0;
+    size_t backends = 0;
+  };
+  Usage InUse() const;
+
  private:
   // A backend as wanted in a group of the programmer, and what is said of it.
   struct Chosen {

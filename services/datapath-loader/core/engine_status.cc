@@ -1,5 +1,6 @@
 // The engine's half that speaks: status of services and their frontends.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -268,6 +269,19 @@ ServiceStatus Engine::StatusOfProgrammed(ServiceStatus status, const Record& rec
     status.remedy = "see the findings";
   }
   return status;
+}
+
+Engine::Usage Engine::InUse() const {
+  Usage usage;
+  std::set<uint32_t> backends;
+  for (const auto& [key, record] : records_) {
+    usage.frontends += record.views.size();
+    for (const BackendView& view : record.backend_views) {
+      if (view.id != 0) backends.insert(view.id);
+    }
+  }
+  usage.backends = backends.size();
+  return usage;
 }
 
 }  // namespace portolan::datapath

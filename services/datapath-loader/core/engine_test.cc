@@ -58,6 +58,8 @@ TEST_F(EngineTest, OneAddressServesSeveralPortsAndProtocols) {
   Allocate("ns/dns", {"20.0.10.1"});
   EXPECT_EQ(kernel_.image().frontends.size(), 2u);
   EXPECT_EQ(kernel_.Behind(Key("20.0.10.1", 53, kUdp)), (std::set<std::string>{"10.0.0.1"}));
+  EXPECT_EQ(engine_->InUse().frontends, 2u);
+  EXPECT_EQ(engine_->InUse().backends, 2u);
 }
 
 TEST_F(EngineTest, ABackendOfAnotherNodeIsReachedFromThisNodesAddress) {

@@ -13,7 +13,9 @@
 
 #include "api/proto/config/v1alpha1/config.pb.h"
 #include "api/proto/intent/v1alpha1/intent.pb.h"
+#include "api/proto/review/v1alpha1/review.pb.h"
 #include "plugins/sdk/registry.h"
+#include "services/base/process/review_board.h"
 #include "services/base/process/service.h"
 #include "services/base/wire/reader.h"
 #include "services/datapath-loader/core/engine.h"
@@ -50,6 +52,7 @@ class DatapathService : public process::Service {
                  HooksForControl()) {}
 
   ~DatapathService() override {
+    seat_.reset();
     for (const Loop::TimerId timer : {tick_timer_, engine_timer_, host_timer_, load_timer_}) {
       if (timer != 0) context_.loop->Cancel(timer);
     }
@@ -81,6 +84,8 @@ class DatapathService : public process::Service {
   void OnInterfaces();
   std::vector<InterfaceReport> CarryInterfaces();
   void OnHost();
+  absl::StatusOr<review::v1alpha1::ReviewResponse> OnReview(
+      const review::v1alpha1::ReviewRequest& request);
   void ResolveSome();
   void OnTick();
   void Sweep();
@@ -138,6 +143,7 @@ class DatapathService : public process::Service {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what is posted
   Control control_;
   std::unique_ptr<HostWatch> host_watch_;
+  std::unique_ptr<process::ReviewBoard::Seat> seat_;
   std::vector<std::shared_ptr<void>> readers_;  // last: they call into the above
 };
 

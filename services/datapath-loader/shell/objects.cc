@@ -24,13 +24,6 @@ constexpr char kCommitMark[] = "settings_map";
 // What changed since then is in maps that were added, or whose content can be done without.
 constexpr uint32_t kOldestLayout = 3;
 
-Sizes OrDefaults(Sizes sizes) {
-  if (sizes.max_flows == 0) sizes.max_flows = kDefaults.max_flows;
-  if (sizes.max_frontends == 0) sizes.max_frontends = kDefaults.max_frontends;
-  if (sizes.max_backends == 0) sizes.max_backends = kDefaults.max_backends;
-  return sizes;
-}
-
 // Tables of ordinary services take up to 400 slots per backend, most of them less; two of the
 // largest fit in any case.
 uint32_t TableChunks(const Sizes& sizes) {
@@ -75,6 +68,13 @@ bool IsLinkAlive(const std::string& path) {
 }
 
 }  // namespace
+
+Sizes OrDefaults(Sizes sizes) {
+  if (sizes.max_flows == 0) sizes.max_flows = kDefaults.max_flows;
+  if (sizes.max_frontends == 0) sizes.max_frontends = kDefaults.max_frontends;
+  if (sizes.max_backends == 0) sizes.max_backends = kDefaults.max_backends;
+  return sizes;
+}
 
 absl::StatusOr<std::unique_ptr<Objects>> Objects::Load(const std::string& directory,
                                                        const Sizes& configured, const Log& log) {

@@ -36,6 +36,9 @@ struct Sizes {
   uint32_t max_backends = 0;
 };
 
+// With the defaults in their places.
+Sizes OrDefaults(Sizes sizes);
+
 // Entries by map; maps that are not named have those of their declaration.
 using MapSizes = std::map<std::string, uint32_t>;
 

@@ -56,6 +56,11 @@ void DatapathService::FollowObjects(const wire::Channels& channel) {
 absl::Status DatapathService::Start(const process::Upstreams& upstreams) {
   unsynced_.insert(kJournal);
   if (!alone_) FollowAll(upstreams);
+  if (!alone_ && context_.reviews != nullptr) {
+    seat_ = context_.reviews->Take(
+        "datapath", context_.loop,
+        [this](const review::v1alpha1::ReviewRequest& request) { return OnReview(request); });
+  }
   host_watch_ = std::make_unique<HostWatch>(context_.loop, [this] {
     if (host_timer_ != 0) return;
     host_timer_ = context_.loop->RunAfter(kHostDelay, [this] {

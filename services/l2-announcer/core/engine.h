@@ -13,6 +13,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "plugins/sdk/owner_election.h"
 #include "services/l2-announcer/core/lan.h"
 #include "services/l2-announcer/core/model.h"
+#include "services/l2-announcer/core/review.h"
 #include "services/l2-announcer/core/selection.h"
 
 namespace portolan::l2 {
@@ -38,6 +40,10 @@ class Engine {
   explicit Engine(Options options);
 
   std::vector<Effect> Handle(const Event& event, absl::Time now);
+
+  // What the edit would do to the addresses that this node answers for. Nothing: not all inputs are
+  // known yet.
+  std::optional<std::vector<ReviewFinding>> Review(const ProposedConfig& proposed) const;
 
  private:
   struct ServiceEntry {

@@ -25,6 +25,7 @@
 #include "services/l2-announcer/shell/interface_monitor.h"
 #include "services/l2-announcer/shell/packet_socket.h"
 #include "services/l2-announcer/shell/responder.h"
+#include "services/l2-announcer/shell/review.h"
 #include "services/l2-announcer/shell/vlan.h"
 
 namespace portolan::l2 {
@@ -55,6 +56,7 @@ class L2Service : public process::Service {
         statuses_(context.hub->NewWriter<ObjectStatus>()) {}
 
   ~L2Service() override {
+    seat_.reset();
     Handle(Leave{});
     context_.loop->Cancel(timer_);
     for (auto& [name, link] : links_) context_.loop->Unwatch(link.watch);
@@ -80,6 +82,7 @@ class L2Service : public process::Service {
   void OnAttachment(const std::string& interface, bool attached);
   void OnSynced(int stream);
   void OnInterfaces(const Interfaces& interfaces);
+  void TakeSeat();
 
   // The engine.
   void Handle(Event event);
@@ -114,6 +117,7 @@ class L2Service : public process::Service {
 
   std::unique_ptr<InterfaceMonitor> monitor_;
   std::vector<std::shared_ptr<void>> readers_;  // destroyed first
+  std::unique_ptr<process::ReviewBoard::Seat> seat_;
 };
 
 absl::Status L2Service::Start(const process::Upstreams& upstreams) {
@@ -124,7 +128,21 @@ absl::Status L2Service::Start(const process::Upstreams& upstreams) {
   FollowConfiguration(upstreams);
   FollowDatapath(upstreams);
   FollowAttachments(upstreams);
+  TakeSeat();
   return absl::OkStatus();
+}
+
+// From then on config-service may ask what an edit would do.
+void L2Service::TakeSeat() {
+  if (context_.reviews == nullptr) return;
+  using review::v1alpha1::ReviewRequest;
+  using review::v1alpha1::ReviewResponse;
+  seat_ = context_.reviews->Take(
+      "l2", context_.loop, [this](const ReviewRequest& request) -> absl::StatusOr<ReviewResponse> {
+        const auto findings = engine_.Review(FromProto(request));
+        if (!findings.has_value()) return absl::UnavailableError("it is starting");
+        return ToProto(*findings);
+      });
 }
 
 // ---- streams ----

@@ -280,7 +280,7 @@ std::string NetconfService::KeyOf(const char* kind, const std::string& name) con
 
 absl::StatusOr<std::unique_ptr<process::Service>> NewNetconfService(const process::Context& context,
                                                                     Options options) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, Model::Create());
+  ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, LoadModel(options, *context.log));
   return std::unique_ptr<process::Service>(std::make_unique<NetconfService>(
       context, std::move(options), std::move(model), SystemFiles()));
 }
