@@ -61,11 +61,11 @@ absl::Status RunUntilStopped(const Options& options) {
   const plugin::Registry registry = plugin::NewBuiltinRegistry();
   const std::unique_ptr<Loop> loop = NewLoop();
   std::function<void()> reload;
+  const auto on_hangup = [&] {
+    if (reload) reload();
+  };
   const process::Signals signals(
-      loop.get(), [&] { loop->Stop(); },
-      [&] {
-        if (reload) reload();
-      });
+      loop.get(), [&] { loop->Stop(); }, on_hangup);
   wire::Hub hub;
   metrics::Exporter exporter(&SystemClock());
   process::ReviewBoard reviews;
@@ -91,9 +91,9 @@ absl::Status RunUntilStopped(const Options& options) {
     }));
     for (grpc::Service* rpc : config_stage->service()->rpcs()) rpcs.push_back(rpc);
   }
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<wire::Server> server,
-      wire::Server::Start(absl::StrCat("unix:", options.run_dir, "/portolan.sock"), rpcs));
+  const std::string socket = absl::StrCat(options.run_dir, "/portolan.sock");
+  ASSIGN_OR_RETURN(std::unique_ptr<wire::Server> server,
+                   wire::Server::Start(absl::StrCat("unix:", socket), rpcs));
   const auto own = server->InProcessChannel();
   const wire::Channels upstream = options.join.empty() ? wire::Channels(own) : To(options.join);
   const process::Upstreams upstreams{.config = upstream,
@@ -114,9 +114,8 @@ absl::Status RunUntilStopped(const Options& options) {
                                      loop->Stop();
                                    });
   endpoint->Start(upstream);
-  log.Info("running", {{"node", options.node},
-                       {"socket", absl::StrCat(options.run_dir, "/portolan.sock")},
-                       {"state_dir", options.state_dir}});
+  log.Info("running",
+           {{"node", options.node}, {"socket", socket}, {"state_dir", options.state_dir}});
   loop->Run();
   log.Info("stopping");
   endpoint.reset();
