@@ -16,7 +16,7 @@ namespace {
 using Kind = yang::Difference::Kind;
 
 // Lists below an entry whose entries have owners of their own.
-constexpr absl::string_view kInner[] = {"peer", "advertisement", "peer-template"};
+constexpr absl::string_view kInner[] = {"peer", "advertisement"};
 constexpr absl::string_view kInnerModule = "portolan-bgp";
 
 bool IsListEntry(yang::Node node) {

@@ -2,8 +2,8 @@
 // configurations.
 //
 // An entry is the outermost list entry that a node stands in: a pool, a service, a policy, a node.
-// In a BGP instance each peer, template and advertisement is an entry of its own, since one who
-// runs the instance and one who adds a peer are often two. What stands in no list belongs to the
+// In a BGP instance each peer and advertisement is an entry of its own, since one who runs the
+// instance and one who adds a peer are often two. What stands in no list belongs to the
 // container below the top, such as /portolan-ipam:ipam/settings.
 //
 // Pure; any thread.
