@@ -16,19 +16,20 @@ def _paths_of_tree(text):
     """Data paths of a tree as of RFC 8340, without choices and cases."""
     tops = dict(re.findall(r"^module: (\S+)\n  \+--\S+ (\S+)", text, re.MULTILINE))
     module_of = {name: module for module, name in tops.items()}
-    paths, above, base = set(), [], ""
+    paths, above, base, own = set(), [], "", ""
     for line in text.splitlines():
         module = re.match(r"module: (\S+)", line)
         augment = re.match(r"  augment (/\S+):$", line)
         if module:
-            base, above = f"/{module.group(1)}:", []
+            base = own = f"/{module.group(1)}:"
+            above = []
             continue
         if augment:
             steps = [step.split(":")[-1] for step in augment.group(1)[1:].split("/")]
             base, above = f"/{module_of[steps[0]]}:" + "/".join(steps) + "/", []
             continue
         if line in ("  rpcs:", "  notifications:"):
-            above = []
+            base, above = own, []
             continue
         # "---u": the nodes of a grouping, which the tree does not unfold.
         if not line or "+---u " in line:

@@ -271,13 +271,15 @@ Datastores::Forecast Datastores::PlanEdit(const EditConfig& edit) {
   return Foresee(*std::move(edited.draft));
 }
 
-// With the permission to renumber, since what would move is no refusal but the answer.
+// With the permission to renumber, since what would move is no refusal but the answer; and whose
+// the entries are is not asked.
 Datastores::Forecast Datastores::Foresee(Draft draft) {
   config::Edit edit;
   edit.kind = config::Edit::Kind::kDraft;
   edit.draft = std::move(draft);
   edit.dry_run = true;
   edit.allow_renumber = true;
+  edit.take_over = true;
   std::optional<Answer> answer = running_->CommitEdit(std::move(edit));
   if (!answer.has_value()) return {.errors = Stopping()};
   if (!answer->problems.empty()) return {.errors = ToRpcErrors(answer->problems)};
