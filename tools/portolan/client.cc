@@ -16,6 +16,7 @@
 #include "api/proto/datapath/v1alpha1/datapath.pb.h"
 #include "api/proto/stream/v1alpha1/stream.grpc.pb.h"
 #include "services/base/status/status_macros.h"
+#include "services/base/wire/grpc_status.h"
 #include "services/base/wire/server.h"
 
 namespace portolan::cli {
@@ -46,8 +47,7 @@ absl::Status ReadTable(const std::shared_ptr<grpc::Channel>& channel, const std:
       }
     }
   }
-  const grpc::Status status = stream->Finish();
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  return wire::FromGrpc(stream->Finish());
 }
 
 // It was the process itself that answered: it is there and does not speak.

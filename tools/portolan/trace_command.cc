@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "api/proto/datapath/v1alpha1/control.grpc.pb.h"
+#include "services/base/wire/grpc_status.h"
 #include "tools/portolan/client.h"
 #include "tools/portolan/commands.h"
 #include "tools/portolan/exit_code.h"
@@ -86,9 +87,7 @@ int Trace(const Places& places, const TraceOptions& options, Output output) {
       return kOk;
     }
   }
-  const grpc::Status status = stream->Finish();
-  return Fail(
-      absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()));
+  return Fail(wire::FromGrpc(stream->Finish()));
 }
 
 }  // namespace portolan::cli

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "services/base/wire/grpc_status.h"
 
 namespace portolan::cli {
 
@@ -20,7 +21,7 @@ absl::StatusOr<Response> Call(Ask ask) {
   Response response;
   const grpc::Status status = ask(&context, &response);
   if (status.ok()) return response;
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  return wire::FromGrpc(status);
 }
 
 }  // namespace portolan::cli

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "api/proto/config/v1alpha1/config.grpc.pb.h"
+#include "services/base/wire/grpc_status.h"
 #include "tools/portolan/client.h"
 #include "tools/portolan/commands.h"
 #include "tools/portolan/differences.h"
@@ -94,9 +95,7 @@ int ConfigWatch(const Places& places, const std::string& path, uint64_t count, O
       return kOk;
     }
   }
-  const grpc::Status status = stream->Finish();
-  return Fail(
-      absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()));
+  return Fail(wire::FromGrpc(stream->Finish()));
 }
 
 }  // namespace portolan::cli

@@ -18,6 +18,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "services/base/wire/grpc_status.h"
 
 namespace portolan::wire {
 
@@ -79,9 +80,7 @@ class UnaryReply : public Reply<Response> {
     call_->Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, dropped_), {});
   }
   void Send(const absl::Status& status, Response response) override {
-    call_->Finish(
-        grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())),
-        std::move(response));
+    call_->Finish(ToGrpc(status), std::move(response));
   }
 
  private:

@@ -1,5 +1,6 @@
 #include "services/bgp-exporter/shell/review.h"
 
+#include "services/base/process/review_finding.h"
 #include "services/bgp-exporter/shell/convert.h"
 
 namespace portolan::bgp {
@@ -23,12 +24,7 @@ ProposedConfig FromProto(const review::v1alpha1::ReviewRequest& request) {
 review::v1alpha1::ReviewResponse ToProto(const std::vector<ReviewFinding>& findings) {
   review::v1alpha1::ReviewResponse response;
   for (const ReviewFinding& finding : findings) {
-    review::v1alpha1::Finding* proto = response.add_findings();
-    proto->set_severity(review::v1alpha1::SEVERITY_WARN);
-    proto->set_path(finding.path);
-    proto->set_rule(finding.rule);
-    proto->set_message(finding.message);
-    proto->set_remedy(finding.remedy);
+    process::AddFinding(finding, review::v1alpha1::SEVERITY_WARN, &response);
   }
   return response;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "services/base/status/status_macros.h"
+#include "services/base/wire/grpc_status.h"
 #include "services/config-service/shell/edit_convert.h"
 #include "services/config-service/shell/running.h"
 
@@ -94,9 +95,7 @@ class ConfigWatch : public std::enable_shared_from_this<ConfigWatch> {
   void Finish(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (reactor_ == nullptr) return;
     told_.reset();
-    std::exchange(reactor_, nullptr)
-        ->Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                              std::string(status.message())));
+    std::exchange(reactor_, nullptr)->Finish(wire::ToGrpc(status));
   }
 
   const ConfigWatches::Read read_;

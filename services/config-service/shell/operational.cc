@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "api/proto/stream/v1alpha1/stream.grpc.pb.h"
+#include "services/base/wire/grpc_status.h"
 #include "services/base/yang/filter.h"
 #include "services/config-service/shell/state_text.h"
 
@@ -36,8 +37,7 @@ absl::Status ReadTable(const std::shared_ptr<grpc::Channel>& channel, const std:
       if (change.has_value()) (*table)[change.key()] = change.value();
     }
   }
-  const grpc::Status status = stream->Finish();
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  return wire::FromGrpc(stream->Finish());
 }
 
 Answer Ask(const process::Peer& service, absl::Time deadline) {

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "services/base/wire/grpc_status.h"
+
 namespace portolan::datapath {
 
 // gRPC's end of the call. Deletes itself; holds the watcher until then.
@@ -59,9 +61,7 @@ void EventWatcher::SendNext() {
   reactor_->StartWrite(&sent_);
 }
 
-void EventWatcher::End(const absl::Status& status) {
-  Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
-}
+void EventWatcher::End(const absl::Status& status) { Finish(wire::ToGrpc(status)); }
 
 void EventWatcher::Finish(const grpc::Status& status) {
   std::function<void()> on_end;

@@ -1,7 +1,6 @@
 // What DatapathService says of an edit that is not committed yet.
-#include <utility>
-
 #include "absl/status/status.h"
+#include "services/base/process/review_finding.h"
 #include "services/datapath-loader/core/review.h"
 #include "services/datapath-loader/shell/datapath_service.h"
 
@@ -11,17 +10,6 @@ namespace {
 MapRoom ToMapRoom(const Sizes& sizes) {
   const Sizes full = OrDefaults(sizes);
   return {.flows = full.max_flows, .frontends = full.max_frontends, .backends = full.max_backends};
-}
-
-review::v1alpha1::Finding ToProto(ReviewFinding finding) {
-  review::v1alpha1::Finding proto;
-  proto.set_severity(finding.refuse ? review::v1alpha1::SEVERITY_REFUSE
-                                    : review::v1alpha1::SEVERITY_WARN);
-  proto.set_path(std::move(finding.path));
-  proto.set_rule(std::move(finding.rule));
-  proto.set_message(std::move(finding.message));
-  proto.set_remedy(std::move(finding.remedy));
-  return proto;
 }
 
 }  // namespace
@@ -49,8 +37,11 @@ absl::StatusOr<review::v1alpha1::ReviewResponse> DatapathService::OnReview(
   const Engine::Usage usage = engine_.InUse();
   input.in_use = {.frontends = usage.frontends, .backends = usage.backends};
   review::v1alpha1::ReviewResponse response;
-  for (ReviewFinding& finding : Review(input)) {
-    *response.add_findings() = ToProto(std::move(finding));
+  for (const ReviewFinding& finding : Review(input)) {
+    process::AddFinding(
+        finding,
+        finding.refuse ? review::v1alpha1::SEVERITY_REFUSE : review::v1alpha1::SEVERITY_WARN,
+        &response);
   }
   return response;
 }

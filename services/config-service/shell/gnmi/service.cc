@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/yang/modules.h"
 #include "services/base/status/status_macros.h"
+#include "services/base/wire/grpc_status.h"
 #include "services/base/yang/filter.h"
 #include "services/config-service/shell/gnmi/path.h"
 #include "services/config-service/shell/gnmi/reading.h"
@@ -23,10 +24,7 @@ constexpr char kVersion[] = "0.10.0";
 // A call that is over as soon as it began.
 class RefusedStream : public GnmiStreams::Reactor {
  public:
-  explicit RefusedStream(const absl::Status& status) {
-    Finish(
-        grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
-  }
+  explicit RefusedStream(const absl::Status& status) { Finish(wire::ToGrpc(status)); }
   void OnDone() override { delete this; }
 };
 

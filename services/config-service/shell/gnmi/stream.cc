@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "services/base/status/status_macros.h"
+#include "services/base/wire/grpc_status.h"
 #include "services/base/yang/filter.h"
 #include "services/config-service/shell/gnmi/path.h"
 #include "services/config-service/shell/gnmi/reading.h"
@@ -318,9 +319,7 @@ class GnmiStream : public std::enable_shared_from_this<GnmiStream> {
 
   void Finish(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (reactor_ == nullptr) return;
-    std::exchange(reactor_, nullptr)
-        ->Finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                              std::string(status.message())));
+    std::exchange(reactor_, nullptr)->Finish(wire::ToGrpc(status));
   }
 
   const std::shared_ptr<const yang::Context> context_;

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "services/base/wire/grpc_status.h"
 
 namespace portolan::config {
 namespace {
@@ -26,7 +27,7 @@ absl::Status ToStatus(const std::string& name, const grpc::Status& status,
     case absl::StatusCode::kCancelled:
       return absl::Status(code, "config-service is stopping");
     default:
-      return absl::Status(code, status.error_message());
+      return wire::FromGrpc(status);
   }
 }
 
